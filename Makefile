@@ -1,0 +1,90 @@
+# ENTRY, SEED and ARGS say what a target acts on; PYTHON=python3 runs everything on a Python that has the packages already.
+PYTHON3 ?= python3
+VENV_PYTHON := .venv/bin/python
+PYTHON ?= $(VENV_PYTHON)
+READY := $(if $(filter $(VENV_PYTHON),$(PYTHON)),.venv/.installed)
+INSTALL := -m pip install --disable-pip-version-check -r requirements-dev.txt
+PYTEST := $(PYTHON) -m pytest
+CHECK := $(PYTHON) check.py $(ENTRY)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup env-update verify train train-all check check-model check-params view-results show-augment readme \
+	lint test test-model test-training coverage step-summary clean clean-checkpoints
+
+help: ## list the targets
+	@echo 'make TARGET [ENTRY=slim] [SEED=0] [ARGS="--flags of the program"]'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
+
+# --- environment ---
+
+# Written last, so that an install that broke off is taken up again. pip talks on stderr: stdout is the program's.
+.venv/.installed: requirements.txt requirements-dev.txt
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 or newer is needed, $(PYTHON3) is: $$($(PYTHON3) --version 2>&1); name another with PYTHON3=python3.12" >&2; exit 1; }
+	@$(VENV_PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON3) -m venv --clear .venv >&2
+	@$(VENV_PYTHON) $(INSTALL) >&2
+	@touch $@
+
+setup: $(READY) ## make .venv and install the requirements (every target does, once)
+	@$(PYTHON) --version
+
+env-update: $(READY) ## bring the environment to the requirements, then verify it
+	$(PYTHON) $(INSTALL)
+	$(PYTHON) environment.py
+
+verify: $(READY) ## say which Python, packages, device and commit this is
+	@$(PYTHON) environment.py
+
+# --- the zoo ---
+
+train: $(READY) ## train ENTRY (slim) with SEED (0) and judge it; ARGS=--resume goes on after an interruption
+	$(PYTHON) train.py $(or $(ENTRY),slim) --seed $(or $(SEED),0) --check $(ARGS)
+
+train-all: $(READY) ## train every entry and declared seed whose evidence is not in place
+	$(PYTHON) train.py --all $(ARGS)
+
+check: $(READY) ## judge ENTRY (all) by every gate, all shipped weights re-measured
+	@$(CHECK) $(ARGS)
+
+check-model: $(READY) ## judge parameters and structure only; needs no data
+	@$(CHECK) --only params,structure $(ARGS)
+
+check-params: $(READY) ## judge parameters only
+	@$(CHECK) --only params $(ARGS)
+
+view-results: $(READY) ## print the table of the zoo; ARGS=--json for programs
+	@$(PYTHON) -m utils.table $(ARGS)
+
+show-augment: $(READY) ## draw what each augmentation does, a row each
+	$(PYTHON) -m utils.augment $(ARGS)
+
+readme: $(READY) ## write the table of the zoo into README.md
+	$(PYTHON) -m utils.table --readme
+
+# --- the code ---
+
+lint: $(READY) ## look for faults and for code that is not formatted
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+test: $(READY) ## run the whole suite with coverage
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=xml:reports/coverage.xml --junitxml=reports/junit.xml $(ARGS)
+
+test-model: $(READY) ## run the tests of the networks and their structure
+	$(PYTEST) tests/test_model.py tests/test_structure.py $(ARGS)
+
+test-training: $(READY) ## run the tests of training
+	$(PYTEST) tests/test_train.py $(ARGS)
+
+coverage: $(READY) ## fail where the last `make test` left more than 5 % of what judges uncovered
+	$(PYTHON) -m coverage report --include='gates/*,utils/evidence.py,utils/structure.py,utils/trace.py' --fail-under=95
+
+step-summary: ## show the verdicts of the last check that wrote reports/verdicts.md
+	@cat reports/verdicts.md >> "$${GITHUB_STEP_SUMMARY:-/dev/stdout}"
+
+clean: ## remove caches and reports
+	rm -rf reports .coverage .pytest_cache .ruff_cache .hypothesis
+	find . -name .venv -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+clean-checkpoints: ## remove what interrupted runs would go on from
+	rm -rf checkpoints

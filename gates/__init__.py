@@ -1,0 +1,44 @@
+"""The gates: each a function from an entry and what was observed of it to a verdict.
+
+A gate recomputes what it judges from the network, the weights and the data; the record in `results.json` is a claim that it
+checks, never its source.
+"""
+
+from collections.abc import Callable
+
+from gates.observation import Observation, Unmeasurable
+from gates.params import judge_params
+from gates.record import judge_accuracy, judge_chain, judge_claim, judge_epochs, judge_seeds
+from gates.structure import judge_structure
+from utils.entry import Entry
+from utils.verdict import Status, Verdict
+
+Gate = Callable[[Entry, Observation], Verdict]
+
+GATES: dict[str, Gate] = {
+    "params": judge_params,
+    "structure": judge_structure,
+    "seeds": judge_seeds,
+    "epochs": judge_epochs,
+    "chain": judge_chain,
+    "claim": judge_claim,
+    "accuracy": judge_accuracy,
+}
+"""Every gate by name, in the order they run."""
+
+
+def judge(name: str, entry: Entry, observation: Observation) -> Verdict:
+    """The verdict of gate `name`; one that cannot measure is `not_run`, one that breaks is `error`."""
+    try:
+        verdict = GATES[name](entry, observation)
+    except Unmeasurable as error:
+        verdict = Verdict(gate=name, status=Status.NOT_RUN, observed=str(error), expected="a measurement", remedy=error.remedy)
+    except Exception as error:
+        verdict = Verdict(
+            gate=name,
+            status=Status.ERROR,
+            observed=f"{type(error).__name__}: {error}",
+            expected="a measurement",
+            remedy="the gate itself broke; report it with the entry that broke it",
+        )
+    return verdict.of(entry=entry.name)

@@ -1,0 +1,87 @@
+"""What there is to observe of an entry, measured when a gate first asks and then shared by all gates."""
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from torch import nn
+
+from utils.checkpoint import CheckpointError, load_weights
+from utils.data import DataError, Dataset
+from utils.entry import Entry
+from utils.evaluate import Measurement, measure
+from utils.evidence import Run, evidence_of, run_stem
+from utils.structure import network_digest
+from utils.trace import StructureError, Trace, build, trace
+
+
+class Unmeasurable(RuntimeError):
+    """Something that a gate needs is not here; `remedy` says how to get it."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class Observation:
+    """The network as built and traced, the evidence by seed, the shipped weights measured on the test images.
+
+    `load` gives a data set by name and may raise `DataError`; `device` names where this process measures.
+    """
+
+    def __init__(self, entry: Entry, runs: list[Run], weights: Path, load: Callable[[str], Dataset], platform: tuple[str, ...]) -> None:
+        self.entry, self.weights, self._load, self.platform = entry, weights, load, platform
+        self.runs = [run for run in runs if run.entry == entry.name]
+        self.evidence = evidence_of(entry, runs)
+        self._measurements: dict[int, Measurement] = {}
+
+    @cached_property
+    def network(self) -> nn.Module:
+        try:
+            return build(self.entry.network)
+        except StructureError as error:
+            raise Unmeasurable(str(error), "mend the network in model.py") from error
+
+    def _trace(self, training: bool) -> Trace:
+        try:
+            return trace(self.network, training)
+        except StructureError as error:
+            raise Unmeasurable(str(error), "write forward with tensor operations whose order does not depend on pixel values") from error
+
+    @cached_property
+    def train_trace(self) -> Trace:
+        return self._trace(training=True)
+
+    @cached_property
+    def eval_trace(self) -> Trace:
+        return self._trace(training=False)
+
+    @cached_property
+    def network_digest(self) -> str:
+        return network_digest(self.network)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        try:
+            return self._load(self.entry.dataset)
+        except DataError as error:
+            raise Unmeasurable(str(error), "set MNIST_ROOT, or give --data-root") from error
+
+    def run_of(self, seed: int) -> Run:
+        """The evidence of `seed`; raises `Unmeasurable`."""
+        if seed not in self.evidence:
+            raise Unmeasurable(f"no evidence of seed {seed} on {self.entry.dataset}", f"make train ENTRY={self.entry.name} SEED={seed}")
+        return self.evidence[seed]
+
+    def weights_path(self, seed: int) -> Path:
+        return self.weights / f"{run_stem(self.entry.name, seed, self.entry.dataset, [])}.safetensors"
+
+    def measure(self, seed: int) -> Measurement:
+        """The weights of `seed` on all test images, measured here and now; raises `Unmeasurable`."""
+        if seed not in self._measurements:
+            try:
+                network = load_weights(self.weights_path(seed), build(self.entry.network))
+            except CheckpointError as error:
+                raise Unmeasurable(str(error), f"make train ENTRY={self.entry.name} SEED={seed}") from error
+            self._measurements[seed] = measure(network, self.dataset.test)
+        return self._measurements[seed]

@@ -1,0 +1,160 @@
+"""What `make` and `.ci/run` do, each in a folder of its own with stand-ins for the programs that they start."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PLAIN = {name: value for name, value in os.environ.items() if name not in {"ENTRY", "SEED", "ARGS", "PYTHON", "PYTHON3", "MNIST_ROOT"} and "MAKE" not in name}
+PLAIN.pop("MFLAGS", None)
+
+PYTHON_3_11 = """#!/bin/sh
+case "$*" in
+    "-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+    *"pip install"*) test -e registry ;;
+esac
+"""
+PYTHON_3_9 = """#!/bin/sh
+case "$*" in
+    --version) echo Python 3.9.2 ;;
+    *"version_info < (3, 11)"*) exit 1 ;;
+esac
+"""
+STAND_IN_MAKEFILE = """
+Makefile: ;
+%: ; @echo "made $@ with $(MNIST_ROOT)"; test $@ != "$(BREAKS)"
+"""
+
+
+def make(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["make", *words], cwd=folder, env=PLAIN, capture_output=True, text=True)
+
+
+def install_script(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    install_script(tmp_path / "python3.11", PYTHON_3_11)
+    (tmp_path / "registry").touch()
+    return tmp_path
+
+
+@pytest.fixture
+def ci(tmp_path) -> Path:
+    (tmp_path / "zoo/.ci").mkdir(parents=True)
+    shutil.copy(ROOT / ".ci/run", tmp_path / "zoo/.ci")
+    (tmp_path / "zoo/Makefile").write_text(STAND_IN_MAKEFILE)
+    return tmp_path / "zoo/.ci/run"
+
+
+def run_ci(script: Path, **variables: str) -> tuple[int, list[str], str]:
+    """Exit code, targets in the order they were made, last line."""
+    done = subprocess.run([script], env=PLAIN | variables, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    return done.returncode, [line.split()[1] for line in lines if line.startswith("made ")], lines[-1]
+
+
+# --- the environment --------------------------------------------------------------------------------------------------
+
+
+def test_the_environment_is_made_once_and_again_when_the_requirements_change(checkout):
+    assert make(checkout, "setup", "PYTHON3=./python3.11").returncode == 0
+    (checkout / "registry").unlink()
+    assert make(checkout, "setup", "PYTHON3=./python3.11").returncode == 0
+    stamp = (checkout / ".venv/.installed").stat().st_mtime
+    os.utime(checkout / "requirements.txt", (stamp + 1, stamp + 1))
+    assert make(checkout, "setup", "PYTHON3=./python3.11").returncode == 2
+
+
+def test_an_install_that_broke_off_is_taken_up_again(checkout):
+    (checkout / "registry").unlink()
+    assert make(checkout, "setup", "PYTHON3=./python3.11").returncode == 2
+    assert (checkout / ".venv/bin/python").exists()
+    assert not (checkout / ".venv/.installed").exists()
+    (checkout / "registry").touch()
+    assert make(checkout, "setup", "PYTHON3=./python3.11").returncode == 0
+    assert (checkout / ".venv/.installed").exists()
+
+
+def test_an_old_python_is_refused_in_one_line(checkout):
+    install_script(checkout / "python3.9", PYTHON_3_9)
+    done = make(checkout, "train", "PYTHON3=./python3.9")
+    (complaint,) = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert done.returncode == 2
+    assert "3.11 or newer is needed" in complaint
+    assert "Python 3.9.2" in complaint
+    assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize("target", ["train", "check", "test", "lint", "verify", "view-results", "show-augment"])
+def test_a_target_makes_the_environment_unless_another_python_is_named(checkout, target):
+    assert "pip install" in make(checkout, "--dry-run", target).stdout
+    assert "pip install" not in make(checkout, "--dry-run", target, "PYTHON=python3").stdout
+
+
+# --- what is asked for ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ("train", "train.py slim --seed 0 --check"),
+        ("train ENTRY=net3 SEED=2 ARGS=--resume", "train.py net3 --seed 2 --check --resume"),
+        ("train-all ARGS=--device=cpu", "train.py --all --device=cpu"),
+        ("check", "check.py"),
+        ("check ENTRY=net3 ARGS=--json=-", "check.py net3 --json=-"),
+        ("check-model ENTRY=net3", "check.py net3 --only params,structure"),
+        ("check-params", "check.py --only params"),
+        ("view-results ARGS=--json", "-m utils.table --json"),
+        ("test ARGS=--exitfirst", "--exitfirst"),
+    ],
+)
+def test_entry_seed_and_args_reach_the_program(words, command):
+    printed = make(ROOT, "--dry-run", *words.split(), "PYTHON=python3").stdout
+    assert " ".join(printed.split()).endswith(command)
+
+
+def test_cleaning_spares_the_environment_and_what_was_learnt(checkout):
+    kept = [checkout / name for name in (".venv/lib/__pycache__/a", "checkpoints/b", "weights/c", "results/d", "data/e")]
+    gone = [checkout / name for name in ("__pycache__/a", "utils/__pycache__/b", "reports/c", ".pytest_cache/d")]
+    for path in kept + gone:
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert make(checkout, "clean").returncode == 0
+    assert [path.exists() for path in kept + gone] == [True] * len(kept) + [False] * len(gone)
+
+
+# --- .ci/run ----------------------------------------------------------------------------------------------------------
+
+
+def test_ci_runs_every_gate_where_there_is_mnist(ci, tmp_path):
+    assert run_ci(ci, MNIST_ROOT=str(tmp_path))[:2] == (0, ["lint", "test", "coverage", "check"])
+
+
+def test_ci_takes_the_shared_mnist_beside_it(ci, tmp_path):
+    (tmp_path / "shared/data").mkdir(parents=True)
+    done = subprocess.run([ci], env=PLAIN, capture_output=True, text=True)
+    assert f"made check with {tmp_path / 'shared/data'}" in done.stdout
+
+
+def test_ci_never_claims_an_accuracy_that_it_could_not_measure(ci):
+    code, made, last = run_ci(ci)
+    assert (code, made) == (0, ["lint", "test", "coverage", "check-model"])
+    assert "ACCURACY WAS NOT MEASURED" in last
+
+
+@pytest.mark.parametrize("step", ["lint", "test", "coverage", "check"])
+def test_ci_stops_red_at_the_first_step_that_fails(ci, tmp_path, step):
+    code, made, last = run_ci(ci, MNIST_ROOT=str(tmp_path), BREAKS=step)
+    assert code != 0
+    assert made[-1] == step
+    assert "passed" not in last

@@ -1,0 +1,183 @@
+"""The rooms of the design, the direction of imports, the pins, and that make, CI and the workflow name what exists."""
+
+import ast
+import graphlib
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import environment
+
+ROOT = Path(__file__).resolve().parent.parent
+MAY_IMPORT = {
+    "zoo": {"model", "utils.entry"},
+    "model": set(),
+    "train": {"zoo", "utils", "environment"},
+    "check": {"zoo", "gates", "utils", "environment"},
+    "gates": {"gates", "utils"},
+    "utils": {"utils"},
+    "environment": set(),
+}
+"""Room: what of ours it may import, by the table of the design."""
+MAX_LINES = {"model.py": 300, "train.py": 300}
+PROMISED = """setup env-update train train-all test test-model test-training lint check check-model check-params verify
+view-results show-augment clean clean-checkpoints help""".split()
+SOURCES = sorted(
+    path for place in ROOT.iterdir() if not place.name.startswith(".") for path in ([place] if place.is_file() else place.rglob("*")) if path.suffix == ".py"
+)
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in SOURCES if ROOT / "tests" not in path.parents}
+MAKEFILE, WORKFLOW, CI_RUN = ROOT / "Makefile", ROOT / ".github/workflows/model_checks.yml", ROOT / ".ci/run"
+TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE.read_text(), re.MULTILINE))
+JOBS = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+STEPS = [step for job in JOBS.values() for step in job["steps"]]
+
+
+def imported(module: str) -> set[str]:
+    """Dotted names of all that `module` imports, at its top or in a function."""
+    names = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found = {f"{node.module}.{alias.name}" for alias in node.names} & set(MODULES)
+            names |= found or {node.module or "."}
+    return names
+
+
+def ours(names: set[str]) -> set[str]:
+    return {name for name in names if name.split(".")[0] in {*MAY_IMPORT, "tests", ""}}
+
+
+def reached(module: str) -> set[str]:
+    """Rooms whose code runs when `module` is imported."""
+    seen, todo = set(), [module]
+    while todo:
+        if (name := todo.pop()) in MODULES and name not in seen:
+            seen.add(name)
+            todo += [name.split(".")[0], *ours(imported(name))]
+    return {name.split(".")[0] for name in seen}
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("-r ")]
+    matches = [re.fullmatch(r"([\w-]+)==(\d+(?:\.\d+)+)", line) for line in lines]
+    assert all(matches), f"{name}: not an exact pin: {[line for line, match in zip(lines, matches, strict=True) if not match]}"
+    assert len({match[1].lower() for match in matches}) == len(lines)
+    return {match[1]: match[2] for match in matches}
+
+
+# --- rooms and imports ------------------------------------------------------------------------------------------------
+
+
+def test_every_module_is_in_a_room_of_the_design():
+    assert {module.split(".")[0] for module in MODULES} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_point_down_the_table(module):
+    allowed = MAY_IMPORT[module.split(".")[0]]
+    assert {name for name in ours(imported(module)) if name not in allowed and name.split(".")[0] not in allowed} == set()
+
+
+def test_train_and_gates_never_import_each_other():
+    assert reached("train") & {"gates", "check"} == set()
+    assert set.union(*(reached(module) for module in MODULES if module.startswith("gates"))) == {"gates", "utils"}
+
+
+def test_no_module_imports_itself_through_others():
+    graphlib.TopologicalSorter({module: imported(module) & set(MODULES) for module in MODULES}).prepare()
+
+
+def test_networks_need_nothing_but_torch():
+    assert {name.split(".")[0] for name in imported("model")} == {"torch"}
+
+
+def test_the_zoo_is_literals_without_logic():
+    logic = (ast.stmt, ast.Lambda, ast.IfExp, ast.BinOp, ast.BoolOp, ast.Compare, ast.comprehension, ast.JoinedStr)
+    plain = (ast.ImportFrom, ast.Assign, ast.Expr)
+    assert [node for node in ast.walk(ast.parse((ROOT / "zoo.py").read_text())) if isinstance(node, logic) and not isinstance(node, plain)] == []
+
+
+@pytest.mark.parametrize("path", [*SOURCES, MAKEFILE, WORKFLOW, CI_RUN], ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_can_be_read_in_one_sitting(path):
+    found, limit = len(path.read_text().splitlines()), MAX_LINES.get(path.name, 200)
+    assert found <= limit, f"{found} lines, at most {limit}"
+
+
+# --- requirements -----------------------------------------------------------------------------------------------------
+
+
+def test_requirements_pin_what_is_imported_and_nothing_else():
+    packages = {name.split(".")[0] for module in MODULES for name in imported(module)} - set(MAY_IMPORT) - sys.stdlib_module_names
+    assert set(pins("requirements.txt")) == packages | {"numpy"}  # by which torch hands pixels and predictions over
+
+
+def test_development_requirements_add_to_those_of_a_run():
+    assert (ROOT / "requirements-dev.txt").read_text().startswith("-r requirements.txt\n")
+    assert set(pins("requirements-dev.txt")) & set(pins("requirements.txt")) == set()
+
+
+def test_the_oldest_python_is_the_same_everywhere():
+    stated = [re.findall(r"version_info < \(3, (\d+)\)", path.read_text()) for path in (MAKEFILE, CI_RUN)]
+    ruff = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["target-version"]
+    tested = JOBS["test"]["strategy"]["matrix"]["python"]
+    assert {*map(tuple, stated), (ruff.removeprefix("py3"),), (min(tested).removeprefix("3."),)} == {(str(environment.MIN_PYTHON[1]),)}
+    assert len(tested) == 3
+
+
+# --- make, CI and the workflow name what exists -----------------------------------------------------------------------
+
+
+def test_help_is_the_default_and_lists_every_target():
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    listed = subprocess.run(["make"], cwd=ROOT, env=plain, capture_output=True, text=True, check=True).stdout.splitlines()[1:]
+    assert {line.split()[0] for line in listed} == TARGETS >= set(PROMISED)
+    assert all(len(line.split()) > 1 for line in listed)
+
+
+def test_no_file_can_stand_in_for_a_target():
+    phony = re.search(r"^\.PHONY:((?:.*\\\n)*.*)", MAKEFILE.read_text(), re.MULTILINE)[1]
+    assert set(phony.replace("\\", "").split()) == TARGETS
+
+
+def test_recipes_run_only_programs_that_exist():
+    recipes = re.findall(r"^\t.*", MAKEFILE.read_text(), re.MULTILINE)
+    named = set(re.findall(r"[\w/]+\.py\b", MAKEFILE.read_text())) | {f"utils/{name}.py" for name in re.findall(r"-m utils\.(\w+)", "\n".join(recipes))}
+    assert {"train.py", "check.py", "environment.py"} <= named
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_every_step_that_runs_is_one_target_that_exists():
+    steps = [re.fullmatch(r'make ([a-z-]+)(?: [A-Z]+=(?:"[^"]*"|[\w.-]+))*', step["run"]) for step in STEPS if "run" in step]
+    assert all(steps)
+    assert {"lint", "test", "check", "train"} <= {step[1] for step in steps} <= TARGETS
+
+
+def test_ci_and_readme_name_only_targets_that_exist():
+    in_ci = re.findall(r"^ *step ([a-z-]+)$", CI_RUN.read_text(), re.MULTILINE)
+    in_readme = re.findall(r"(?:^ *|`)make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert {"lint", "test", "check"} <= set(in_ci) <= TARGETS
+    assert {"train", "test"} <= set(in_readme) <= TARGETS
+
+
+@pytest.mark.parametrize("schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"])
+def test_the_workflow_is_of_the_schema_and_the_schema_bites(schema, tmp_path):
+    broken = tmp_path / "broken.yml"
+    broken.write_text(re.sub(r" +(runs-on|timeout-minutes): .*\n", "", WORKFLOW.read_text()))
+    results = [
+        subprocess.run([sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, path], capture_output=True, text=True)
+        for path in (WORKFLOW, broken)
+    ]
+    assert [result.returncode for result in results] == [0, 1], results[0].stdout
+
+
+def test_the_workflow_may_only_read_and_uses_only_githubs_own_actions():
+    assert yaml.safe_load(WORKFLOW.read_text())["permissions"] == {"contents": "read"}
+    assert not any("permissions" in job for job in JOBS.values())
+    assert [step["uses"] for step in STEPS if "uses" in step and not re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"])] == []

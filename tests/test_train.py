@@ -1,0 +1,178 @@
+"""Runs on the real sample: what they write, that they resume to the byte, and how they fail."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import train
+from model import Slim
+from train import Places, run
+from utils.checkpoint import CheckpointError, file_digest
+from utils.entry import EMA, SGD, SWA, Affine, Budget, Constant, Cosine, Cutout, Entry, OneCycle, Recipe
+from utils.evidence import evidence_of, read_results
+from utils.training import Diverged
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPE = Recipe(
+    epochs=2,
+    batch_size=64,
+    optimizer=SGD(weight_decay=5e-4, decay_all=False),
+    schedule=OneCycle(max_lr=0.05),
+    augment=(Affine(rotate=10, translate=0.1), Cutout(p=0.3)),
+    average=EMA(decay=0.99),
+    val_images=500,
+)
+ENTRY = Entry(name="tiny", network=Slim, dataset="mnist_sample", recipe=RECIPE, budget=Budget(max_params=20_000, max_epochs=10, max_misses=600))
+
+TINY_ZOO = ROOT / "tests" / "tiny_zoo.py"
+
+
+def places(folder: Path) -> Places:
+    return Places(results=folder / "results.json", weights=folder / "weights", output=folder / "results", checkpoints=folder / "checkpoints")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, sample):
+    """A whole run: (its folder, its record)."""
+    folder = tmp_path_factory.mktemp("run")
+    return folder, run(ENTRY, 0, sample, places=places(folder))
+
+
+def test_a_run_learns(finished):
+    _, record = finished
+    assert record.history[-1].train_loss < record.history[0].train_loss
+    assert record.test.misses < 600 and record.test.total == 1_000
+
+
+def test_a_run_records_what_it_did(finished, sample):
+    folder, record = finished
+    (read,) = read_results(folder / "results.json")
+    assert read.seal == read.expected_seal() and evidence_of(ENTRY, [read]) == {0: read}
+    assert (record.train_images, record.val_images, record.steps, record.batch_size) == (3_500, 500, 2 * (3_500 // 64), 64)
+    assert record.epochs == pytest.approx(record.steps * 64 / 3_500) and len(record.history) == 2
+    assert record.digests.weights == file_digest(folder / "weights" / f"{record.stem}.safetensors")
+    assert record.digests.test == sample.test.digest and record.test_reads == 1
+    assert record.commit and record.hardware.device and record.versions["torch"]
+
+
+def test_a_run_leaves_history_and_pictures(finished):
+    folder, record = finished
+    history = json.loads((folder / "results" / f"{record.stem}-history.json").read_text())["history"]
+    assert [row["val_misses"] for row in history] == [row.val_misses for row in record.history]
+    assert {path.suffix for path in (folder / "results").iterdir()} == {".json", ".png"}
+    assert len(list((folder / "results").glob("*.png"))) == 3
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(finished, tmp_path, sample):
+    _, record = finished
+    again, other = run(ENTRY, 0, sample, places=places(tmp_path)), run(ENTRY, 1, sample, places=places(tmp_path))
+    assert again.digests.weights == record.digests.weights != other.digests.weights
+
+
+def test_a_run_killed_in_mid_epoch_resumes_to_the_same_bytes(tmp_path):
+    shutil.copy(TINY_ZOO, tmp_path / "zoo.py")
+    command = [sys.executable, str(ROOT / "train.py"), "tiny", "--zoo", "zoo.py"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as killed:
+        wait_for_epoch(killed, 1)
+        killed.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "results.json").exists()
+    resumed = subprocess.run([*command, "--resume"], cwd=tmp_path, capture_output=True, text=True)
+    assert resumed.returncode == 0 and "resumed after epoch 1 of 2" in resumed.stdout, resumed.stderr
+    straight = subprocess.run([*command, "--results", "r.json", "--weights", "w", "--checkpoints", "c"], cwd=tmp_path, capture_output=True)
+    assert straight.returncode == 0
+    name = "tiny-seed0-mnist_sample.safetensors"
+    assert (tmp_path / "weights" / name).read_bytes() == (tmp_path / "w" / name).read_bytes()
+
+
+def test_ctrl_c_gives_one_line_and_its_exit_code(tmp_path):
+    shutil.copy(TINY_ZOO, tmp_path / "zoo.py")
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), "tiny", "--zoo", "zoo.py"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for_epoch(process, 1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and errors.strip().splitlines()[-1].startswith("train.py: interrupted") and "Traceback" not in errors
+
+
+def wait_for_epoch(process: subprocess.Popen, epoch: int) -> None:
+    deadline = time.monotonic() + 300
+    for line in process.stdout:
+        if line.startswith(f"epoch  {epoch}/"):
+            return
+        assert time.monotonic() < deadline
+    raise AssertionError("the run ended before the epoch")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path, sample):
+    wild = replace(ENTRY, recipe=replace(RECIPE, schedule=Constant(lr=1000), optimizer=SGD(momentum=0.99), amp="off"))
+    with pytest.raises(Diverged, match=r"step \d+, learning rate 1e\+03; try a lower rate"):
+        run(wild, 0, sample, places=places(tmp_path))
+    assert not (tmp_path / "results.json").exists() and not (tmp_path / "weights").exists()
+
+
+def test_an_overridden_run_is_no_evidence_and_touches_no_shipped_weights(tmp_path, sample):
+    record = run(replace(ENTRY, recipe=replace(RECIPE, epochs=1)), 0, sample, places=places(tmp_path), overrides=["epochs=1"])
+    assert evidence_of(ENTRY, [record]) == {}
+    assert not (tmp_path / "weights").exists() and (tmp_path / "results" / f"{record.stem}.safetensors").exists()
+
+
+def test_the_sample_never_stands_in_for_mnist(tmp_path, sample):
+    declared = replace(ENTRY, dataset="mnist", recipe=replace(RECIPE, epochs=1, val_images=6_000))
+    record = run(declared, 0, sample, places=places(tmp_path))
+    assert (record.dataset, record.val_images) == ("mnist_sample", 400)
+    assert evidence_of(declared, [record]) == {} and not (tmp_path / "weights").exists()
+
+
+def test_resuming_another_recipe_is_refused(finished, sample):
+    folder, _ = finished
+    with pytest.raises(CheckpointError, match="another recipe"):
+        run(replace(ENTRY, recipe=replace(RECIPE, batch_size=32)), 0, sample, places=places(folder), resume=True)
+
+
+def test_weights_are_what_was_measured(finished):
+    folder, record = finished
+    shipped = load_file(folder / "weights" / f"{record.stem}.safetensors")
+    assert set(shipped) == set(Slim().state_dict()) and all(tensor.dtype in (torch.float32, torch.int64) for tensor in shipped.values())
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "value"),
+    [
+        (["--recipe.epochs", "3"], "epochs", 3),
+        (["--recipe.schedule.max-lr", "0.05"], "schedule", OneCycle(max_lr=0.05)),
+        (["--recipe.schedule", "Cosine", "--recipe.schedule.lr=0.2"], "schedule", Cosine(lr=0.2)),
+        (["--recipe.average", "SWA", "--recipe.average.start-epoch", "1", "--recipe.average.lr", "0.01"], "average", SWA(start_epoch=1, lr=0.01)),
+        (["--recipe.average", "null"], "average", None),
+        (["--recipe.clip_norm", "1.5"], "clip_norm", 1.5),
+        (["--recipe.amp", "off"], "amp", "off"),
+    ],
+)
+def test_any_field_of_a_recipe_can_be_overridden(words, field, value):
+    entry, overrides, _ = train.parse(["tiny", *words], {"tiny": replace(ENTRY, recipe=replace(RECIPE, schedule=OneCycle(max_lr=0.1)))})
+    assert getattr(entry.recipe, field) == value
+    assert overrides and all(override.startswith(field) for override in overrides)
+
+
+def test_without_overrides_there_are_none():
+    entry, overrides, options = train.parse(["tiny", "--seed", "3"], {"tiny": ENTRY})
+    assert (entry, overrides, options.seed) == (ENTRY, [], 3)
+
+
+@pytest.mark.parametrize(
+    "words", [["nobody"], ["tiny", "--recipe.epochs", "0"], ["tiny", "--recipe.epochs", "many"], ["tiny", "--nonsense"], ["--zoo", "nowhere.py"]]
+)
+def test_wrong_usage_is_named_without_a_traceback(words, tmp_path):
+    shutil.copy(TINY_ZOO, tmp_path / "zoo.py")
+    zoo = [] if "--zoo" in words else ["--zoo", "zoo.py"]
+    result = subprocess.run([sys.executable, str(ROOT / "train.py"), *words, *zoo], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 2 and result.stderr.strip() and "Traceback" not in result.stderr

@@ -1,0 +1,253 @@
+"""Train an entry of the zoo: one run, one seed, one record.
+
+    python train.py slim --seed 0
+    python train.py slim --recipe.epochs 3 --recipe.schedule.max_lr 0.05     # an experiment: recorded as such, never as evidence
+    python train.py slim --resume
+    python train.py slim --check             # and judge what it made
+    python train.py --all                    # every entry and declared seed whose evidence is missing or stale
+
+A run chooses on val and reads the test images once, after the last epoch, with the weights that it ships.
+Exit codes: 0 done · 1 the loss was not finite · 2 wrong usage · 3 no data, no checkpoint or no disk · 130 interrupted.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import environment
+from utils import checkpoint, evidence, plots
+from utils.data import DataError, Dataset, load_or_sample, split_train_val
+from utils.entry import Entry, Recipe, changed_fields, describe
+from utils.evaluate import Measurement, measure
+from utils.evidence import EvidenceError, Run
+from utils.structure import count_multiply_adds, count_params, network_digest
+from utils.trace import build
+from utils.training import Diverged, Training
+from utils.zoofile import ZooError, load_zoo, select_entries
+
+HERE = Path(__file__).resolve().parent
+EXIT_DIVERGED, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where a run reads and writes. Evidence goes to `results` and `weights`, all else to `output`."""
+
+    results: Path = Path("results.json")
+    weights: Path = Path("weights")
+    output: Path = Path("results")
+    checkpoints: Path = Path("checkpoints")
+
+
+def run(
+    entry: Entry,
+    seed: int,
+    dataset: Dataset,
+    *,
+    places: Places,
+    device: str = "cpu",
+    overrides: list[str] | None = None,
+    resume: bool = False,
+) -> Run:
+    """One run of `entry`: train, measure test once, write weights, evidence, history and plots. Returns the record.
+
+    `entry.recipe` is what runs; `overrides` names what was changed from the zoo's. Raises `Diverged`, `DataError`, `CheckpointError`.
+    """
+    began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+    overrides = overrides or []
+    stem = evidence.run_stem(entry.name, seed, dataset.name, overrides)
+    train, val = split_train_val(dataset, scale_val(entry, dataset))
+    training = Training(entry, seed, train, val, torch.device(device))
+    folder = places.checkpoints / stem
+    if resume:
+        resume_training(training, folder, entry)
+    else:
+        checkpoint.clear_checkpoints(folder)
+    print(f"{entry.name}, seed {seed}: {count_params(training.network):,} parameters, {len(train):,} training and {len(val):,} val images of {dataset.name}")
+    print(f"{training.precision} on {environment.device_name(device)}", flush=True)
+    while len(training.history) < entry.recipe.epochs:
+        training.epoch()
+        checkpoint.save_checkpoint(folder, len(training.history), training.state_dict() | {"recipe": repr(entry.recipe)})
+        print(describe_epoch(training), flush=True)
+    network = training.final_network()
+    found_val, found = measure(network, val) if len(val) else None, measure(network, dataset.test)
+    counts_as_evidence = not overrides and dataset.name == entry.dataset
+    weights = (places.weights if counts_as_evidence else places.output) / f"{stem}.safetensors"
+    record = Run(
+        entry=entry.name,
+        seed=seed,
+        dataset=dataset.name,
+        overrides=overrides,
+        **describe_training(training),
+        **describe_measurement(network, found_val, found),
+        total_seconds=round(time.perf_counter() - began, 3),
+        started=started,
+        commit=environment.commit(),
+        versions=environment.versions(),
+        hardware=evidence.Hardware(**environment.hardware(device)),
+        digests=evidence.Digests(
+            network=network_digest(build(entry.network)),
+            train=train.digest,
+            val=val.digest if len(val) else None,
+            test=dataset.test.digest,
+            weights=checkpoint.save_weights(weights, network),
+            predictions=found.digest,
+        ),
+    )
+    evidence.append_run(places.results, record)
+    plots.write_run(places.output, record, found, dataset.test)
+    print(summarise(record, weights, counts_as_evidence))
+    return record
+
+
+def describe_training(training: Training) -> dict[str, object]:
+    """What a record says of the training: the recipe as it ran and what the optimiser did."""
+    return {
+        "recipe": describe(training.recipe),
+        "precision": training.precision,
+        "train_images": len(training.train),
+        "val_images": len(training.val),
+        "batch_size": training.batch_size,
+        "steps": training.steps,
+        "history": training.history,
+        "train_seconds": round(training.seconds, 3),
+    }
+
+
+def describe_measurement(network: nn.Module, val: Measurement | None, test: Measurement) -> dict[str, object]:
+    """What a record says of the final weights: size, val, and the one look at test."""
+    return {
+        "params": count_params(network),
+        "multiply_adds": count_multiply_adds(network),
+        "test_reads": 1,
+        "val": val and evidence.Score(misses=val.misses, total=val.total),
+        "test": evidence.Score(misses=test.misses, total=test.total),
+        "confusion": test.confusion,
+        "missed": {str(index): digit for index, digit in test.missed.items()},
+    }
+
+
+def scale_val(entry: Entry, dataset: Dataset) -> int:
+    """The recipe's val images, or on the sample the same share of it."""
+    return entry.recipe.val_images if dataset.name == entry.dataset else entry.recipe.val_images * len(dataset.train) // 60_000
+
+
+def resume_training(training: Training, folder: Path, entry: Entry) -> None:
+    """Bring `training` to the newest checkpoint in `folder`; raises `CheckpointError`, also where another recipe wrote it."""
+    state = checkpoint.load_checkpoint(folder)
+    if state.pop("recipe") != repr(entry.recipe):
+        raise checkpoint.CheckpointError(f"{folder} was trained with another recipe; start without --resume")
+    try:
+        training.load_state_dict(state)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise checkpoint.CheckpointError(f"{folder} does not fit this entry ({' '.join(str(error).split())[:200]}); start without --resume") from error
+    print(f"resumed after epoch {len(training.history)} of {entry.recipe.epochs}")
+
+
+def describe_epoch(training: Training) -> str:
+    row, done = training.history[-1], len(training.history)
+    val = f"val loss {row.val_loss:.4f}, val misses {row.val_misses} of {len(training.val):,}, " if row.val_loss is not None else ""
+    left = sum(each.seconds for each in training.history) / done * (training.recipe.epochs - done)
+    return f"epoch {done:>2}/{training.recipe.epochs}  train loss {row.train_loss:.4f}, {val}lr {row.lr:.5f}, {row.seconds:.1f} s, {left / 60:.1f} min left"
+
+
+def summarise(record: Run, weights: Path, counts_as_evidence: bool) -> str:
+    accuracy = 1 - record.test.misses / record.test.total
+    lines = [
+        f"test: {record.test.misses} misses of {record.test.total:,} ({accuracy:.2%})"
+        + (f", val: {record.val.misses} of {record.val.total:,}" if record.val else ""),
+        f"trained in {record.train_seconds:.0f} s; weights in {weights}, history and pictures in {record.stem}-*",
+    ]
+    if not counts_as_evidence:
+        why = f"overridden: {', '.join(record.overrides)}" if record.overrides else f"trained on {record.dataset}"
+        lines.append(f"This run is no evidence for the budget of {record.entry} ({why}).")
+    return "\n".join(lines)
+
+
+# --- command line -----------------------------------------------------------------------------------------------------
+
+
+def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], object]:
+    """The entry with its recipe as overridden, the overrides as "field=value", and the other options."""
+    from jsonargparse import ArgumentParser
+
+    argv = [re.sub(r"(?<=\w)-(?=[\w.-]*(=|$))", "_", word) if word.startswith("--") else word for word in argv]
+    name = argv[0] if argv and not argv[0].startswith("-") else "slim"
+    (entry,) = select_entries(zoo, [name])
+    parser = ArgumentParser(prog="train.py", description=__doc__.split("\n\n")[0])
+    parser.add_argument("entry", nargs="?", default="slim", help=f"one of: {', '.join(zoo)}")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
+    parser.add_argument("--check", action="store_true", help="run the gates on what was made; their exit code is this program's")
+    parser.add_argument("--all", action="store_true", help="train every entry and declared seed whose evidence is missing or stale")
+    parser.add_argument("--device", default=environment.default_device(), help="cpu, cuda, cuda:1")
+    parser.add_argument("--zoo", type=Path, default=HERE / "zoo.py", help="the zoo file; judged by check.py --zoo")
+    parser.add_argument("--data_root", type=Path, default=None, help="a torchvision MNIST root; default MNIST_ROOT, then data/, downloaded")
+    for field in ("results", "weights", "output", "checkpoints"):
+        parser.add_argument(f"--{field}", type=Path, default=getattr(Places, field))
+    parser.add_argument("--recipe", type=Recipe, default=entry.recipe)
+    options = parser.instantiate(parser.parse_args(argv))
+    overrides = [f"{field}={now}" for field, _, now in changed_fields(describe(entry.recipe), describe(options.recipe))]
+    return replace(entry, recipe=options.recipe), overrides, options
+
+
+def is_current(entry: Entry, seed: int, places: Places) -> bool:
+    """Whether the evidence of `seed` is of this network and recipe, its weights in place."""
+    record = evidence.evidence_of(entry, evidence.read_results(places.results)).get(seed)
+    if record is None or changed_fields(record.recipe, describe(entry.recipe)) or record.digests.network != network_digest(build(entry.network)):
+        return False
+    path = places.weights / f"{record.stem}.safetensors"
+    return path.is_file() and checkpoint.file_digest(path) == record.digests.weights
+
+
+def check(record: Run, entry: Entry, zoo_file: Path, places: Places, data_root: Path | None) -> int:
+    """Judge `record` by check.py in a process of its own; a run that is no evidence is judged by what does not need any."""
+    command = [sys.executable, HERE / "check.py", entry.name, "--zoo", zoo_file, "--results", places.results, "--weights", places.weights]
+    if record.overrides or record.dataset != entry.dataset:
+        print(f"The gates on evidence do not judge this run; params and structure of {entry.name} as the zoo declares it:")
+        command += ["--only", "params,structure"]
+    return subprocess.run(command + (["--data-root", data_root] if data_root else []), check=False).returncode
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, load the data, run."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        zoo_file = Path(argv[argv.index("--zoo") + 1]) if "--zoo" in argv[:-1] else HERE / "zoo.py"
+        zoo = load_zoo(zoo_file)
+        entry, overrides, options = parse(argv, zoo)
+        places = Places(results=options.results, weights=options.weights, output=options.output, checkpoints=options.checkpoints)
+        todo = [(each, seed) for each in zoo.values() for seed in range(each.budget.seeds)] if options.all else [(entry, options.seed)]
+        worst = 0
+        for each, seed in todo:
+            if options.all and is_current(each, seed, places):
+                print(f"{each.name}, seed {seed}: evidence in place")
+                continue
+            dataset = load_or_sample(each.dataset, options.data_root)
+            record = run(each, seed, dataset, places=places, device=options.device, overrides=overrides, resume=options.resume)
+            worst = max(worst, check(record, each, zoo_file, places, options.data_root) if options.check else 0)
+        return worst
+    except (ZooError, ValueError) as error:
+        return complain(str(error), EXIT_USAGE)
+    except Diverged as error:
+        return complain(str(error), EXIT_DIVERGED)
+    except (DataError, checkpoint.CheckpointError, EvidenceError, OSError) as error:
+        return complain(str(error), EXIT_MISSING)
+    except KeyboardInterrupt:
+        return complain("interrupted; go on with: make train ARGS=--resume", EXIT_INTERRUPTED)
+
+
+def complain(message: str, code: int) -> int:
+    print(f"train.py: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

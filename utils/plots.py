@@ -1,0 +1,102 @@
+"""Pictures of a run and of the augmentations, as PNG files; matplotlib is imported when one is drawn."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import torch
+
+from utils.checkpoint import write_atomically
+from utils.data import Images
+from utils.evaluate import Measurement
+from utils.evidence import Run
+
+MAX_SHOWN = 60
+
+
+def write_run(folder: Path, run: Run, found: Measurement, test: Images) -> list[Path]:
+    """The history as JSON, and PNGs of curves, confusion matrix and misclassified images, as `folder/<stem>-*`."""
+    history = folder / f"{run.stem}-history.json"
+    text = json.dumps({"entry": run.entry, "seed": run.seed, "dataset": run.dataset, "history": msgspec.to_builtins(run.history)}, indent=1)
+    write_atomically(history, lambda path: path.write_text(text + "\n"))
+    figures = {"curves": plot_curves(run), "confusion": plot_confusion(run), "misses": plot_misses(run, found, test)}
+    return [history] + [save_figure(figure, folder / f"{run.stem}-{name}.png") for name, figure in figures.items()]
+
+
+def _figure(**options):
+    from matplotlib.figure import Figure
+
+    return Figure(layout="constrained", dpi=120, **options)
+
+
+def save_figure(figure, path: Path) -> Path:
+    """Write `figure` whole as a PNG at `path`, and return `path`."""
+    write_atomically(path, lambda partial: figure.savefig(partial, format="png"))
+    return path
+
+
+def plot_curves(run: Run):
+    """Loss and val accuracy against the epoch, one panel each."""
+    figure = _figure(figsize=(9, 3.6))
+    left, right = figure.subplots(1, 2)
+    epochs = range(1, len(run.history) + 1)
+    left.plot(epochs, [row.train_loss for row in run.history], label="train, augmented", marker=".")
+    left.set(xlabel="epoch", ylabel="cross-entropy", yscale="log", title=f"{run.entry}, seed {run.seed}: loss")
+    if run.val:
+        left.plot(epochs, [row.val_loss for row in run.history], label="val", marker=".")
+        right.plot(epochs, [100 - 100 * row.val_misses / run.val.total for row in run.history], color="C1", label="val", marker=".")
+        right.axhline(
+            100 - 100 * run.val.misses / run.val.total, color="C2", linestyle="--", label=f"final weights on val: {run.val.misses} misses of {run.val.total:,}"
+        )
+        right.legend(loc="lower right")
+    right.set(xlabel="epoch", ylabel="accuracy, %", title="accuracy")
+    left.legend()
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def plot_confusion(run: Run):
+    """Counts on the test images, true digit by predicted digit; the diagonal is written but not coloured."""
+    figure = _figure(figsize=(5.6, 5))
+    axes = figure.subplots()
+    wrong = torch.tensor(run.confusion).float().fill_diagonal_(0)
+    axes.imshow(wrong.numpy(), cmap="Reds", vmin=0, vmax=max(wrong.max().item(), 1))
+    for true, row in enumerate(run.confusion):
+        for predicted, count in enumerate(row):
+            axes.text(predicted, true, count or "", ha="center", va="center", fontsize=7, color="grey" if true == predicted else "black")
+    axes.set(xlabel="predicted", ylabel="true", xticks=range(10), yticks=range(10))
+    axes.set_title(f"{run.entry}, seed {run.seed}: {run.test.misses} misses of {run.test.total:,}")
+    return figure
+
+
+def plot_misses(run: Run, found: Measurement, test: Images):
+    """The misclassified test images, the most confident mistake first, with index, true and predicted digit and confidence."""
+    confidence = found.logits.softmax(1)
+    worst = sorted(found.missed, key=lambda index: -confidence[index, found.missed[index]].item())[:MAX_SHOWN]
+    rows = max(1, -(-len(worst) // 10))
+    figure = _figure(figsize=(10, 1.35 * rows + 0.5))
+    grid = figure.subplots(rows, 10, squeeze=False).flatten()
+    for axes in grid:
+        axes.axis("off")
+    for axes, index in zip(grid, worst, strict=False):
+        predicted = found.missed[index]
+        axes.imshow(test.pixels[index, 0].numpy(), cmap="gray_r")
+        axes.set_title(f"#{index}\n{int(test.labels[index])} as {predicted}, {confidence[index, predicted]:.0%}", fontsize=7)
+    shown = "" if len(worst) == run.test.misses else f", the {len(worst)} most confident"
+    figure.suptitle(f"{run.entry}, seed {run.seed}: misclassified test images ({run.test.misses} of {run.test.total:,}{shown})", fontsize=9)
+    return figure
+
+
+def plot_augmentations(rows: dict[str, torch.Tensor]):
+    """A row of images (N, 1, 28, 28) for each name."""
+    columns = max(len(images) for images in rows.values())
+    figure = _figure(figsize=(columns * 0.8 + 1.6, len(rows) * 0.85))
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for line, (name, images) in zip(grid, rows.items(), strict=True):
+        for axes, image in zip(line, images, strict=True):
+            axes.imshow(image[0].numpy(), cmap="gray_r", vmin=0, vmax=1)
+            axes.set(xticks=[], yticks=[])
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    return figure

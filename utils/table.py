@@ -1,0 +1,164 @@
+"""The table of the zoo, from the evidence.
+
+`python -m utils.table` prints it; `--json` gives the same to programs, `--readme` writes it into README.md.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from utils.checkpoint import write_atomically
+from utils.entry import Entry
+from utils.evidence import EvidenceError, Run, evidence_of, read_results
+from utils.report import make_console, make_table
+from utils.zoofile import ZooError, load_zoo
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- zoo table: make readme -->", "<!-- end of zoo table -->"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """An entry with what its evidence says; None where there is none. `headroom` is the budget's misses less the worst seed's."""
+
+    entry: str
+    dataset: str
+    params: int | None
+    max_params: int
+    multiply_adds: int | None
+    epochs: float | None
+    train_seconds: float | None
+    device: str | None
+    misses: list[int]
+    total: int | None
+    worst: int | None
+    mean: float | None
+    max_misses: int
+    headroom: int | None
+
+
+def make_row(entry: Entry, runs: list[Run]) -> Row:
+    """One line of the zoo's table, from the evidence of the entry's seeds."""
+    evidence = [run for seed, run in sorted(evidence_of(entry, runs).items())]
+    misses = [run.test.misses for run in evidence]
+    first = evidence[0] if evidence else None
+    return Row(
+        entry=entry.name,
+        dataset=entry.dataset,
+        params=first and first.params,
+        max_params=entry.budget.max_params,
+        multiply_adds=first and first.multiply_adds,
+        epochs=first and round(first.epochs, 2),
+        train_seconds=statistics.median(run.train_seconds for run in evidence) if evidence else None,
+        device=first and first.hardware.device,
+        misses=misses,
+        total=first and first.test.total,
+        worst=max(misses, default=None),
+        mean=statistics.mean(misses) if misses else None,
+        max_misses=entry.budget.max_misses,
+        headroom=entry.budget.max_misses - max(misses) if misses else None,
+    )
+
+
+HEADINGS = (
+    "entry",
+    "parameters",
+    "budget",
+    "multiply-adds",
+    "epochs",
+    "seconds",
+    "seeds",
+    "misses, worst",
+    "misses, mean",
+    "at most",
+    "headroom",
+    "accuracy, worst",
+)
+
+
+def format_row(row: Row) -> list[str]:
+    """The cells under `HEADINGS`; a dash where there is no evidence."""
+    if not row.misses:
+        return [row.entry, "-", f"< {row.max_params:,}", *["-"] * 3, "0", "-", "-", str(row.max_misses), "-", "-"]
+    return [
+        row.entry,
+        f"{row.params:,}",
+        f"< {row.max_params:,}",
+        f"{row.multiply_adds / 1e6:.2f} M",
+        f"{row.epochs:.0f}",
+        f"{row.train_seconds:.0f}",
+        str(len(row.misses)),
+        f"{row.worst} of {row.total:,}",
+        f"{row.mean:.1f}",
+        str(row.max_misses),
+        f"{row.headroom:+d}",
+        f"{1 - row.worst / row.total:.2%}",
+    ]
+
+
+def print_zoo(rows: list[Row], console: Console | None = None) -> None:
+    """The zoo as a table, with the hardware that the seconds were measured on."""
+    console = console or make_console()
+    table = make_table()
+    for index, heading in enumerate(HEADINGS):
+        table.add_column(heading, justify="right" if index else "left")
+    for row in rows:
+        table.add_row(*format_row(row), style="" if (row.headroom or 0) >= 0 else "red")
+    console.print(table)
+    console.print(f"seconds: training and augmentation, median over the seeds, on {_devices(rows)}", soft_wrap=True)
+
+
+def readme_table(rows: list[Row]) -> str:
+    """The same as Markdown, between its markers."""
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|---|" + "---:|" * (len(HEADINGS) - 1)]
+    lines += ["| " + " | ".join([f"`{cells[0]}`", *cells[1:]]) + " |" for cells in map(format_row, rows)]
+    note = (
+        f"Misses of MNIST's 10,000 test images by the final weights, read once. Seconds: training and augmentation, median over the seeds, on {_devices(rows)}."
+    )
+    return "\n".join([BEGIN, *lines, "", note, END])
+
+
+def _devices(rows: list[Row]) -> str:
+    return "; ".join(sorted({row.device for row in rows if row.device})) or "no hardware yet"
+
+
+def write_readme(path: Path, rows: list[Row]) -> None:
+    """Put the table between its markers in `path`; raises ValueError where they are missing."""
+    text = path.read_text()
+    if BEGIN not in text or END not in text:
+        raise ValueError(f"{path} lacks the lines {BEGIN} and {END}")
+    head, rest = text.split(BEGIN, 1)
+    changed = head + readme_table(rows) + rest.split(END, 1)[1]
+    write_atomically(path, lambda partial: partial.write_text(changed))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the zoo's table, or write it where asked."""
+    parser = argparse.ArgumentParser(prog="python -m utils.table", description="The zoo's table, from the evidence in results.json.")
+    parser.add_argument("--zoo", type=Path, default=ROOT / "zoo.py")
+    parser.add_argument("--results", type=Path, help="default: results.json beside the zoo file")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--readme", type=Path, nargs="?", const=ROOT / "README.md", help="write the table into this file")
+    options = parser.parse_args(argv)
+    try:
+        runs = read_results(options.results or options.zoo.parent / "results.json")
+        rows = [make_row(entry, runs) for entry in load_zoo(options.zoo).values()]
+        if options.readme:
+            write_readme(options.readme, rows)
+        elif options.json:
+            print(json.dumps([asdict(row) for row in rows], indent=1))
+        else:
+            print_zoo(rows)
+    except (ZooError, EvidenceError, ValueError, OSError) as error:
+        print(f"table: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""Traces of a network from its images to its logits: the operations that run, not the modules that exist.
+
+`make_fx` (torch.fx) records the operations before autograd decomposes them. Parameters and buffers enter the graph by name; any other
+tensor that the computation uses shows up as a constant.
+"""
+
+import sys
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import fx, nn
+from torch.func import functional_call
+from torch.fx.experimental.proxy_tensor import make_fx
+
+INPUT_SHAPE = (2, 1, 28, 28)
+
+
+class StructureError(RuntimeError):
+    """A network that cannot be built or traced; the message gives the network's own error."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The operations of one forward of `network`, in train or eval mode, on two images.
+
+    `graph` is an fx graph of ATen operations; `state` holds the network's tensors by name, as the graph's placeholders take them.
+    """
+
+    graph: fx.Graph
+    module: fx.GraphModule
+    state: dict[str, torch.Tensor]
+    images: torch.Tensor
+
+    @cached_property
+    def names(self) -> dict[fx.Node, str]:
+        """Each placeholder's tensor name; the images' is ""."""
+        placeholders = [node for node in self.graph.nodes if node.op == "placeholder"]
+        return dict(zip(placeholders, [*self.state, ""], strict=True))
+
+    @property
+    def input(self) -> fx.Node:
+        return next(node for node, name in self.names.items() if name == "")
+
+    @cached_property
+    def computing(self) -> set[fx.Node]:
+        """All nodes that the logits depend on."""
+        output = next(node for node in self.graph.nodes if node.op == "output")
+        return closure([output], lambda node: node.all_input_nodes)
+
+    @cached_property
+    def path(self) -> list[fx.Node]:
+        """The operations between the images and the logits, in the order they run."""
+        from_input = closure([self.input], lambda node: node.users)
+        return [node for node in self.graph.nodes if node.op == "call_function" and node in self.computing and node in from_input]
+
+    @cached_property
+    def used(self) -> set[str]:
+        """Names of the tensors of the network that the logits depend on."""
+        return {name for node, name in self.names.items() if name and node in self.computing}
+
+    @cached_property
+    def constants(self) -> dict[str, torch.Tensor]:
+        """Tensors that the computation uses and that are no parameter, buffer or image."""
+        nodes = [node for node in self.graph.nodes if node.op == "get_attr" and node in self.computing]
+        return {node.target: getattr(self.module, node.target) for node in nodes}
+
+    def on_path(self, kinds: set[str]) -> list[fx.Node]:
+        """The operations on the path whose kind is among `kinds`."""
+        return [node for node in self.path if kind_of(node) in kinds]
+
+    @cached_property
+    def values(self) -> dict[fx.Node, torch.Tensor]:
+        """What each operation on the path gives for `images`."""
+        return _Recorder(self).record()
+
+    @cached_property
+    def influences(self) -> set[fx.Node]:
+        """The operations on the path whose value moves the logits: their gradient is not all zero."""
+        recorder = _Recorder(self, with_gradients=True)
+        values = recorder.record()
+        nodes = [node for node in self.path if values[node].requires_grad]
+        logits = recorder.logits
+        weights = torch.linspace(1, 2, logits.numel()).view_as(logits)
+        gradients = torch.autograd.grad((logits * weights).sum(), [values[node] for node in nodes], allow_unused=True)
+        return {node for node, gradient in zip(nodes, gradients, strict=True) if gradient is not None and gradient.any()}
+
+
+class _Recorder(fx.Interpreter):
+    """Runs a trace again and keeps the value of each operation. In-place operations get a copy, so that earlier values stay."""
+
+    def __init__(self, trace: Trace, with_gradients: bool = False) -> None:
+        super().__init__(trace.module, garbage_collect_values=False)
+        self.trace, self.with_gradients = trace, with_gradients
+        self.recorded: dict[fx.Node, torch.Tensor] = {}
+        self.logits: torch.Tensor | None = None
+
+    def record(self) -> dict[fx.Node, torch.Tensor]:
+        state = [tensor.detach().clone() for tensor in self.trace.state.values()]
+        images = self.trace.images.clone().requires_grad_(self.with_gradients)
+        with torch.set_grad_enabled(self.with_gradients), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            output = self.run(*state, images)
+        self.logits = output[0] if isinstance(output, (list, tuple)) else output
+        return self.recorded
+
+    def run_node(self, node: fx.Node) -> object:
+        if node.op == "call_function" and kind_of(node).endswith("_") and node.args and isinstance(node.args[0], fx.Node):
+            self.env[node.args[0]] = self.env[node.args[0]].clone()
+        value = super().run_node(node)
+        if isinstance(value, torch.Tensor):
+            self.recorded[node] = value
+        return value
+
+
+def closure(start: Iterable[fx.Node], step) -> set[fx.Node]:
+    """All nodes reached from `start` by `step`, itself included."""
+    reached, waiting = set(), list(start)
+    while waiting:
+        if (node := waiting.pop()) not in reached:
+            reached.add(node)
+            waiting.extend(step(node))
+    return reached
+
+
+def kind_of(node: fx.Node) -> str:
+    """ATen name of an operation without namespace and overload: "conv2d"."""
+    return node.target._schema.name.split("::")[-1] if isinstance(node.target, torch._ops.OpOverload) else str(node.target)
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    value = node.meta.get("val")
+    return tuple(value.shape) if isinstance(value, torch.Tensor) else ()
+
+
+def trace(network: nn.Module, training: bool) -> Trace:
+    """Trace `network` in train or eval mode on two images; raises `StructureError`. The network keeps its mode and its state."""
+    was_training = network.training
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(INPUT_SHAPE, generator=generator)
+    tensors = dict(network.named_parameters()) | dict(network.named_buffers())  # tied ones once
+    state = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+    try:
+        with _inline_compiled(), torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(0)
+            network.train(training)
+            module = make_fx(lambda tensors, batch: functional_call(network, tensors, (batch,)), pre_dispatch=True)(state, images)
+    except Exception as error:
+        raise StructureError(f"the network cannot be traced: {type(error).__name__}: {error}") from error
+    finally:
+        network.train(was_training)
+    return Trace(module.graph, module, state, images)
+
+
+def _inline_compiled() -> AbstractContextManager:
+    """Trace through what `torch.compile` wrapped; inert where nothing is compiled, so that the compiler need not be imported."""
+    dynamo = sys.modules.get("torch._dynamo")
+    return dynamo.config.patch(error_on_nested_fx_trace=False) if dynamo else nullcontext()
+
+
+def build(network) -> nn.Module:
+    """An instance of an entry's network, its initial weights drawn from seed 0; raises `StructureError`."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            made = network()
+    except Exception as error:
+        raise StructureError(f"the network cannot be built: {type(error).__name__}: {error}") from error
+    if not isinstance(made, nn.Module):
+        raise StructureError(f"network() gives a {type(made).__name__}, not an nn.Module")
+    return made
