@@ -7,13 +7,13 @@ from torch import nn
 
 from utils.augmentations import Affine, Augmentation, Cutout, Darken, Erase, Jitter, PadCrop, Squeeze, Swell
 from utils.bounds import check_kind, reject
-from utils.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling, Requirement
+from utils.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling, NoDenseOnMap, Requirement, Slack
 from utils.recipe import EMA, SGD, SWA, Adam, Average, Constant, Cosine, OneCycle, Optimizer, Recipe, ReduceOnPlateau, Schedule
 
 __all__ = [
     "EMA", "SGD", "SWA", "Adam", "Affine", "Augmentation", "Average", "BatchNorm", "Budget", "Constant", "Cosine", "Cutout", "Darken",
-    "Dropout", "Entry", "Erase", "GlobalAveragePooling", "Jitter", "OneCycle", "Optimizer", "PadCrop", "Recipe", "ReduceOnPlateau",
-    "Requirement", "Schedule", "Squeeze", "Swell", "changed_fields", "describe",
+    "Dropout", "Entry", "Erase", "GlobalAveragePooling", "Jitter", "NoDenseOnMap", "OneCycle", "Optimizer", "PadCrop", "Recipe", "ReduceOnPlateau",
+    "Requirement", "Schedule", "Slack", "Squeeze", "Swell", "changed_fields", "describe",
 ]  # fmt: skip
 
 
