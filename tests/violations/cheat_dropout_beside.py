@@ -1,0 +1,17 @@
+"""Caught by structure: a dropout whose result is thrown away."""
+
+from plain import Net, nn, zoo
+
+
+class Case(Net):
+    def __init__(self):
+        super().__init__()
+        self.keep, self.drop = nn.Dropout(0.2), nn.Identity()
+
+    def forward(self, x):
+        x = self.features(x)
+        self.keep(x)
+        return self.dense(x.mean((2, 3)))
+
+
+ZOO = zoo(Case)

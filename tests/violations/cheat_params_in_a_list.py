@@ -1,0 +1,16 @@
+"""Caught by params: weights in a Python list."""
+
+from plain import Net, torch, zoo
+
+
+class Case(Net):
+    def __init__(self):
+        super().__init__()
+        self.tables = [torch.randn(6, 10)]
+
+    def forward(self, x):
+        pooled = self.features(x).mean((2, 3))
+        return self.dense(pooled) + pooled @ self.tables[0]
+
+
+ZOO = zoo(Case)

@@ -1,0 +1,33 @@
+"""The honest network that every case of the corpus changes in one way, and the entry that holds it to its budget."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from utils.entry import SGD, BatchNorm, Budget, Constant, Dropout, Entry, GlobalAveragePooling, Recipe
+
+__all__ = ["F", "Net", "nn", "torch", "zoo"]
+
+
+class Net(nn.Module):
+    """342 parameters, all used, with everything that the budget requires."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4)
+        self.conv2, self.norm2 = nn.Conv2d(4, 6, 3, bias=False), nn.BatchNorm2d(6)
+        self.drop, self.dense = nn.Dropout(0.1), nn.Linear(6, 10)
+
+    def features(self, x):
+        x = F.max_pool2d(F.relu(self.norm1(self.conv1(x))), 2)  # (N, 4, 13, 13)
+        return self.drop(F.relu(self.norm2(self.conv2(x))))  # (N, 6, 11, 11)
+
+    def forward(self, x):
+        return self.dense(self.features(x).mean((2, 3)))
+
+
+def zoo(network, **budget):
+    """`ZOO` of one entry, `case`, with fewer than 400 parameters."""
+    recipe = Recipe(epochs=2, batch_size=50, optimizer=SGD(), schedule=Constant(), val_images=500)
+    limits = {"max_params": 400, "max_epochs": 10, "max_misses": 900, "requires": (BatchNorm(), Dropout(), GlobalAveragePooling())}
+    return (Entry(name="case", network=network, dataset="mnist_sample", recipe=recipe, budget=Budget(**limits | budget)),)

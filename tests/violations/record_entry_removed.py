@@ -1,0 +1,8 @@
+"""Caught by ratchet: an entry that the base had."""
+
+from tampering import commit, edit
+
+
+def tamper(folder):
+    commit(folder)
+    edit(folder / "zoo.py", 'name="tiny"', 'name="other"')

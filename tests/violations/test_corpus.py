@@ -1,0 +1,71 @@
+"""The self-test: every planted violation is caught by the gate that it names, nothing honest is stopped.
+
+A case is a file. `cheat_*` and `honest_*` are zoo files of one entry, judged by the gates that need no evidence; `record_*` tampers with a
+copy of a zoo that was trained for real. The first words of a docstring say what must happen to it.
+"""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import check
+from gates import GATES
+
+HERE = Path(__file__).resolve().parent
+STATIC = "params,structure,cost"
+CHEATS, HONEST, RECORDS = (sorted(HERE.glob(f"{kind}_*.py")) for kind in ("cheat", "honest", "record"))
+
+
+def named_gate(path: Path) -> str:
+    """The gate that a case's docstring names."""
+    return re.match(r'"""Caught by (\w+): ', path.read_text()).group(1)
+
+
+def verdicts(*words: str, out: Path) -> tuple[int, dict[str, set[str]]]:
+    """Exit code of check.py, and the statuses that each gate gave."""
+    out.unlink(missing_ok=True)
+    code = check.main([*words, "--json", str(out)])
+    found: dict[str, set[str]] = {}
+    for verdict in json.loads(out.read_text())["verdicts"] if out.exists() else []:
+        found.setdefault(verdict["gate"], set()).add(verdict["status"])
+    return code, found
+
+
+@pytest.mark.parametrize("path", CHEATS, ids=lambda path: path.stem)
+def test_a_cheating_network_is_caught_by_the_gate_that_it_names(path, tmp_path):
+    code, found = verdicts("--zoo", str(path), "--only", STATIC, out=tmp_path / "verdicts.json")
+    assert code != 0 and found[named_gate(path)] - {"pass"}
+
+
+@pytest.mark.parametrize("path", HONEST, ids=lambda path: path.stem)
+def test_an_honest_oddity_passes(path, tmp_path):
+    code, found = verdicts("--zoo", str(path), "--only", STATIC, out=tmp_path / "verdicts.json")
+    assert (code, found) == (0, {gate: {"pass"} for gate in STATIC.split(",")})
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_a_tampered_zoo_is_caught_by_the_gate_that_it_names(path, zoo, tmp_path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    case = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(case)
+    case.tamper(zoo)
+    base = ["--base", "HEAD"] if (zoo / ".git").exists() else []
+    code, found = verdicts("--zoo", str(zoo / "zoo.py"), *base, out=tmp_path / "verdicts.json")
+    gate = named_gate(path)
+    assert code != 0 and ((gate == "waivers" and code == 2) or "fail" in found[gate])
+
+
+def test_the_corpus_is_as_large_as_promised_and_leaves_no_gate_out():
+    cases = CHEATS + RECORDS
+    assert len(cases) >= 40 and len(HONEST) >= 20
+    assert {named_gate(path) for path in cases} - {"waivers"} == set(GATES)
+
+
+def test_no_state_of_the_world_without_a_measurement_exits_0(tmp_path, zoo):
+    (tmp_path / "empty.py").write_text("ZOO = ()\n")
+    states = [["--zoo", str(tmp_path / "empty.py")], ["--zoo", str(tmp_path / "gone.py")], ["--only", "nothing"], ["nobody"]]
+    states += [["--zoo", str(zoo / "zoo.py"), *words] for words in (["--weights", str(tmp_path)], ["--results", str(tmp_path / "none.json")])]
+    assert all(check.main(words) != 0 for words in states)
