@@ -1,6 +1,6 @@
 """Caught by structure: a network that changes itself at test time."""
 
-from plain import Net, torch
+from plain import Net, torch, zoo
 
 
 class Case(Net):

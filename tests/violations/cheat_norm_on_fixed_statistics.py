@@ -1,6 +1,6 @@
 """Caught by structure: a batch norm that uses its running statistics in train."""
 
-from plain import Net
+from plain import Net, zoo
 
 
 class Case(Net):

@@ -1,6 +1,6 @@
 """Caught by params: weights in a buffer with the name of a batch norm's statistics."""
 
-from plain import Net, torch
+from plain import Net, torch, zoo
 
 
 class Case(Net):

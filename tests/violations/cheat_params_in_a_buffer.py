@@ -1,6 +1,6 @@
 """Caught by params: weights in a buffer, which parameters() does not list."""
 
-from plain import Net, torch
+from plain import Net, torch, zoo
 
 
 class Case(Net):

@@ -1,6 +1,6 @@
 """Caught by params: weights as an attribute of the class."""
 
-from plain import Net, torch
+from plain import Net, torch, zoo
 
 
 class Case(Net):

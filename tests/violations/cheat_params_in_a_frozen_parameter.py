@@ -1,6 +1,6 @@
 """Caught by params: frozen parameters are parameters."""
 
-from plain import Net, nn, torch
+from plain import Net, nn, torch, zoo
 
 
 class Case(Net):

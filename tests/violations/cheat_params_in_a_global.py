@@ -1,6 +1,6 @@
 """Caught by params: weights in a global of the module."""
 
-from plain import Net, torch
+from plain import Net, torch, zoo
 
 TABLE = torch.randn(6, 10)
 

@@ -1,6 +1,6 @@
 """Caught by params: a buffer that state_dict leaves out."""
 
-from plain import Net, torch
+from plain import Net, torch, zoo
 
 
 class Case(Net):

@@ -1,6 +1,6 @@
 """Caught by params: weights packed into a bytes object."""
 
-from plain import Net, torch
+from plain import Net, torch, zoo
 
 
 class Case(Net):

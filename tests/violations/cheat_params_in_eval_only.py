@@ -1,6 +1,6 @@
 """Caught by params: more weights in eval than in train."""
 
-from plain import Net, torch
+from plain import Net, torch, zoo
 
 
 class Case(Net):

@@ -1,6 +1,6 @@
 """Honest: a dropout that forward calls only in train."""
 
-from plain import F, Net
+from plain import F, Net, zoo
 
 
 class Case(Net):

@@ -1,6 +1,6 @@
 """Honest: a few numbers written into forward."""
 
-from plain import Net
+from plain import Net, zoo
 
 
 class Case(Net):
