@@ -10,6 +10,7 @@ A run chooses on val and reads the test images once, after the last epoch, with 
 Exit codes: 0 done · 1 the loss was not finite · 2 wrong usage · 3 no data, no checkpoint or no disk · 130 interrupted.
 """
 
+import argparse
 import re
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from torch import nn
 import environment
 from utils import checkpoint, evidence, plots
 from utils.data import DataError, Dataset, load_or_sample, split_train_val
-from utils.entry import Entry, Recipe, changed_fields, describe
+from utils.entry import Augmentation, Average, Entry, Optimizer, Recipe, Schedule, changed_fields, describe
 from utils.evaluate import Measurement, measure
 from utils.evidence import EvidenceError, Run
 from utils.structure import count_multiply_adds, count_params, network_digest
@@ -33,6 +34,7 @@ from utils.training import Diverged, Training
 from utils.zoofile import ZooError, load_zoo, select_entries
 
 HERE = Path(__file__).resolve().parent
+DEFAULT = "slim"
 EXIT_DIVERGED, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
@@ -174,15 +176,32 @@ def summarise(record: Run, weights: Path, counts_as_evidence: bool) -> str:
 # --- command line -----------------------------------------------------------------------------------------------------
 
 
+def find_zoo(argv: list[str]) -> Path:
+    """The file that `--zoo` names; its entries decide which other options there are."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--zoo", type=Path, default=HERE / "zoo.py")
+    return parser.parse_known_args(argv)[0].zoo
+
+
+def find_device(name: str) -> str:
+    """`name` where torch can compute on it; raises `ZooError`."""
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ZooError(f"--device {name} is not to be had here: {str(error).splitlines()[0]}") from error
+    return name
+
+
 def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], object]:
     """The entry with its recipe as overridden, the overrides as "field=value", and the other options."""
-    from jsonargparse import ArgumentParser
+    from jsonargparse import ArgumentParser, set_parsing_settings
 
+    set_parsing_settings(subclasses_enabled=[Optimizer, Schedule, Average, Augmentation])
     argv = [re.sub(r"(?<=\w)-(?=[\w.-]*(=|$))", "_", word) if word.startswith("--") else word for word in argv]
-    name = argv[0] if argv and not argv[0].startswith("-") else "slim"
+    name = argv[0] if argv and not argv[0].startswith("-") else DEFAULT if DEFAULT in zoo else next(iter(zoo))
     (entry,) = select_entries(zoo, [name])
     parser = ArgumentParser(prog="train.py", description=__doc__.split("\n\n")[0])
-    parser.add_argument("entry", nargs="?", default="slim", help=f"one of: {', '.join(zoo)}")
+    parser.add_argument("entry", nargs="?", default=name, help=f"comes first; one of: {', '.join(zoo)}")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
     parser.add_argument("--check", action="store_true", help="run the gates on what was made; their exit code is this program's")
@@ -194,6 +213,8 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], obj
         parser.add_argument(f"--{field}", type=Path, default=getattr(Places, field))
     parser.add_argument("--recipe", type=Recipe, default=entry.recipe)
     options = parser.instantiate(parser.parse_args(argv))
+    if options.entry != name:
+        raise ZooError(f"the entry comes first: train.py {options.entry} ...")
     overrides = [f"{field}={now}" for field, _, now in changed_fields(describe(entry.recipe), describe(options.recipe))]
     return replace(entry, recipe=options.recipe), overrides, options
 
@@ -220,7 +241,7 @@ def main(argv: list[str] | None = None) -> int:
     """Parse, load the data, run."""
     argv = sys.argv[1:] if argv is None else argv
     try:
-        zoo_file = Path(argv[argv.index("--zoo") + 1]) if "--zoo" in argv[:-1] else HERE / "zoo.py"
+        zoo_file = find_zoo(argv)
         zoo = load_zoo(zoo_file)
         entry, overrides, options = parse(argv, zoo)
         places = Places(results=options.results, weights=options.weights, output=options.output, checkpoints=options.checkpoints)
@@ -231,7 +252,7 @@ def main(argv: list[str] | None = None) -> int:
                 print(f"{each.name}, seed {seed}: evidence in place")
                 continue
             dataset = load_or_sample(each.dataset, options.data_root)
-            record = run(each, seed, dataset, places=places, device=options.device, overrides=overrides, resume=options.resume)
+            record = run(each, seed, dataset, places=places, device=find_device(options.device), overrides=overrides, resume=options.resume)
             worst = max(worst, check(record, each, zoo_file, places, options.data_root) if options.check else 0)
         return worst
     except (ZooError, ValueError) as error:
@@ -241,7 +262,7 @@ def main(argv: list[str] | None = None) -> int:
     except (DataError, checkpoint.CheckpointError, EvidenceError, OSError) as error:
         return complain(str(error), EXIT_MISSING)
     except KeyboardInterrupt:
-        return complain("interrupted; go on with: make train ARGS=--resume", EXIT_INTERRUPTED)
+        return complain("interrupted; the same command with --resume goes on (make train ARGS=--resume)", EXIT_INTERRUPTED)
 
 
 def complain(message: str, code: int) -> int:

@@ -1,8 +1,5 @@
 """Augmentation: a batch at a time, each image its own draw, all of it fixed by the seed."""
 
-import math
-from typing import get_args
-
 import matplotlib.image
 import pytest
 import torch
@@ -46,7 +43,7 @@ def boxes(mask: torch.Tensor) -> list[tuple[int, int, int, int]]:
 
 
 def test_every_declared_augmentation_is_registered_shown_and_tried_here():
-    declared = set(get_args(Augmentation))
+    declared = set(Augmentation.__subclasses__())
     assert len(declared) == 8
     assert set(augment.registry) - {object} == {type(op) for op in STRONG} == {type(op) for op in SHOWN} == declared
     with pytest.raises(TypeError, match="'blur' is no augmentation"):
@@ -110,12 +107,8 @@ def test_translation_moves_the_centre_of_mass_within_its_bound_and_the_rest_keep
     assert 5 < moved.abs().max() <= 0.2 * 28 + 1e-3
     assert (moved.amax(0) > 5).all() and (moved.amin(0) < -5).all() and moved.mean(0).abs().max() < 0.5
     assert drift(apply(Affine(rotate=90, scale=0.5, shear=40), SQUARE.repeat(500, 1, 1, 1))).abs().max() < 0.01
-
-
-def test_rotation_and_scale_together_keep_a_square_a_square():
-    images = apply(Affine(rotate=90, scale=0.5), SQUARE.repeat(500, 1, 1, 1))
-    skew = torch.stack([PLACE[:, None] ** 2 - PLACE**2, PLACE[:, None] * PLACE])  # (2, 28, 28): nought for a square, however turned
-    assert ((images * skew).sum((2, 3)) / images.sum((2, 3))).abs().max() < 0.05
+    sizes = (apply(Affine(rotate=90, scale=0.5), SQUARE.repeat(2_000, 1, 1, 1)).sum((1, 2, 3)) / 36).sqrt()
+    assert sizes.min() > 0.49 and sizes.max() < 1.51 and abs(sizes.std() - 1 / 12**0.5) < 0.02  # uniform, however turned
 
 
 AT_STRENGTH = {
@@ -198,6 +191,6 @@ def test_the_grid_shows_a_row_for_each_augmentation(tmp_path, capsys, digits):
     assert len(rows) == len(SHOWN) + 1 and all(not torch.equal(row, digits[:20]) for row in list(rows.values())[1:])
     assert main(["--out", str(tmp_path / "new" / "grid.png")]) == 0
     height, width, _ = matplotlib.image.imread(tmp_path / "new" / "grid.png").shape
-    assert math.isclose(height, 0.85 * 120 * len(rows), abs_tol=2) and width > 1_000
+    assert abs(height - 0.85 * 120 * len(rows)) <= 2 and width > 1_000
     assert capsys.readouterr().out == f"{tmp_path / 'new' / 'grid.png'}\n"
     assert main(["--out", str(tmp_path / "new" / "grid.png" / "x.png")]) == 3 and "cannot be written" in capsys.readouterr().err

@@ -134,9 +134,7 @@ DAMAGE = {
     "cut short": lambda raw: (raw / f"{IMAGES}.gz").write_bytes((raw / f"{IMAGES}.gz").read_bytes()[:-9]),
     "empty": lambda raw: (raw / f"{IMAGES}.gz").write_bytes(b""),
     "no gzip": lambda raw: (raw / f"{IMAGES}.gz").write_bytes(b"<html>404 Not Found</html>"),
-    "overwritten": lambda raw: (raw / f"{IMAGES}.gz").write_bytes(
-        (raw / f"{IMAGES}.gz").read_bytes()[:5_000] + bytes(999) + (raw / f"{LABELS}.gz").read_bytes()
-    ),
+    "a hole": lambda raw: (raw / f"{IMAGES}.gz").write_bytes((lambda whole: whole[:5_000] + whole[9_000:])((raw / f"{IMAGES}.gz").read_bytes())),
     "a folder": lambda raw: ((raw / f"{IMAGES}.gz").unlink(), (raw / f"{IMAGES}.gz").mkdir()),
     "the labels": lambda raw: shutil.copy(raw / f"{LABELS}.gz", raw / f"{IMAGES}.gz"),
 }

@@ -62,7 +62,7 @@ def test_a_network_is_measured_in_eval_mode_on_normalised_images(slim, sample):
     with torch.no_grad():
         expected = slim.eval()(normalise(as_floats(images.pixels)))
     torch.testing.assert_close(found.logits, expected, rtol=1e-4, atol=1e-5)
-    assert torch.equal(found.labels, images.labels) and torch.equal(images.pixels, sample.test.pixels[:200])
+    assert not found.logits.requires_grad and torch.equal(found.labels, images.labels) and torch.equal(images.pixels, sample.test.pixels[:200])
     assert found.loss == pytest.approx(F.cross_entropy(expected, images.labels).item(), abs=1e-5)
 
 

@@ -51,9 +51,8 @@ def _(op: Affine, images: torch.Tensor, labels: torch.Tensor, generator: torch.G
 @augment.register
 def _(op: PadCrop, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     count, _, height, width = images.shape
-    padded = F.pad(images, [op.padding] * 4)
     corner = torch.randint(0, 2 * op.padding + 1, (2, count), generator=generator, device=images.device)
-    return _patches(padded, corner[0], corner[1], (height, width))
+    return _patches(F.pad(images, [op.padding] * 4), corner[0], corner[1], (height, width))
 
 
 @augment.register
@@ -155,8 +154,6 @@ def _boxes(images: torch.Tensor, tall: torch.Tensor, wide: torch.Tensor, generat
     return (rows[:, :, None] & columns[:, None, :])[:, None]
 
 
-# --- show them --------------------------------------------------------------------------------------------------------
-
 SHOWN = (
     Affine(rotate=30),
     Affine(translate=0.2),
@@ -170,7 +167,6 @@ SHOWN = (
     Darken(per_class=1),
     Squeeze(per_class=1),
 )
-"""Each augmentation at a strength that the eye can see."""
 
 
 def show(images: torch.Tensor, labels: torch.Tensor, seed: int = 0) -> dict[str, torch.Tensor]:

@@ -9,7 +9,12 @@ from utils.bounds import check, check_counts, reject
 
 
 @dataclass(frozen=True, kw_only=True)
-class Affine:
+class Augmentation:
+    """A change to a batch of images, each image its own draw."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Affine(Augmentation):
     """Rotation and shear up to +- degrees, translation up to +- a share of the side, scale within 1 +- `scale`."""
 
     rotate: float = 0.0
@@ -22,7 +27,7 @@ class Affine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PadCrop:
+class PadCrop(Augmentation):
     """Pad by `padding` black pixels on each side and crop the old size at a random place."""
 
     padding: int = 4
@@ -32,7 +37,7 @@ class PadCrop:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Jitter:
+class Jitter(Augmentation):
     """Brightness times 1 +- `brightness`, then contrast about the image's mean times 1 +- `contrast`."""
 
     brightness: float = 0.0
@@ -43,7 +48,7 @@ class Jitter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cutout:
+class Cutout(Augmentation):
     """With probability `p` a black square of `size` pixels, wholly inside the image (DeVries & Taylor 2017)."""
 
     size: int = 8
@@ -55,7 +60,7 @@ class Cutout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Erase:
+class Erase(Augmentation):
     """With probability `p` a rectangle becomes `value` (Zhong et al. 2017). Area and aspect ratio are drawn as torchvision draws them."""
 
     p: float = 0.5
@@ -72,7 +77,7 @@ class Erase:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Swell:
+class Swell(Augmentation):
     """Dilate the strokes inside a `size` x `size` patch, in `per_class` images of each digit of the batch (reference 003)."""
 
     size: int = 7
@@ -86,7 +91,7 @@ class Swell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Darken:
+class Darken(Augmentation):
     """Times `factor` for a share `fraction` of the bright pixels, in `per_class` images of each digit of the batch (reference 003)."""
 
     fraction: float = 0.15
@@ -99,7 +104,7 @@ class Darken:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Squeeze:
+class Squeeze(Augmentation):
     """Smear a `size` x `size` patch along its rows or columns, in `per_class` images of each digit of the batch (reference 003)."""
 
     size: int = 6
@@ -107,6 +112,3 @@ class Squeeze:
 
     def __post_init__(self) -> None:
         check_counts(self, "size", "per_class")
-
-
-Augmentation = Affine | PadCrop | Jitter | Cutout | Erase | Swell | Darken | Squeeze

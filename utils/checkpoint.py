@@ -1,6 +1,7 @@
 """Files written whole or not at all: checkpoints (the last five of a run) and weights (safetensors)."""
 
 import hashlib
+import io
 import os
 import tempfile
 import zipfile
@@ -42,7 +43,9 @@ def file_digest(path: Path) -> str:
 
 def save_checkpoint(folder: Path, epochs_done: int, state: dict) -> None:
     """`state` as `folder/epoch-NNN.pt`; older than the newest five are removed."""
-    write_atomically(folder / f"epoch-{epochs_done:03d}.pt", lambda path: torch.save(state, path))
+    content = io.BytesIO()
+    torch.save(state, content)
+    write_atomically(folder / f"epoch-{epochs_done:03d}.pt", lambda path: path.write_bytes(content.getbuffer()))
     for path in list_checkpoints(folder)[:-KEPT]:
         path.unlink()
 
@@ -68,9 +71,7 @@ def load_checkpoint(folder: Path) -> dict:
                 raise CheckpointError(f"{damaged} has another checksum")
         return torch.load(paths[-1], map_location="cpu", weights_only=True)
     except Exception as error:
-        raise CheckpointError(
-            f"{paths[-1]} is corrupt ({type(error).__name__}); delete it to resume from the one before"
-        ) from error
+        raise CheckpointError(f"{paths[-1]} is corrupt ({type(error).__name__}); delete it to resume from the one before") from error
 
 
 # --- weights ----------------------------------------------------------------------------------------------------------
@@ -78,10 +79,10 @@ def load_checkpoint(folder: Path) -> dict:
 
 def save_weights(path: Path, network: nn.Module) -> str:
     """The network's `state_dict` as safetensors; returns the file's SHA-256."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_atomically(path, lambda partial: save_file(state, partial))
+    write_atomically(path, lambda partial: partial.write_bytes(save(state)))
     return file_digest(path)
 
 

@@ -10,7 +10,12 @@ from utils.bounds import INFINITY, check, check_counts, check_kind, reject
 
 
 @dataclass(frozen=True, kw_only=True)
-class SGD:
+class Optimizer:
+    """What turns gradients into steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGD(Optimizer):
     """Stochastic gradient descent (Sutskever et al. 2013 for the Nesterov form). `decay_all=False` spares biases and norms."""
 
     momentum: float = 0.9
@@ -26,7 +31,7 @@ class SGD:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adam:
+class Adam(Optimizer):
     """Adam (Kingma & Ba 2015); `decoupled=True` makes it AdamW (Loshchilov & Hutter 2019)."""
 
     beta1: float = 0.9
@@ -40,14 +45,16 @@ class Adam:
         check_kind(self, bool, "decoupled", "decay_all")
 
 
-Optimizer = SGD | Adam
-
-
 # --- learning-rate schedules ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
-class OneCycle:
+class Schedule:
+    """How the learning rate moves; it carries the rate."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneCycle(Schedule):
     """`torch.optim.lr_scheduler.OneCycleLR`, cosine, a step a batch (Smith & Topin 2018). The momentum stays as it is."""
 
     max_lr: float = 0.1
@@ -60,7 +67,7 @@ class OneCycle:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cosine:
+class Cosine(Schedule):
     """From `lr` down to `min_lr` along half a cosine, a step a batch."""
 
     lr: float = 0.1
@@ -73,7 +80,7 @@ class Cosine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReduceOnPlateau:
+class ReduceOnPlateau(Schedule):
     """Times `factor` after `patience` epochs whose val loss did not fall (`torch.optim.lr_scheduler.ReduceLROnPlateau`)."""
 
     lr: float = 1e-3
@@ -86,7 +93,7 @@ class ReduceOnPlateau:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Constant:
+class Constant(Schedule):
     """The same learning rate throughout."""
 
     lr: float = 0.01
@@ -95,14 +102,16 @@ class Constant:
         check(self, lr=(1e-9, 1e3))
 
 
-Schedule = OneCycle | Cosine | ReduceOnPlateau | Constant
-
-
 # --- weight averaging -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
-class EMA:
+class Average:
+    """Which weights a run ends with, where not the last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EMA(Average):
     """Exponential moving average of the weights, a step a batch; BatchNorm gets fresh statistics at the end.
 
     The decay after t averages is min(decay, (1 + t) / (10 + t)).
@@ -115,7 +124,7 @@ class EMA:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SWA:
+class SWA(Average):
     """Mean of the weights after each epoch from `start_epoch` (0-based) on, at learning rate `lr` (Izmailov et al. 2018)."""
 
     start_epoch: int = 0
@@ -124,9 +133,6 @@ class SWA:
     def __post_init__(self) -> None:
         check_counts(self, "start_epoch", least=0)
         check(self, lr=(1e-9, 1e3))
-
-
-Average = EMA | SWA
 
 
 # --- recipe ----------------------------------------------------------------------------------------------------------
@@ -160,9 +166,9 @@ class Recipe:
         if self.amp not in ("off", "bf16", "fp16"):
             reject(self, f"amp must be off, bf16 or fp16, not {self.amp!r}")
         check_kind(self, tuple, "augment")
-        for name, kinds in (("optimizer", Optimizer), ("schedule", Schedule), ("average", Average | None)):
-            if not isinstance(getattr(self, name), kinds):
-                reject(self, f"{name} must be one of {kinds}, not {getattr(self, name)!r}")
+        for name, kind in (("optimizer", Optimizer), ("schedule", Schedule), ("average", Average | None)):
+            if not isinstance(getattr(self, name), kind):
+                reject(self, f"{name} must be an instance of {kind}, not {getattr(self, name)!r}")
         for augmentation in self.augment:
             if not isinstance(augmentation, Augmentation):
                 reject(self, f"augment holds {augmentation!r}, which is no augmentation")
