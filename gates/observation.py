@@ -33,7 +33,7 @@ class Observation:
         self.entry, self.weights, self._load, self.platform = entry, weights, load, platform
         self.runs = [run for run in runs if run.entry == entry.name]
         self.evidence = evidence_of(entry, runs)
-        self._measurements: dict[int, Measurement] = {}
+        self.measurements: dict[int, Measurement] = {}
 
     @cached_property
     def network(self) -> nn.Module:
@@ -78,10 +78,10 @@ class Observation:
 
     def measure(self, seed: int) -> Measurement:
         """The weights of `seed` on all test images, measured here and now; raises `Unmeasurable`."""
-        if seed not in self._measurements:
+        if seed not in self.measurements:
             try:
                 network = load_weights(self.weights_path(seed), build(self.entry.network))
             except CheckpointError as error:
                 raise Unmeasurable(str(error), f"make train ENTRY={self.entry.name} SEED={seed}") from error
-            self._measurements[seed] = measure(network, self.dataset.test)
-        return self._measurements[seed]
+            self.measurements[seed] = measure(network, self.dataset.test)
+        return self.measurements[seed]

@@ -18,7 +18,7 @@ def print_verdicts(verdicts: list[Verdict], console: Console | None = None) -> N
     """Failures first, each with what was expected, found and to be done; a table of the rest; the count and the exit code."""
     console = console or make_console()
     unhappy = [verdict for verdict in verdicts if verdict.status is not Status.PASS]
-    for verdict in sorted(unhappy, key=_urgency):
+    for verdict in by_urgency(unhappy):
         _print_failure(verdict, console)
     if passed := [verdict for verdict in verdicts if verdict.status is Status.PASS]:
         table = make_table("entry", "gate", "found", "expected")
@@ -36,26 +36,32 @@ def summarise(verdicts: list[Verdict]) -> str:
     return f"{', '.join(shown)}; exit code {exit_code(verdicts)}"
 
 
+def failure_lines(verdict: Verdict) -> list[str]:
+    """Which gate on which entry and where; then what was expected, found and how far off it is, and what to do."""
+    parts = (("expected", verdict.expected), ("found", verdict.observed), ("difference", verdict.difference), ("to do", verdict.remedy))
+    details = [f"  {'':<11}{detail}" for detail in verdict.details if detail not in verdict.observed]
+    title = f"{verdict.status.replace('_', ' ').upper()}  {verdict.entry}: {verdict.gate}  {verdict.where}".rstrip()
+    return [title, *(f"  {label:<11}{text}" for label, text in parts if text), *details]
+
+
 def _print_failure(verdict: Verdict, console: Console) -> None:
-    console.print(
-        Text(f"{verdict.status.replace('_', ' ').upper()}  {verdict.entry}: {verdict.gate}  {verdict.where}".rstrip(), COLOURS[verdict.status]), soft_wrap=True
-    )
-    for label, text in (("expected", verdict.expected), ("found", verdict.observed), ("difference", verdict.difference), ("to do", verdict.remedy)):
-        if text:
-            console.print(Text(f"  {label:<11}{text}"), soft_wrap=True)
+    title, *lines = failure_lines(verdict)
+    console.print(Text(title, COLOURS[verdict.status]), soft_wrap=True)
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
 
 
 def to_markdown(verdicts: list[Verdict]) -> str:
     """The verdicts as a Markdown table, failures first."""
-    rows = sorted(verdicts, key=_urgency)
+    rows = by_urgency(verdicts)
     lines = ["| entry | gate | status | found | expected |", "|---|---|---|---|---|"]
     lines += [f"| {row.entry} | {row.gate} | {row.status.replace('_', ' ')} | {_cell(row.observed)} | {_cell(row.expected)} |" for row in rows]
     return "\n".join([*lines, "", summarise(verdicts), ""])
 
 
-def _urgency(verdict: Verdict) -> tuple[bool, bool]:
-    """Sorts failures first and passes last."""
-    return verdict.status is not Status.FAIL, verdict.status is Status.PASS
+def by_urgency(verdicts: list[Verdict]) -> list[Verdict]:
+    """Failures first, passes last."""
+    return sorted(verdicts, key=lambda verdict: (verdict.status is not Status.FAIL, verdict.status is Status.PASS))
 
 
 def _cell(text: str) -> str:
