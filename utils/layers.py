@@ -74,9 +74,9 @@ def receptive_field(value: torch.Tensor) -> int | None:
 
 def _widest_span(touched: torch.Tensor) -> int:
     """The longest way from the first to the last True of a column of (lines, numbers)."""
-    lines = torch.arange(1, SIDE + 1).unsqueeze(1)
-    first = torch.where(touched, lines, SIDE + 1).amin(0)
-    last = torch.where(touched, lines, 0).amax(0)
+    lines = torch.arange(1, SIDE + 1, dtype=torch.int8).unsqueeze(1)
+    first = lines.where(touched, SIDE + 1).amin(0)
+    last = lines.where(touched, 0).amax(0)
     return int((last - first + 1).clamp(min=0).max())
 
 
