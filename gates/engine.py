@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gates import GATES, judge
-from gates.observation import Observation, Unmeasurable
+from gates.observation import Observation
 from utils.data import load_dataset
 from utils.entry import Entry
 from utils.evidence import Run, read_results
 from utils.figures import Figures
 from utils.structure import count_multiply_adds, count_params
-from utils.trace import StructureError
 from utils.verdict import Status, Verdict
 from utils.zoofile import ZooError, load_zoo, locate
 
@@ -23,9 +22,7 @@ class Engine:
     `platform` names where this process measures. Raises `ZooError` and `EvidenceError`.
     """
 
-    def __init__(
-        self, path: Path, platform: tuple[str, ...], results: Path | None = None, weights: Path | None = None, data_root: Path | None = None
-    ) -> None:
+    def __init__(self, path: Path, platform: tuple[str, ...], results: Path | None = None, weights: Path | None = None, data_root: Path | None = None) -> None:
         self.path = path
         self.zoo = load_zoo(path)
         self.runs = read_results(results or path.parent / "results.json")
@@ -68,7 +65,7 @@ class Engine:
         measured = dict(sorted(seen.measurements.items()))
         try:
             size = {"params": count_params(seen.network), "multiply_adds": count_multiply_adds(seen.network)}
-        except (Unmeasurable, StructureError, RuntimeError):
+        except (Exception, SystemExit):  # whatever forward raises; the gates have said so
             size = {}
         return Figures(
             entry=entry.name,

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-import os
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import quote
 
 from utils.figures import Figures
 from utils.report import by_urgency, failure_lines
@@ -90,7 +90,7 @@ def to_sarif(verdicts: list[Verdict], rules: dict[str, str], zoo: Path) -> str:
 
 def _result(verdict: Verdict, rule: int, zoo: Path) -> dict:
     file, line = _place(verdict, zoo)
-    place = {"artifactLocation": {"uri": file}, "region": {"startLine": line}}
+    place = {"artifactLocation": {"uri": Path(file).as_uri() if file.startswith("/") else quote(file)}, "region": {"startLine": line}}
     result = {
         "ruleId": f"zoo/{verdict.gate}",
         "ruleIndex": rule,
@@ -105,8 +105,8 @@ def _result(verdict: Verdict, rule: int, zoo: Path) -> dict:
 def _place(verdict: Verdict, zoo: Path) -> tuple[str, int]:
     """The file, relative to here where it lies below, and the line; the zoo file's first where the verdict has no place."""
     name, _, line = verdict.where.rpartition(":")
-    path = (zoo.parent / (name or zoo.name)).resolve()
-    return Path(os.path.relpath(path)).as_posix() if path.is_relative_to(Path.cwd()) else path.as_posix(), int(line or 1)
+    path, here = (zoo.parent / (name or zoo.name)).resolve(), Path.cwd().resolve()
+    return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix(), int(line or 1)
 
 
 # --- GitHub -----------------------------------------------------------------------------------------------------------
