@@ -104,7 +104,7 @@ def _result(verdict: Verdict, rule: int, zoo: Path) -> dict:
 
 def _place(verdict: Verdict, zoo: Path) -> tuple[str, int]:
     """The file, relative to here where it lies below, and the line; the zoo file's first where the verdict has no place."""
-    name, _, line = verdict.where.rpartition(":")
+    name, line = re.fullmatch(r"(.*?)(?::(\d+))?", verdict.where).groups()
     path, here = (zoo.parent / (name or zoo.name)).resolve(), Path.cwd().resolve()
     return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix(), int(line or 1)
 
