@@ -3,6 +3,7 @@
     python check.py                          # all entries, all gates, all shipped weights re-measured
     python check.py slim --only params,structure
     python check.py --zoo my/zoo.py          # anybody's zoo file; its results.json and weights/ are expected beside it
+    python check.py --base main              # and nothing got worse, and no budget looser, than where the branch left main
     python check.py --explain chain          # what a gate judges and why, with a failing and a passing example
     python check.py --why slim               # the network operation by operation, with its share of the budget
 
@@ -16,17 +17,16 @@ from pathlib import Path
 
 import environment
 from gates import GATES
-from gates.engine import Engine, explain, select_gates
+from gates.engine import UNUSABLE, Engine, explain
 from utils import report
 from utils.badge import draw_badge
 from utils.checkpoint import write_atomically
-from utils.evidence import EvidenceError
 from utils.figures import Figures
 from utils.formats import to_annotations, to_json, to_junit, to_sarif
 from utils.layers import layer_table
 from utils.trace import StructureError, build
 from utils.verdict import EXIT_PASS, EXIT_UNMEASURED, EXIT_USAGE, Verdict, exit_code
-from utils.zoofile import ZooError, select_entries
+from utils.zoofile import select_entries
 
 HERE = Path(__file__).resolve().parent
 
@@ -39,6 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", type=Path, help="default: results.json beside the zoo file")
     parser.add_argument("--weights", type=Path, help="default: weights/ beside the zoo file")
     parser.add_argument("--data-root", type=Path, help="a torchvision MNIST root; default: MNIST_ROOT, then data/, downloaded")
+    parser.add_argument("--base", metavar="REF", help="compare with the merge base of HEAD and this commit; nothing may get worse")
     parser.add_argument("--explain", metavar="GATE", help="say what the gate judges and why, and judge nothing")
     parser.add_argument("--why", metavar="ENTRY", help="show the entry's network operation by operation, and judge nothing")
     written = parser.add_argument_group("reports")
@@ -73,12 +74,12 @@ def print_why(engine: Engine, name: str) -> int:
     return EXIT_PASS
 
 
-def write_reports(options: argparse.Namespace, verdicts: list[Verdict], figures: list[Figures]) -> None:
+def write_reports(options: argparse.Namespace, verdicts: list[Verdict], figures: list[Figures], base: list[Figures]) -> None:
     """Every file that was asked for; each is replaced whole, and only GitHub's step summary, which other steps write too, is added to."""
     rules = {gate: explain(gate)["Judges"] for gate in GATES}
     texts = (
         (options.json if options.json != "-" else None, lambda: to_json(verdicts, figures)),
-        (options.summary, lambda: report.to_markdown(verdicts, figures)),
+        (options.summary, lambda: report.to_markdown(verdicts, figures, base)),
         (options.junit, lambda: to_junit(verdicts)),
         (options.sarif, lambda: to_sarif(verdicts, rules, options.zoo)),
         (options.badge, lambda: draw_badge(figures[0], verdicts)),
@@ -89,7 +90,7 @@ def write_reports(options: argparse.Namespace, verdicts: list[Verdict], figures:
             write_atomically(Path(place), lambda path, text=text: path.write_text(text))
     if options.github and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
         with open(summary, "a") as file:
-            file.write(report.to_markdown(verdicts, figures))
+            file.write(report.to_markdown(verdicts, figures, base))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -100,17 +101,17 @@ def main(argv: list[str] | None = None) -> int:
             report.print_explanation(options.explain, explain(options.explain))
             return EXIT_PASS
         platform = (environment.cpu_name(), environment.installed_version("torch"))
-        engine = Engine(options.zoo, platform, options.results, options.weights, options.data_root)
+        engine = Engine(options.zoo, platform, results=options.results, weights=options.weights, data_root=options.data_root, base=options.base)
         if options.why:
             return print_why(engine, options.why)
-        entries, gates = select_entries(engine.zoo, options.entries), select_gates(options.only)
-    except (ZooError, EvidenceError) as error:
+        entries, gates = select_entries(engine.zoo, options.entries), engine.select_gates(options.only)
+    except UNUSABLE as error:
         print(f"check.py: {error}", file=sys.stderr)
         return EXIT_USAGE
-    verdicts = list(engine.judge_zoo(entries, gates))
+    verdicts = engine.judge_zoo(entries, gates)
     figures = [engine.figures(entry) for entry in entries]
     try:
-        write_reports(options, verdicts, figures)
+        write_reports(options, verdicts, figures, engine.base_figures())
     except OSError as error:
         print(f"check.py: the report cannot be written: {error}", file=sys.stderr)
         return EXIT_USAGE

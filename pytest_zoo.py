@@ -6,19 +6,16 @@
 A gate that fails, could not measure or broke is a failed test; a waived one passes and says so in its report.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import environment
-from gates import GATES
-from gates.engine import Engine
+from gates.engine import UNUSABLE, Engine
 from utils.entry import Entry
-from utils.evidence import EvidenceError
 from utils.report import failure_lines
 from utils.verdict import Status, Verdict
-from utils.zoofile import ZooError
 
 ZOO = pytest.StashKey[Path]()
 
@@ -56,12 +53,12 @@ class ZooFile(pytest.File):
         platform = (environment.cpu_name(), environment.installed_version("torch"))
         try:
             self.engine = Engine(self.path, platform)
-        except (ZooError, EvidenceError) as error:
+        except UNUSABLE as error:
             raise self.CollectError(str(error)) from error
         for entry in self.engine.zoo.values():
             yield EntryNode.from_parent(self, name=entry.name, entry=entry)
-        for verdict in self.engine.judge_orphans():
-            yield VerdictItem.from_parent(self, name=f"{verdict.entry}::{verdict.gate}", judge=lambda verdict=verdict: verdict)
+        for verdict in self.engine.judge_rest():
+            yield VerdictItem.from_parent(self, name=f"{verdict.entry}::{verdict.gate}", judge=lambda verdict=verdict: [verdict])
 
 
 class EntryNode(pytest.Collector):
@@ -70,37 +67,42 @@ class EntryNode(pytest.Collector):
         self.entry = entry
 
     def collect(self) -> Iterator[pytest.Item]:
-        for gate in GATES:
+        for gate in self.parent.engine.select_gates():
             yield VerdictItem.from_parent(self, name=gate, judge=lambda gate=gate: self.parent.engine.judge(self.entry, gate))
 
 
 class NotPassed(Exception):
-    """Carries the verdict of a gate that did not pass."""
+    """Carries the verdicts that are no pass."""
 
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.observed)
-        self.verdict = verdict
+    def __init__(self, verdicts: list[Verdict]) -> None:
+        super().__init__("; ".join(verdict.observed for verdict in verdicts))
+        self.verdicts = verdicts
 
 
 class VerdictItem(pytest.Item):
     """One gate on one entry."""
 
-    def __init__(self, *, judge: object, **node: object) -> None:
+    def __init__(self, *, judge: Callable[[], list[Verdict]], **node: object) -> None:
         super().__init__(**node)
         self.judge = judge
 
     def runtest(self) -> None:
-        verdict = self.judge()
-        self.user_properties.append(("observed", verdict.observed))
-        if verdict.status is Status.WAIVED:
-            self.add_report_section("call", "waived", "\n".join(failure_lines(verdict)))
-        elif verdict.status is not Status.PASS:
-            raise NotPassed(verdict)
+        verdicts = self.judge()
+        self.user_properties += [("observed", verdict.observed) for verdict in verdicts]
+        if waived := [verdict for verdict in verdicts if verdict.status is Status.WAIVED]:
+            self.add_report_section("call", "waived", show(waived))
+        if wrong := [verdict for verdict in verdicts if verdict.status not in (Status.PASS, Status.WAIVED)]:
+            raise NotPassed(wrong)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None) -> object:
         if isinstance(excinfo.value, NotPassed):
-            return "\n".join(failure_lines(excinfo.value.verdict))
+            return show(excinfo.value.verdicts)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.path, None, self.nodeid.partition("::")[2]
+
+
+def show(verdicts: list[Verdict]) -> str:
+    """The verdicts as the terminal shows them."""
+    return "\n".join(line for verdict in verdicts for line in failure_lines(verdict))

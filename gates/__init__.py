@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from gates.observation import Observation, Unmeasurable
 from gates.params import judge_params
+from gates.ratchet import JUDGED_WITH_BASE, judge_ratchet
 from gates.record import judge_accuracy, judge_chain, judge_claim, judge_epochs, judge_seeds
 from gates.structure import judge_structure
 from utils.entry import Entry
@@ -23,8 +24,12 @@ GATES: dict[str, Gate] = {
     "chain": judge_chain,
     "claim": judge_claim,
     "accuracy": judge_accuracy,
+    "ratchet": judge_ratchet,
 }
 """Every gate by name, in the order they run."""
+
+WITHOUT_BASE = tuple(name for name in GATES if name not in JUDGED_WITH_BASE)
+"""The gates that need nothing to compare with."""
 
 
 def judge(name: str, entry: Entry, observation: Observation) -> Verdict:

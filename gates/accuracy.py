@@ -33,8 +33,7 @@ def judge_accuracy(entry: Entry, seen: Observation) -> Verdict:
     found = {run.seed: seen.measure(run.seed) for run in _declared_runs(entry, seen)}
     misses = {seed: each.misses for seed, each in found.items()}
     verdict = judge_misses(misses, min(each.total for each in found.values()), entry.budget)
-    base = getattr(seen, "base", None)
-    was = base.entries.get(entry.name) if base else None
+    was = seen.base.entries.get(entry.name) if seen.base else None
     return verdict.of(details=tuple(_against_base(was, found))) if was and was.dataset == entry.dataset else verdict
 
 

@@ -25,8 +25,7 @@ def judge_ratchet(entry: Entry, seen: Observation) -> Verdict:
 
     Passes: seed 0 missed 51 at the base and misses 53 now, with `slack=Slack(misses=3)` declared at the base.
     """
-    base: Base | None = getattr(seen, "base", None)
-    if base is None:
+    if (base := seen.base) is None:
         raise Unmeasurable("no base to compare with", "check.py --base REF")
     if entry.name not in base.entries:
         return Verdict(gate="ratchet", status=Status.PASS, observed="new, nothing to compare", expected="no worse than the base")

@@ -9,7 +9,7 @@ from pathlib import Path
 from tampering import edit
 
 import check
-from gates import GATES
+from gates import WITHOUT_BASE
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,7 +24,7 @@ def run_pytest(folder: Path, *words: str) -> tuple[int, dict[str, str], str]:
 def test_each_gate_of_each_entry_is_a_test_and_a_failure_reads_as_on_the_terminal(zoo, capsys):
     edit(zoo / "zoo.py", "max_misses=900", "max_misses=1")
     code, outcomes, printed = run_pytest(zoo, "--zoo", "zoo.py")
-    assert code == 1 and outcomes == {f"zoo.py::tiny::{gate}": "FAILED" if gate == "accuracy" else "PASSED" for gate in GATES}
+    assert code == 1 and outcomes == {f"zoo.py::tiny::{gate}": "FAILED" if gate == "accuracy" else "PASSED" for gate in WITHOUT_BASE}
     assert check.main(["--zoo", str(zoo / "zoo.py")]) == 1
     block = capsys.readouterr().out.split("\nentry ")[0]
     assert block.startswith("FAIL  tiny: accuracy  zoo.py:") and block in printed
@@ -37,7 +37,7 @@ def test_what_could_not_be_measured_fails_beside_the_suites_own_tests(zoo):
     (zoo / "tests" / "test_own.py").write_text("def test_own(): pass")
     code, outcomes, _ = run_pytest(zoo)
     measured = {"tests/test_own.py::test_own", "zoo.py::tiny::params", "zoo.py::tiny::structure"}
-    assert code == 1 and set(outcomes) == measured - {"tests/test_own.py::test_own"} | {f"zoo.py::tiny::{gate}" for gate in GATES} | measured
+    assert code == 1 and set(outcomes) == measured - {"tests/test_own.py::test_own"} | {f"zoo.py::tiny::{gate}" for gate in WITHOUT_BASE} | measured
     assert measured <= {name for name, outcome in outcomes.items() if outcome == "PASSED"}
     assert {outcomes[f"zoo.py::tiny::{gate}"] for gate in ("seeds", "epochs", "chain", "claim", "accuracy")} == {"FAILED"}
     assert run_pytest(zoo, "zoo.py::tiny::params")[:2] == (0, {"zoo.py::tiny::params": "PASSED"})
