@@ -8,8 +8,8 @@ PYTEST := $(PYTHON) -m pytest
 CHECK := $(PYTHON) check.py $(ENTRY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env-update verify train train-all check check-model check-params view-results show-augment readme \
-	lint test test-model test-training coverage step-summary clean clean-checkpoints
+.PHONY: help setup env-update verify train train-all check check-model check-params view-results show-augment badge readme \
+	lint test test-model test-training selftest coverage clean clean-checkpoints
 
 help: ## list the targets
 	@echo 'make TARGET [ENTRY=slim] [SEED=0] [ARGS="--flags of the program"]'
@@ -58,6 +58,9 @@ view-results: $(READY) ## print the table of the zoo; ARGS=--json for programs
 show-augment: $(READY) ## draw what each augmentation does, a row each
 	$(PYTHON) -m utils.augment $(ARGS)
 
+badge: $(READY) ## judge ENTRY (slim) by every gate and draw badges/ENTRY.svg
+	@$(PYTHON) check.py $(or $(ENTRY),slim) --badge badges/$(or $(ENTRY),slim).svg $(ARGS)
+
 readme: $(READY) ## write the table of the zoo into README.md
 	$(PYTHON) -m utils.table --readme
 
@@ -70,6 +73,9 @@ lint: $(READY) ## look for faults and for code that is not formatted
 test: $(READY) ## run the whole suite with coverage
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=xml:reports/coverage.xml --junitxml=reports/junit.xml $(ARGS)
 
+selftest: $(READY) ## run the corpus of planted violations and honest oddities
+	$(PYTHON) -m pytest -q tests/violations $(ARGS)
+
 test-model: $(READY) ## run the tests of the networks and their structure
 	$(PYTEST) tests/test_model.py tests/test_structure.py $(ARGS)
 
@@ -78,9 +84,6 @@ test-training: $(READY) ## run the tests of training
 
 coverage: $(READY) ## fail where the last `make test` left more than 5 % of what judges uncovered
 	$(PYTHON) -m coverage report --include='gates/*,utils/evidence.py,utils/structure.py,utils/trace.py' --fail-under=95
-
-step-summary: ## show the verdicts of the last check that wrote reports/verdicts.md
-	@cat reports/verdicts.md >> "$${GITHUB_STEP_SUMMARY:-/dev/stdout}"
 
 clean: ## remove caches and reports
 	rm -rf reports .coverage .pytest_cache .ruff_cache .hypothesis

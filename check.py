@@ -3,67 +3,32 @@
     python check.py                          # all entries, all gates, all shipped weights re-measured
     python check.py slim --only params,structure
     python check.py --zoo my/zoo.py          # anybody's zoo file; its results.json and weights/ are expected beside it
+    python check.py --base main              # and nothing got worse, and no budget looser, than where the branch left main
+    python check.py --explain chain          # what a gate judges and why, with a failing and a passing example
+    python check.py --why slim               # the network operation by operation, with its share of the budget
 
 Exit codes: 0 all gates ran and passed · 1 a gate failed · 2 wrong usage or configuration · 3 something could not be measured.
 """
 
 import argparse
-import functools
-import json
+import os
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import environment
-from gates import GATES, Observation, judge
+from gates import GATES
+from gates.engine import UNUSABLE, Engine, explain
 from utils import report
+from utils.badge import draw_badge
 from utils.checkpoint import write_atomically
-from utils.data import load_dataset
-from utils.entry import Entry
-from utils.evidence import EvidenceError, Run, read_results
-from utils.verdict import EXIT_USAGE, Status, Verdict, exit_code
-from utils.zoofile import ZooError, load_zoo, locate, select_entries
+from utils.figures import Figures
+from utils.formats import to_annotations, to_json, to_junit, to_sarif
+from utils.layers import layer_table
+from utils.trace import StructureError, build
+from utils.verdict import EXIT_PASS, EXIT_UNMEASURED, EXIT_USAGE, Verdict, exit_code
+from utils.zoofile import select_entries
 
 HERE = Path(__file__).resolve().parent
-JSON_SCHEMA = 1
-
-
-def judge_zoo(entries: list[Entry], gates: list[str], runs: list[Run], weights: Path, data_root: Path | None) -> Iterator[Verdict]:
-    """A verdict for each entry and gate, entry by entry."""
-    load = functools.cache(lambda name: load_dataset(name, data_root))
-    platform = (environment.cpu_name(), environment.installed_version("torch"))
-    for entry in entries:
-        observation = Observation(entry, runs, weights, load, platform)
-        for gate in gates:
-            yield judge(gate, entry, observation)
-
-
-def judge_orphans(zoo: dict[str, Entry], runs: list[Run]) -> Iterator[Verdict]:
-    """A failure for each entry of which there are runs but which the zoo no longer declares."""
-    for name in sorted({run.entry for run in runs} - set(zoo)):
-        yield Verdict(
-            gate="chain",
-            status=Status.FAIL,
-            entry=name,
-            observed=f"{sum(run.entry == name for run in runs)} runs recorded, no such entry",
-            expected="every run belongs to an entry of the zoo",
-            remedy="bring the entry back, or remove its runs and weights in a commit that says so",
-        )
-
-
-def select_gates(only: str) -> list[str]:
-    """The gates named in "a,b", or all; raises `ZooError` for an unknown one."""
-    names = [name.strip() for name in only.split(",")] if only else list(GATES)
-    for name in names:
-        if name not in GATES:
-            raise ZooError(f"no gate {name!r}; there are {', '.join(GATES)}")
-    return names
-
-
-def to_json(verdicts: list[Verdict]) -> str:
-    """The verdicts for programs: versioned, in the order they were judged."""
-    return json.dumps({"schema": JSON_SCHEMA, "exit_code": exit_code(verdicts), "verdicts": [asdict(verdict) for verdict in verdicts]}, indent=1)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -74,36 +39,89 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", type=Path, help="default: results.json beside the zoo file")
     parser.add_argument("--weights", type=Path, help="default: weights/ beside the zoo file")
     parser.add_argument("--data-root", type=Path, help="a torchvision MNIST root; default: MNIST_ROOT, then data/, downloaded")
-    parser.add_argument("--json", metavar="FILE", help="write the verdicts as JSON; - writes them to stdout instead of the report")
-    parser.add_argument("--summary", type=Path, metavar="FILE", help="write the verdicts as a Markdown table")
+    parser.add_argument("--base", metavar="REF", help="compare with the merge base of HEAD and this commit; nothing may get worse")
+    parser.add_argument("--explain", metavar="GATE", help="say what the gate judges and why, and judge nothing")
+    parser.add_argument("--why", metavar="ENTRY", help="show the entry's network operation by operation, and judge nothing")
+    written = parser.add_argument_group("reports")
+    written.add_argument("--json", metavar="FILE", help="write verdicts and figures as JSON; - writes them to stdout instead of the report")
+    written.add_argument("--summary", type=Path, metavar="FILE", help="write the verdicts as Markdown")
+    written.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts as JUnit XML")
+    written.add_argument("--sarif", type=Path, metavar="FILE", help="write what did not pass as SARIF 2.1.0")
+    written.add_argument("--github", action="store_true", help="annotate the zoo file's lines, and write the step summary where GITHUB_STEP_SUMMARY names one")
+    written.add_argument("--badge", type=Path, metavar="FILE", help="draw an SVG of the one ENTRY that is judged, by all gates")
     return parser
+
+
+def parse_options(argv: list[str] | None) -> argparse.Namespace:
+    parser = make_parser()
+    options = parser.parse_args(argv)
+    if options.badge and (len(options.entries) != 1 or options.only):
+        parser.error("--badge shows one ENTRY judged by all gates")
+    if options.github and options.json == "-":
+        parser.error("--github and --json - both write to stdout; give --json a file")
+    return options
+
+
+def print_why(engine: Engine, name: str) -> int:
+    """The layer table of the entry."""
+    (entry,) = select_entries(engine.zoo, [name])
+    try:
+        rows = layer_table(build(entry.network))
+    except StructureError as error:
+        print(f"check.py: {error}", file=sys.stderr)
+        return EXIT_UNMEASURED
+    report.print_layers(rows, entry.budget)
+    return EXIT_PASS
+
+
+def write_reports(options: argparse.Namespace, verdicts: list[Verdict], figures: list[Figures], base: list[Figures]) -> None:
+    """Every file that was asked for; each is replaced whole, and only GitHub's step summary, which other steps write too, is added to."""
+    rules = {gate: explain(gate)["Judges"] for gate in GATES}
+    texts = (
+        (options.json if options.json != "-" else None, lambda: to_json(verdicts, figures)),
+        (options.summary, lambda: report.to_markdown(verdicts, figures, base)),
+        (options.junit, lambda: to_junit(verdicts)),
+        (options.sarif, lambda: to_sarif(verdicts, rules, options.zoo)),
+        (options.badge, lambda: draw_badge(figures[0], verdicts)),
+    )
+    for place, make in texts:
+        if place:
+            text = make()
+            write_atomically(Path(place), lambda path, text=text: path.write_text(text))
+    if options.github and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
+        with open(summary, "a") as file:
+            file.write(report.to_markdown(verdicts, figures, base))
 
 
 def main(argv: list[str] | None = None) -> int:
     """Judge what was asked for, report it, return the exit code."""
-    options = make_parser().parse_args(argv)
+    options = parse_options(argv)
     try:
-        zoo = load_zoo(options.zoo)
-        entries, gates = select_entries(zoo, options.entries), select_gates(options.only)
-        runs = read_results(options.results or options.zoo.parent / "results.json")
-    except (ZooError, EvidenceError) as error:
+        if options.explain:
+            report.print_explanation(options.explain, explain(options.explain))
+            return EXIT_PASS
+        platform = (environment.cpu_name(), environment.installed_version("torch"))
+        engine = Engine(options.zoo, platform, results=options.results, weights=options.weights, data_root=options.data_root, base=options.base)
+        if options.why:
+            return print_why(engine, options.why)
+        entries, gates = select_entries(engine.zoo, options.entries), engine.select_gates(options.only)
+    except UNUSABLE as error:
         print(f"check.py: {error}", file=sys.stderr)
         return EXIT_USAGE
-    weights = options.weights or options.zoo.parent / "weights"
-    verdicts = [verdict.of(where=locate(options.zoo, verdict.entry, verdict.field)) for verdict in judge_zoo(entries, gates, runs, weights, options.data_root)]
-    verdicts += judge_orphans(zoo, runs) if not options.entries and "chain" in gates else []
+    verdicts = engine.judge_zoo(entries, gates)
+    figures = [engine.figures(entry) for entry in entries]
     try:
-        if options.summary:
-            write_atomically(options.summary, lambda path: path.write_text(report.to_markdown(verdicts)))
-        if options.json and options.json != "-":
-            write_atomically(Path(options.json), lambda path: path.write_text(to_json(verdicts) + "\n"))
+        write_reports(options, verdicts, figures, engine.base_figures())
     except OSError as error:
         print(f"check.py: the report cannot be written: {error}", file=sys.stderr)
         return EXIT_USAGE
     if options.json == "-":
-        print(to_json(verdicts))
+        print(to_json(verdicts, figures), end="")
     else:
         report.print_verdicts(verdicts)
+    if options.github:
+        for line in to_annotations(verdicts, options.zoo):
+            print(line)
     return exit_code(verdicts)
 
 

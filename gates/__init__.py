@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from gates.observation import Observation, Unmeasurable
 from gates.params import judge_params
+from gates.ratchet import JUDGED_WITH_BASE, judge_ratchet
 from gates.record import judge_accuracy, judge_chain, judge_claim, judge_epochs, judge_seeds
 from gates.structure import judge_structure
 from utils.entry import Entry
@@ -23,8 +24,12 @@ GATES: dict[str, Gate] = {
     "chain": judge_chain,
     "claim": judge_claim,
     "accuracy": judge_accuracy,
+    "ratchet": judge_ratchet,
 }
 """Every gate by name, in the order they run."""
+
+WITHOUT_BASE = tuple(name for name in GATES if name not in JUDGED_WITH_BASE)
+"""The gates that need nothing to compare with."""
 
 
 def judge(name: str, entry: Entry, observation: Observation) -> Verdict:
@@ -33,7 +38,7 @@ def judge(name: str, entry: Entry, observation: Observation) -> Verdict:
         verdict = GATES[name](entry, observation)
     except Unmeasurable as error:
         verdict = Verdict(gate=name, status=Status.NOT_RUN, observed=str(error), expected="a measurement", remedy=error.remedy)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a network that exits would take the verdict with it
         verdict = Verdict(
             gate=name,
             status=Status.ERROR,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
+from utils.base import Base
 from utils.checkpoint import CheckpointError, load_weights
 from utils.data import DataError, Dataset
 from utils.entry import Entry
@@ -26,14 +27,16 @@ class Unmeasurable(RuntimeError):
 class Observation:
     """The network as built and traced, the evidence by seed, the shipped weights measured on the test images.
 
-    `load` gives a data set by name and may raise `DataError`; `device` names where this process measures.
+    `load` gives a data set by name and may raise `DataError`; `platform` names where this process measures; `base` is what the entry is compared with.
     """
 
-    def __init__(self, entry: Entry, runs: list[Run], weights: Path, load: Callable[[str], Dataset], platform: tuple[str, ...]) -> None:
-        self.entry, self.weights, self._load, self.platform = entry, weights, load, platform
+    def __init__(
+        self, entry: Entry, runs: list[Run], weights: Path, load: Callable[[str], Dataset], platform: tuple[str, ...], base: Base | None = None
+    ) -> None:
+        self.entry, self.weights, self._load, self.platform, self.base = entry, weights, load, platform, base
         self.runs = [run for run in runs if run.entry == entry.name]
         self.evidence = evidence_of(entry, runs)
-        self._measurements: dict[int, Measurement] = {}
+        self.measurements: dict[int, Measurement] = {}
 
     @cached_property
     def network(self) -> nn.Module:
@@ -78,10 +81,10 @@ class Observation:
 
     def measure(self, seed: int) -> Measurement:
         """The weights of `seed` on all test images, measured here and now; raises `Unmeasurable`."""
-        if seed not in self._measurements:
+        if seed not in self.measurements:
             try:
                 network = load_weights(self.weights_path(seed), build(self.entry.network))
             except CheckpointError as error:
                 raise Unmeasurable(str(error), f"make train ENTRY={self.entry.name} SEED={seed}") from error
-            self._measurements[seed] = measure(network, self.dataset.test)
-        return self._measurements[seed]
+            self.measurements[seed] = measure(network, self.dataset.test)
+        return self.measurements[seed]

@@ -5,15 +5,15 @@ import json
 import pytest
 from tampering import edit, edit_run, failed, judge
 
-from gates import GATES
+from gates import WITHOUT_BASE
 
 SEED0, SEED1 = "tiny-seed0-mnist_sample.safetensors", "tiny-seed1-mnist_sample.safetensors"
 
 
 def test_an_honest_zoo_passes_every_gate(zoo, capsys):
     code, verdicts = judge(zoo)
-    assert code == 0 and list(verdicts) == list(GATES) and {verdict["status"] for verdict in verdicts.values()} == {"pass"}
-    assert capsys.readouterr().out.strip().splitlines()[-1] == f"{len(GATES)} pass; exit code 0"
+    assert code == 0 and list(verdicts) == list(WITHOUT_BASE) and {verdict["status"] for verdict in verdicts.values()} == {"pass"}
+    assert capsys.readouterr().out.strip().splitlines()[-1] == f"{len(WITHOUT_BASE)} pass; exit code 0"
 
 
 def test_comments_and_formatting_break_nothing(zoo):

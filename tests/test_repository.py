@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "model": set(),
     "train": {"zoo", "utils", "environment"},
     "check": {"zoo", "gates", "utils", "environment"},
+    "pytest_zoo": {"gates", "utils", "environment"},
     "gates": {"gates", "utils"},
     "utils": {"utils"},
     "environment": set(),

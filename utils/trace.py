@@ -74,12 +74,12 @@ class Trace:
     @cached_property
     def values(self) -> dict[fx.Node, torch.Tensor]:
         """What each operation on the path gives for `images`."""
-        return _Recorder(self).record()
+        return Recorder(self).record()
 
     @cached_property
     def influences(self) -> set[fx.Node]:
         """The operations on the path whose value moves the logits: their gradient is not all zero."""
-        recorder = _Recorder(self, with_gradients=True)
+        recorder = Recorder(self, with_gradients=True)
         values = recorder.record()
         nodes = [node for node in self.path if values[node].requires_grad]
         logits = recorder.logits
@@ -88,18 +88,19 @@ class Trace:
         return {node for node, gradient in zip(nodes, gradients, strict=True) if gradient is not None and gradient.any()}
 
 
-class _Recorder(fx.Interpreter):
+class Recorder(fx.Interpreter):
     """Runs a trace again and keeps the value of each operation. In-place operations get a copy, so that earlier values stay."""
 
-    def __init__(self, trace: Trace, with_gradients: bool = False) -> None:
+    def __init__(self, trace: Trace, with_gradients: bool = False, images: torch.Tensor | None = None) -> None:
         super().__init__(trace.module, garbage_collect_values=False)
         self.trace, self.with_gradients = trace, with_gradients
+        self.images = trace.images if images is None else images
         self.recorded: dict[fx.Node, torch.Tensor] = {}
         self.logits: torch.Tensor | None = None
 
     def record(self) -> dict[fx.Node, torch.Tensor]:
         state = [tensor.detach().clone() for tensor in self.trace.state.values()]
-        images = self.trace.images.clone().requires_grad_(self.with_gradients)
+        images = self.images.clone().requires_grad_(self.with_gradients)
         with torch.set_grad_enabled(self.with_gradients), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             output = self.run(*state, images)
@@ -135,11 +136,11 @@ def shape_of(node: fx.Node) -> tuple[int, ...]:
     return tuple(value.shape) if isinstance(value, torch.Tensor) else ()
 
 
-def trace(network: nn.Module, training: bool) -> Trace:
-    """Trace `network` in train or eval mode on two images; raises `StructureError`. The network keeps its mode and its state."""
+def trace(network: nn.Module, training: bool, batch: int = INPUT_SHAPE[0]) -> Trace:
+    """Trace `network` in train or eval mode on `batch` images; raises `StructureError`. The network keeps its mode and its state."""
     was_training = network.training
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(INPUT_SHAPE, generator=generator)
+    images = torch.randn((batch, *INPUT_SHAPE[1:]), generator=generator)
     tensors = dict(network.named_parameters()) | dict(network.named_buffers())  # tied ones once
     state = {name: tensor.detach().clone() for name, tensor in tensors.items()}
     try:

@@ -20,7 +20,8 @@ class Verdict:
     """One comparison of a budget with an observation.
 
     `expected` and `observed` are as people read them, `difference` how far apart they are, `field` the part of the entry's
-    declaration that set the limit (for `where`, file:line), `remedy` what to do about a failure.
+    declaration that set the limit (for `where`, file:line), `remedy` what to do about a failure. `number` is the observation as
+    one figure of which more is worse, by which a waiver accepts it; None where there is no such figure.
     """
 
     gate: str
@@ -33,8 +34,9 @@ class Verdict:
     where: str = ""
     remedy: str = ""
     details: tuple[str, ...] = ()
+    number: float | None = None
 
-    def of(self, **changes: str) -> "Verdict":
+    def of(self, **changes: object) -> "Verdict":
         return replace(self, **changes)
 
 

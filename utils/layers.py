@@ -1,0 +1,102 @@
+"""A network operation by operation: what each gives, how much of the image it sees, what it holds and what it costs."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from utils.trace import INPUT_SHAPE, Recorder, Trace, closure, kind_of, trace
+
+SIDE = INPUT_SHAPE[-1]
+PROBES = 2 * SIDE
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One operation on the path. `name` owns its parameters; `shape` is without the batch; counts are for one image.
+
+    `receptive_field` is the side of the square of pixels that one number of the result can depend on, None where the result is no batch.
+    """
+
+    operation: str
+    name: str
+    shape: tuple[int, ...]
+    receptive_field: int | None
+    params: int
+    multiply_adds: int
+
+
+def layer_table(network: nn.Module) -> list[LayerRow]:
+    """A row for each operation between the images and the logits in eval mode; raises `StructureError`.
+
+    A parameter stands in the row of the operation that uses it first, so that the column adds up to the parameters used.
+    """
+    return list(layer_rows(network).values())
+
+
+def layer_rows(network: nn.Module) -> dict[fx.Node, LayerRow]:
+    """`layer_table` by the operation in a trace of `PROBES` images."""
+    probed = trace(network, training=False, batch=PROBES)
+    counter = _Counter(probed, images=probe_images())
+    values, seen, rows = counter.record(), set(), {}
+    for node in probed.path:
+        if node not in values:
+            continue
+        names = [name for name in _parameters_of(probed, node, network) if name not in seen]
+        seen.update(names)
+        rows[node] = LayerRow(
+            operation=kind_of(node),
+            name=", ".join(dict.fromkeys(name.rpartition(".")[0] or name for name in names)),
+            shape=tuple(values[node].shape[1:]),
+            receptive_field=receptive_field(values[node]),
+            params=sum(probed.state[name].numel() for name in names),
+            multiply_adds=counter.flops[node] // 2 // PROBES,
+        )
+    return rows
+
+
+def probe_images() -> torch.Tensor:
+    """Images whose n-th row, then whose n-th column, is not a number: whatever depends on it becomes none, through zero weights too."""
+    images = torch.zeros(PROBES, *INPUT_SHAPE[1:])
+    for line in range(SIDE):
+        images[line, :, line, :] = images[SIDE + line, :, :, line] = torch.nan
+    return images
+
+
+def receptive_field(value: torch.Tensor) -> int | None:
+    """The largest square of image lines that one number of `value`, computed from `probe_images`, depends on."""
+    if value.ndim < 2 or len(value) != PROBES:
+        return None
+    touched = value.isnan().flatten(1)  # (PROBES, numbers)
+    return min(_widest_span(touched[:SIDE]), _widest_span(touched[SIDE:]))
+
+
+def _widest_span(touched: torch.Tensor) -> int:
+    """The longest way from the first to the last True of a column of (lines, numbers)."""
+    lines = torch.arange(1, SIDE + 1, dtype=torch.int8).unsqueeze(1)
+    first = lines.where(touched, SIDE + 1).amin(0)
+    last = lines.where(touched, 0).amax(0)
+    return int((last - first + 1).clamp(min=0).max())
+
+
+def _parameters_of(traced: Trace, node: fx.Node, network: nn.Module) -> list[str]:
+    """Names of the parameters that enter at `node`, directly or through a computation that the images have no part in."""
+    path = set(traced.path)
+    entering = closure([node], lambda each: [operand for operand in each.all_input_nodes if operand not in path] if each is node or each not in path else ())
+    parameters = dict(network.named_parameters())
+    return [name for each, name in traced.names.items() if each in entering and name in parameters]
+
+
+class _Counter(Recorder):
+    """Records the values of a trace and the floating-point operations of each node."""
+
+    def __init__(self, traced: Trace, images: torch.Tensor) -> None:
+        super().__init__(traced, images=images)
+        self.flops: dict[fx.Node, int] = {}
+
+    def run_node(self, node: fx.Node) -> object:
+        with FlopCounterMode(display=False) as counter:
+            value = super().run_node(node)
+        self.flops[node] = counter.get_total_flops()
+        return value
