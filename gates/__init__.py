@@ -6,6 +6,9 @@ checks, never its source.
 
 from collections.abc import Callable
 
+from gates.cost import judge_cost
+from gates.history import judge_history
+from gates.leak import judge_leak
 from gates.observation import Observation, Unmeasurable
 from gates.params import judge_params
 from gates.record import judge_accuracy, judge_chain, judge_claim, judge_epochs, judge_seeds
@@ -18,8 +21,11 @@ Gate = Callable[[Entry, Observation], Verdict]
 GATES: dict[str, Gate] = {
     "params": judge_params,
     "structure": judge_structure,
+    "cost": judge_cost,
     "seeds": judge_seeds,
     "epochs": judge_epochs,
+    "history": judge_history,
+    "leak": judge_leak,
     "chain": judge_chain,
     "claim": judge_claim,
     "accuracy": judge_accuracy,
