@@ -108,7 +108,7 @@ def test_translation_moves_the_centre_of_mass_within_its_bound_and_the_rest_keep
     assert (moved.amax(0) > 5).all() and (moved.amin(0) < -5).all() and moved.mean(0).abs().max() < 0.5
     assert drift(apply(Affine(rotate=90, scale=0.5, shear=40), SQUARE.repeat(500, 1, 1, 1))).abs().max() < 0.01
     sizes = (apply(Affine(rotate=90, scale=0.5), SQUARE.repeat(2_000, 1, 1, 1)).sum((1, 2, 3)) / 36).sqrt()
-    assert sizes.min() > 0.49 and sizes.max() < 1.51 and abs(sizes.std() - 1 / 12**0.5) < 0.02  # uniform, however turned
+    assert sizes.min() > 0.45 and sizes.max() < 1.55 and abs(sizes.std() - 1 / 12**0.5) < 0.02  # uniform, however turned
 
 
 AT_STRENGTH = {

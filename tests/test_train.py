@@ -1,6 +1,7 @@
 """Runs on the real sample: what they write, that they resume to the byte, and how they fail."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -113,7 +114,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path):
     shutil.copy(TINY_ZOO, tmp_path / "zoo.py")
     limit = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000)); runpy.run_path(sys.argv.pop(1), run_name='__main__')"
     command = [sys.executable, "-Bc", limit, str(ROOT / "train.py"), "tiny", "--zoo", "zoo.py"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    result = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert result.returncode == 3 and result.stderr.startswith("train.py: ") and "Traceback" not in result.stderr
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["zoo.py"]
 

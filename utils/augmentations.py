@@ -15,7 +15,7 @@ class Augmentation:
 
 @dataclass(frozen=True, kw_only=True)
 class Affine(Augmentation):
-    """Rotation and shear up to +- degrees, translation up to +- a share of the side, scale within 1 +- `scale`."""
+    """Rotation and shear up to +- degrees, translation up to +- a share of the side along the turned axes, scale within 1 +- `scale`."""
 
     rotate: float = 0.0
     translate: float = 0.0

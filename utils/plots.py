@@ -49,6 +49,8 @@ def plot_curves(run: Run):
             100 - 100 * run.val.misses / run.val.total, color="C2", linestyle="--", label=f"final weights on val: {run.val.misses} misses of {run.val.total:,}"
         )
         right.legend(loc="lower right")
+        late = max(row.val_misses for row in run.history[len(run.history) // 4 :])
+        right.set_ylim(bottom=100 - 120 * max(late, 1) / run.val.total)
     right.set(xlabel="epoch", ylabel="accuracy, %", title="accuracy")
     left.legend()
     for axes in (left, right):

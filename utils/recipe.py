@@ -81,7 +81,7 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class ReduceOnPlateau(Schedule):
-    """Times `factor` after `patience` epochs whose val loss did not fall (`torch.optim.lr_scheduler.ReduceLROnPlateau`)."""
+    """Times `factor` when the val loss did not fall for more than `patience` epochs (`torch.optim.lr_scheduler.ReduceLROnPlateau`)."""
 
     lr: float = 1e-3
     factor: float = 0.1

@@ -27,7 +27,7 @@ def print_verdicts(verdicts: list[Verdict], console: Console | None = None) -> N
     if passed := [verdict for verdict in verdicts if verdict.status is Status.PASS]:
         table = make_table("entry", "gate", "found", "expected")
         for verdict in passed:
-            table.add_row(verdict.entry, Text(verdict.gate, "green"), verdict.observed, verdict.expected)
+            table.add_row(verdict.entry, Text(verdict.gate, "green"), Text(verdict.observed), Text(verdict.expected))
         console.print(table)
     code = exit_code(verdicts)
     console.print(Text(summarise(verdicts), "green" if code == 0 else "bold red"), soft_wrap=True)

@@ -130,11 +130,11 @@ def _devices(rows: list[Row]) -> str:
 def write_readme(path: Path, rows: list[Row]) -> None:
     """Put the table between its markers in `path`; raises ValueError where they are missing."""
     text = path.read_text()
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{path} lacks the lines {BEGIN} and {END}")
-    head, rest = text.split(BEGIN, 1)
-    changed = head + readme_table(rows) + rest.split(END, 1)[1]
-    write_atomically(path, lambda partial: partial.write_text(changed))
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{path} lacks the lines {BEGIN} and {END}, in this order")
+    write_atomically(path, lambda partial: partial.write_text(head + readme_table(rows) + tail))
 
 
 def main(argv: list[str] | None = None) -> int:
