@@ -6,6 +6,9 @@ checks, never its source.
 
 from collections.abc import Callable
 
+from gates.cost import judge_cost
+from gates.history import judge_history
+from gates.leak import judge_leak
 from gates.observation import Observation, Unmeasurable
 from gates.params import judge_params
 from gates.ratchet import JUDGED_WITH_BASE, judge_ratchet
@@ -19,8 +22,11 @@ Gate = Callable[[Entry, Observation], Verdict]
 GATES: dict[str, Gate] = {
     "params": judge_params,
     "structure": judge_structure,
+    "cost": judge_cost,
     "seeds": judge_seeds,
     "epochs": judge_epochs,
+    "history": judge_history,
+    "leak": judge_leak,
     "chain": judge_chain,
     "claim": judge_claim,
     "accuracy": judge_accuracy,

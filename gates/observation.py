@@ -12,8 +12,9 @@ from utils.data import DataError, Dataset
 from utils.entry import Entry
 from utils.evaluate import Measurement, measure
 from utils.evidence import Run, evidence_of, run_stem
+from utils.layers import PROBES, Probe
 from utils.structure import network_digest
-from utils.trace import StructureError, Trace, build, trace
+from utils.trace import INPUT_SHAPE, StructureError, Trace, build, trace
 
 
 class Unmeasurable(RuntimeError):
@@ -45,9 +46,9 @@ class Observation:
         except StructureError as error:
             raise Unmeasurable(str(error), "mend the network in model.py") from error
 
-    def _trace(self, training: bool) -> Trace:
+    def _trace(self, training: bool, batch: int = INPUT_SHAPE[0]) -> Trace:
         try:
-            return trace(self.network, training)
+            return trace(self.network, training, batch)
         except StructureError as error:
             raise Unmeasurable(str(error), "write forward with tensor operations whose order does not depend on pixel values") from error
 
@@ -58,6 +59,11 @@ class Observation:
     @cached_property
     def eval_trace(self) -> Trace:
         return self._trace(training=False)
+
+    @cached_property
+    def probe(self) -> Probe:
+        """A forward in eval mode on images that show what depends on which pixel, and what each operation costs."""
+        return Probe(self._trace(training=False, batch=PROBES))
 
     @cached_property
     def network_digest(self) -> str:

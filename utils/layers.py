@@ -32,28 +32,26 @@ def layer_table(network: nn.Module) -> list[LayerRow]:
 
     A parameter stands in the row of the operation that uses it first, so that the column adds up to the parameters used.
     """
-    return list(layer_rows(network).values())
-
-
-def layer_rows(network: nn.Module) -> dict[fx.Node, LayerRow]:
-    """`layer_table` by the operation in a trace of `PROBES` images."""
-    probed = trace(network, training=False, batch=PROBES)
-    counter = _Counter(probed, images=probe_images())
-    values, seen, rows = counter.record(), set(), {}
-    for node in probed.path:
-        if node not in values:
-            continue
-        names = [name for name in _parameters_of(probed, node, network) if name not in seen]
-        seen.update(names)
-        rows[node] = LayerRow(
-            operation=kind_of(node),
-            name=", ".join(dict.fromkeys(name.rpartition(".")[0] or name for name in names)),
-            shape=tuple(values[node].shape[1:]),
-            receptive_field=receptive_field(values[node]),
-            params=sum(probed.state[name].numel() for name in names),
-            multiply_adds=counter.flops[node] // 2 // PROBES,
-        )
+    probe = Probe(trace(network, training=False, batch=PROBES))
+    parameters, seen, rows = set(dict(network.named_parameters())), set(), []
+    for node in probe.trace.path:
+        if node in probe.recorded:
+            names = [name for name in _entering(probe.trace, node) if name in parameters - seen]
+            seen.update(names)
+            rows.append(_row(probe, node, names))
     return rows
+
+
+def _row(probe: "Probe", node: fx.Node, names: list[str]) -> LayerRow:
+    value = probe.recorded[node]
+    return LayerRow(
+        operation=kind_of(node),
+        name=", ".join(dict.fromkeys(name.rpartition(".")[0] or name for name in names)),
+        shape=tuple(value.shape[1:]),
+        receptive_field=receptive_field(value),
+        params=sum(probe.trace.state[name].numel() for name in names),
+        multiply_adds=probe.multiply_adds[node],
+    )
 
 
 def probe_images() -> torch.Tensor:
@@ -80,23 +78,30 @@ def _widest_span(touched: torch.Tensor) -> int:
     return int((last - first + 1).clamp(min=0).max())
 
 
-def _parameters_of(traced: Trace, node: fx.Node, network: nn.Module) -> list[str]:
-    """Names of the parameters that enter at `node`, directly or through a computation that the images have no part in."""
+def _entering(traced: Trace, node: fx.Node) -> list[str]:
+    """Names of the tensors that enter at `node`, directly or through a computation that the images have no part in."""
     path = set(traced.path)
     entering = closure([node], lambda each: [operand for operand in each.all_input_nodes if operand not in path] if each is node or each not in path else ())
-    parameters = dict(network.named_parameters())
-    return [name for each, name in traced.names.items() if each in entering and name in parameters]
+    return [name for each, name in traced.names.items() if name and each in entering]
 
 
-class _Counter(Recorder):
-    """Records the values of a trace and the floating-point operations of each node."""
+class Probe(Recorder):
+    """The values of a trace of `PROBES` images on `probe_images`, and the multiply-adds of each operation for one image."""
 
-    def __init__(self, traced: Trace, images: torch.Tensor) -> None:
-        super().__init__(traced, images=images)
-        self.flops: dict[fx.Node, int] = {}
+    def __init__(self, traced: Trace) -> None:
+        super().__init__(traced, images=probe_images())
+        self.multiply_adds: dict[fx.Node, int] = {}
+        self.record()
 
     def run_node(self, node: fx.Node) -> object:
         with FlopCounterMode(display=False) as counter:
             value = super().run_node(node)
-        self.flops[node] = counter.get_total_flops()
+        self.multiply_adds[node] = (counter.get_total_flops() // 2 + self._outer_products(node, value)) // PROBES
         return value
+
+    def _outer_products(self, node: fx.Node, value: object) -> int:
+        """Products of a multiplication that spreads both its operands: a matrix product by another name."""
+        if kind_of(node) not in {"mul", "multiply"} or not isinstance(value, torch.Tensor):
+            return 0
+        sizes = [self.env[operand].numel() for operand in node.all_input_nodes]
+        return value.numel() if len(sizes) == 2 and value.numel() > max(sizes) else 0

@@ -33,6 +33,7 @@ class Trace:
     module: fx.GraphModule
     state: dict[str, torch.Tensor]
     images: torch.Tensor
+    trainable: frozenset[str] = frozenset()
 
     @cached_property
     def names(self) -> dict[fx.Node, str]:
@@ -99,13 +100,19 @@ class Recorder(fx.Interpreter):
         self.logits: torch.Tensor | None = None
 
     def record(self) -> dict[fx.Node, torch.Tensor]:
-        state = [tensor.detach().clone() for tensor in self.trace.state.values()]
+        state = [self._stir(name, tensor) for name, tensor in self.trace.state.items()]
         images = self.images.clone().requires_grad_(self.with_gradients)
         with torch.set_grad_enabled(self.with_gradients), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             output = self.run(*state, images)
         self.logits = output[0] if isinstance(output, (list, tuple)) else output
         return self.recorded
+
+    def _stir(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """A copy of a state's tensor; one that trains is moved a little, so that what starts at zero is not taken for dead."""
+        generator = torch.Generator().manual_seed(tensor.numel())
+        moves = name in self.trace.trainable and tensor.is_floating_point()
+        return tensor + 0.01 * torch.randn(tensor.shape, generator=generator).to(tensor.dtype) if moves else tensor.clone()
 
     def run_node(self, node: fx.Node) -> object:
         if node.op == "call_function" and kind_of(node).endswith("_") and node.args and isinstance(node.args[0], fx.Node):
@@ -141,9 +148,10 @@ def trace(network: nn.Module, training: bool, batch: int = INPUT_SHAPE[0]) -> Tr
     was_training = network.training
     generator = torch.Generator().manual_seed(0)
     images = torch.randn((batch, *INPUT_SHAPE[1:]), generator=generator)
-    tensors = dict(network.named_parameters()) | dict(network.named_buffers())  # tied ones once
-    state = {name: tensor.detach().clone() for name, tensor in tensors.items()}
     try:
+        tensors = dict(network.named_parameters()) | dict(network.named_buffers())  # tied ones once
+        trainable = frozenset(name for name, tensor in tensors.items() if tensor.requires_grad)
+        state = {name: tensor.detach().clone() for name, tensor in tensors.items()}
         with _inline_compiled(), torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(0)
             network.train(training)
@@ -152,7 +160,7 @@ def trace(network: nn.Module, training: bool, batch: int = INPUT_SHAPE[0]) -> Tr
         raise StructureError(f"the network cannot be traced: {type(error).__name__}: {error}") from error
     finally:
         network.train(was_training)
-    return Trace(module.graph, module, state, images)
+    return Trace(module.graph, module, state, images, trainable)
 
 
 def _inline_compiled() -> AbstractContextManager:
