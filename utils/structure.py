@@ -13,7 +13,6 @@ CONVOLUTIONS = {"conv1d", "conv2d", "conv3d", "conv_transpose2d", "convolution",
 BATCH_NORMS = {"batch_norm", "native_batch_norm", "_native_batch_norm_legit", "_batch_norm_impl_index", "cudnn_batch_norm"}
 DROPOUTS = {"dropout", "dropout_", "feature_dropout", "feature_dropout_", "alpha_dropout", "feature_alpha_dropout", "native_dropout"}
 DENSE = {"linear", "addmm", "mm", "matmul", "bmm", "baddbmm"}
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 # --- size -------------------------------------------------------------------------------------------------------------
@@ -29,13 +28,6 @@ def count_used(network: nn.Module, *traces: Trace) -> int:
     used = set().union(*(each.used for each in traces))
     tensors = {parameter.data_ptr(): parameter.numel() for name, parameter in network.named_parameters(remove_duplicate=False) if name in used}
     return sum(tensors.values())
-
-
-def count_hidden(network: nn.Module, *traces: Trace) -> int:
-    """Numbers held outside the parameters: buffers other than normalisation statistics, and constants of the traced computation."""
-    buffers = sum(buffer.numel() for name, buffer in network.named_buffers() if name.split(".")[-1] not in STATISTICS)
-    constants = max(sum(tensor.numel() for tensor in each.constants.values()) for each in traces)
-    return buffers + constants
 
 
 def count_multiply_adds(network: nn.Module) -> int:
