@@ -6,16 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import RunMaker
 from tampering import edit
+from untrained import make_zoo, observe
 
 from gates.observation import Observation, Unmeasurable
 from gates.ratchet import judge_against_base, judge_ratchet
 from utils.base import Base, BaseError, read_base
 from utils.budget import Slack
-from utils.data import load_mnist_sample
 from utils.entry import Entry
-from utils.evidence import append_run, read_results
+from utils.evidence import read_results
 from utils.verdict import Status
 from utils.waiver import read_waivers
 from utils.zoofile import load_zoo
@@ -28,13 +27,8 @@ def git(folder: Path, *words: str) -> None:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory) -> Path:
-    """The zoo as it is at the base: a folder with `zoo.py`, results.json and weights/ of two seeds that were never trained."""
-    folder = tmp_path_factory.mktemp("kept")
-    shutil.copy(Path(__file__).with_name("tiny_zoo.py"), folder / "zoo.py")
-    (entry,) = load_zoo(folder / "zoo.py").values()
-    for seed in range(entry.budget.seeds):
-        append_run(folder / "results.json", RunMaker(folder / "weights")(entry, seed))
-    return folder
+    """The zoo as it is at the base."""
+    return make_zoo(tmp_path_factory.mktemp("kept"))
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +49,10 @@ def history(kept, tmp_path_factory) -> tuple[Path, Base]:
     return top, base
 
 
-def observe(folder: Path, base: Base | None) -> tuple[Entry, Observation]:
+def compared(folder: Path, base: Base | None) -> tuple[Entry, Observation]:
+    """The entry as the zoo file declares it, and its observation beside `base`."""
     (entry,) = load_zoo(folder / "zoo.py").values()
-    seen = Observation(entry, read_results(folder / "results.json"), folder / "weights", lambda name: load_mnist_sample(), ("cpu", "torch"))
+    seen = observe(folder, entry=entry)
     seen.base = base
     return entry, seen
 
@@ -71,14 +66,14 @@ def test_the_base_is_the_commit_and_not_the_working_tree(history, kept):
 
 
 def test_an_unchanged_zoo_passes_against_its_base(history, kept):
-    entry, seen = observe(kept, history[1])
+    entry, seen = compared(kept, history[1])
     verdict = judge_ratchet(entry, seen)
     assert verdict.status is Status.PASS and "misses of seed 1" in verdict.observed
     assert judge_against_base({"tiny": entry}, history[1], []) == []
 
 
 def test_a_wider_network_with_a_looser_budget_fails_twice_over(history):
-    entry, seen = observe(history[0] / "nets", history[1])
+    entry, seen = compared(history[0] / "nets", history[1])
     seen.entry = entry = replace(entry, budget=replace(entry.budget, slack=Slack(params=10_000, multiply_adds=10**9, misses=999)))
     bare = replace(history[1].entries["tiny"], misses={}, missed={})
     seen.base = replace(history[1], entries={"tiny": bare})
@@ -89,7 +84,7 @@ def test_a_wider_network_with_a_looser_budget_fails_twice_over(history):
 
 
 def test_a_new_entry_passes_and_a_renamed_one_was_removed(history, kept):
-    entry, seen = observe(kept, history[1])
+    entry, seen = compared(kept, history[1])
     renamed = replace(entry, name="other")
     assert judge_ratchet(renamed, seen).observed == "new, nothing to compare"
     (verdict,) = judge_against_base({"other": renamed}, history[1], [])
@@ -97,7 +92,7 @@ def test_a_new_entry_passes_and_a_renamed_one_was_removed(history, kept):
 
 
 def test_an_easier_data_set_is_a_weakening(history, kept):
-    entry, _ = observe(kept, history[1])
+    entry, _ = compared(kept, history[1])
     (verdict,) = judge_against_base({"tiny": replace(entry, dataset="easier")}, history[1], [])
     assert "dataset mnist_sample -> easier" in verdict.observed
 
@@ -112,7 +107,7 @@ def test_a_waiver_that_the_base_did_not_have_is_shown(history, tmp_path):
 
 
 def test_without_a_base_or_a_measurement_there_is_no_pass(history, kept):
-    entry, seen = observe(kept, None)
+    entry, seen = compared(kept, None)
     with pytest.raises(Unmeasurable, match="no base"):
         judge_ratchet(entry, seen)
     seen.base = replace(history[1], entries={"tiny": replace(history[1].entries["tiny"], error="it broke")})
