@@ -128,3 +128,14 @@ def test_a_zoo_outside_git_or_unknown_to_the_base_is_one_line(history, tmp_path)
         read_base("main", tmp_path / "zoo.py")
     with pytest.raises(BaseError, match=r"no new\.py at the base"):
         read_base("main", history[0] / "new.py")
+
+
+def test_a_zoo_that_cannot_be_loaded_at_the_base_is_one_line(tmp_path):
+    (tmp_path / "zoo.py").write_text("raise ValueError('two\\nlines')")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "base")
+    (tmp_path / "zoo.py").write_text("ZOO = ()")
+    with pytest.raises(BaseError, match=r"cannot be loaded: .*two lines") as caught:
+        read_base("HEAD", tmp_path / "zoo.py")
+    assert "\n" not in str(caught.value)
