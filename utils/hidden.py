@@ -76,7 +76,9 @@ def _extra_state(network: nn.Module) -> dict[str, int]:
 
 
 def _digest(tensor: torch.Tensor) -> str:
-    return hashlib.sha256(f"{tensor.dtype}{list(tensor.shape)}".encode() + tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+    return hashlib.sha256(
+        f"{tensor.dtype}{list(tensor.shape)}".encode() + tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes()
+    ).hexdigest()
 
 
 def scalars_of(traced: Trace) -> list[float]:

@@ -78,8 +78,9 @@ def _literal(value: object, numbers: dict[fx.Node, str]) -> str:
 
 
 def unnormalised_convolutions(traced: Trace) -> list[fx.Node]:
-    """Convolutions of a train-mode trace with a way to the logits that meets no batch statistics before the next layer with weights."""
-    normalising = {node for node in traced.on_path(BATCH_NORMS) if normalises_by_batch(node) and node in traced.influences}
+    """Convolutions with a way to the next layer with weights, or the logits, that meets no batch norm: one by batch statistics where traced in train."""
+    norms = {node for node in traced.on_path(BATCH_NORMS) if node in traced.influences}
+    normalising = {node for node in norms if normalises_by_batch(node)} if traced.training else norms
     convolutions = [node for node in traced.on_path(CONVOLUTIONS) if node in traced.influences]
     return [node for node in convolutions if _escapes(traced, node, normalising)]
 
@@ -112,8 +113,8 @@ def active_dropouts(traced: Trace) -> list[fx.Node]:
 
 
 def global_averages(traced: Trace) -> set[fx.Node]:
-    """Operations on the path whose value is the mean of an earlier map over all its pixels, whatever they are called."""
-    values = {node: traced.values[node] for node in traced.path if node in traced.values}
+    """Operations that move the logits and whose value is the mean of an earlier map over all its pixels, whatever they are called."""
+    values = {node: traced.values[node] for node in traced.path if node in traced.values and node in traced.influences}
     maps = [value for value in values.values() if value.ndim == 4 and value.shape[2:].numel() > 1]
     means = [mean for value in maps if (mean := value.mean((2, 3))).any()]
     return {node for node, value in values.items() if any(_is_vector(value, mean) for mean in means)}
