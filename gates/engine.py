@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,5 +138,5 @@ def check_gate(name: str) -> None:
 def explain(gate: str) -> dict[str, str]:
     """What the gate's docstring says, under "Judges", "Why", "Fails" and "Passes"; raises `ZooError` for an unknown gate."""
     check_gate(gate)
-    first, *rest = [" ".join(paragraph.split()) for paragraph in inspect.getdoc(GATES[gate]).split("\n\n")]
-    return {"Judges": first} | dict(paragraph.split(": ", 1) for paragraph in rest if paragraph.startswith(("Why: ", "Fails: ", "Passes: ")))
+    first, *rest = [" ".join(part.split()) for part in re.split(r"\n(?=(?:Why|Fails|Passes): )", inspect.getdoc(GATES[gate]))]
+    return {"Judges": first} | dict(part.split(": ", 1) for part in rest)

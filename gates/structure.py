@@ -3,16 +3,22 @@
 from collections.abc import Callable
 
 from gates.observation import Observation
-from utils.entry import BatchNorm, Dropout, Entry, GlobalAveragePooling
+from utils.behaviour import dense_on_maps, misbehaviours
+from utils.entry import BatchNorm, Dropout, Entry, GlobalAveragePooling, NoDenseOnMap
 from utils.structure import CONVOLUTIONS, active_dropouts, bypasses, global_averages, unnormalised_convolutions
-from utils.trace import shape_of
+from utils.trace import build, kind_of, shape_of
 from utils.verdict import Status, Verdict
 
 
 def judge_structure(entry: Entry, seen: Observation) -> Verdict:
-    """Everything in `budget.requires` runs between the images and the logits and moves them."""
+    """Everything in `budget.requires` runs between the images and the logits and moves them; eval is a function of the image alone.
+
+    Why: a module that only exists proves nothing, and a network that looks at other images of the batch, or at chance, cannot be measured.
+    Fails: a BatchNorm beside the convolution, dropout times zero, global pooling beside a flattened map, BatchNorm in train mode at test time.
+    Passes: any form of what is required, such as `x.mean((2, 3))` or `F.batch_norm(..., training=self.training)`, on every way to the logits.
+    """
     required = entry.budget.requires
-    reasons = tuple(reason for requirement in required for reason in _JUDGES[type(requirement)](requirement, seen))
+    reasons = tuple(reason for requirement in required for reason in _JUDGES[type(requirement)](requirement, seen)) + _misbehaviours(seen)
     names = ", ".join(type(requirement).__name__ for requirement in required) or "nothing"
     return Verdict(
         gate="structure",
@@ -27,7 +33,10 @@ def judge_structure(entry: Entry, seen: Observation) -> Verdict:
 def _missing_batch_norm(required: BatchNorm, seen: Observation) -> list[str]:
     spared = seen.train_trace.on_path(CONVOLUTIONS)[-1:] if required.except_last else []
     bare = [node for node in unnormalised_convolutions(seen.train_trace) if node not in spared]
-    return [f"the convolution to {shape_of(node)[1:]} is not normalised by batch statistics" for node in bare]
+    reasons = [f"the convolution to {shape_of(node)[1:]} is not normalised by batch statistics" for node in bare]
+    spared = seen.eval_trace.on_path(CONVOLUTIONS)[-1:] if required.except_last else []
+    bare = [] if reasons else [node for node in unnormalised_convolutions(seen.eval_trace) if node not in spared]
+    return reasons + [f"the convolution to {shape_of(node)[1:]} is not normalised in eval" for node in bare]
 
 
 def _missing_dropout(required: Dropout, seen: Observation) -> list[str]:
@@ -46,8 +55,19 @@ def _missing_global_average(required: GlobalAveragePooling, seen: Observation) -
     return ["the logits can be reached without passing the global average"] if bypasses(seen.eval_trace, averages) else []
 
 
+def _dense_on_map(required: NoDenseOnMap, seen: Observation) -> list[str]:
+    return [f"the {kind_of(node)} to {shape_of(node)[1:]} weighs the pixels of a map" for node in dense_on_maps(seen.eval_trace)]
+
+
+def _misbehaviours(seen: Observation) -> tuple[str, ...]:
+    """How the network in eval mode is no function of an image; on a copy, so that nothing that it does to itself is left behind."""
+    network = build(seen.entry.network)
+    return tuple(misbehaviours(network))
+
+
 _JUDGES: dict[type, Callable[..., list[str]]] = {
     BatchNorm: _missing_batch_norm,
     Dropout: _missing_dropout,
     GlobalAveragePooling: _missing_global_average,
+    NoDenseOnMap: _dense_on_map,
 }

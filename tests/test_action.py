@@ -78,6 +78,6 @@ def test_the_action_is_of_the_schema_and_the_schema_bites(tmp_path):
 
 
 def test_the_readme_shows_how_to_use_it():
-    shown = re.search(r"- uses: \S+\n(?: +\S.*\n)*", (ROOT / "README.md").read_text())[0]
+    shown = re.search(r" *- uses: \S+\n(?: +\S.*\n){2}", (ROOT / "README.md").read_text())[0]
     (step,) = yaml.safe_load(shown)
     assert set(step) == {"uses", "with"} and set(step["with"]) <= set(ACTION["inputs"]) and len(shown.splitlines()) == 3

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from model import Net3
+from utils.hidden import count_hidden
 from utils.structure import (
     active_dropouts,
     bypasses,
-    count_hidden,
     count_multiply_adds,
     count_params,
     count_used,

@@ -40,6 +40,7 @@ def test_what_is_written_is_read(tmp_path):
         ("expires = 2026-03-31\n", ""),
         ("2026-03-31", '"never"'),
         ("2026-03-31", "2026-02-30"),
+        ("2026-03-31", "2026-03-31T00:00:00Z"),
         ("= 62", "= inf"),
         ("= 62", "= nan"),
         ("= 62", "= true"),
@@ -112,7 +113,9 @@ def test_a_waiver_of_nothing_fails(changed, word):
 def test_a_waiver_no_longer_needed_fails():
     judged = apply([fail(status=Status.PASS)], [waiver()])
     assert judged[-1].gate == "waivers" and "no longer needed" in judged[-1].observed
-    assert [verdict.status for verdict in apply([fail()], [waiver(), waiver(70)])] == [Status.WAIVED, Status.FAIL]
+    for spare in (waiver(70), waiver(50), waiver("70 misses")):
+        for waivers in permutations([waiver(), spare]):
+            assert [verdict.status for verdict in apply([fail()], list(waivers))] == [Status.WAIVED, Status.FAIL]
 
 
 @pytest.mark.parametrize("status", [Status.NOT_RUN, Status.ERROR])

@@ -13,7 +13,8 @@ from torch import nn
 
 from utils.entry import Entry, describe
 from utils.evidence import EvidenceError, Run, evidence_of, read_results
-from utils.structure import count_hidden, count_multiply_adds, count_params
+from utils.hidden import count_hidden
+from utils.structure import count_multiply_adds, count_params
 from utils.trace import StructureError, build, trace
 from utils.waiver import Waiver, WaiverError, read_waivers
 from utils.zoofile import ZooError, load_zoo

@@ -13,7 +13,6 @@ CONVOLUTIONS = {"conv1d", "conv2d", "conv3d", "conv_transpose2d", "convolution",
 BATCH_NORMS = {"batch_norm", "native_batch_norm", "_native_batch_norm_legit", "_batch_norm_impl_index", "cudnn_batch_norm"}
 DROPOUTS = {"dropout", "dropout_", "feature_dropout", "feature_dropout_", "alpha_dropout", "feature_alpha_dropout", "native_dropout"}
 DENSE = {"linear", "addmm", "mm", "matmul", "bmm", "baddbmm"}
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 # --- size -------------------------------------------------------------------------------------------------------------
@@ -29,13 +28,6 @@ def count_used(network: nn.Module, *traces: Trace) -> int:
     used = set().union(*(each.used for each in traces))
     tensors = {parameter.data_ptr(): parameter.numel() for name, parameter in network.named_parameters(remove_duplicate=False) if name in used}
     return sum(tensors.values())
-
-
-def count_hidden(network: nn.Module, *traces: Trace) -> int:
-    """Numbers held outside the parameters: buffers other than normalisation statistics, and constants of the traced computation."""
-    buffers = sum(buffer.numel() for name, buffer in network.named_buffers() if name.split(".")[-1] not in STATISTICS)
-    constants = max(sum(tensor.numel() for tensor in each.constants.values()) for each in traces)
-    return buffers + constants
 
 
 def count_multiply_adds(network: nn.Module) -> int:
@@ -86,8 +78,9 @@ def _literal(value: object, numbers: dict[fx.Node, str]) -> str:
 
 
 def unnormalised_convolutions(traced: Trace) -> list[fx.Node]:
-    """Convolutions of a train-mode trace with a way to the logits that meets no batch statistics before the next layer with weights."""
-    normalising = {node for node in traced.on_path(BATCH_NORMS) if normalises_by_batch(node) and node in traced.influences}
+    """Convolutions with a way to the next layer with weights, or the logits, that meets no batch norm: one by batch statistics where traced in train."""
+    norms = {node for node in traced.on_path(BATCH_NORMS) if node in traced.influences}
+    normalising = {node for node in norms if normalises_by_batch(node)} if traced.training else norms
     convolutions = [node for node in traced.on_path(CONVOLUTIONS) if node in traced.influences]
     return [node for node in convolutions if _escapes(traced, node, normalising)]
 
@@ -120,8 +113,8 @@ def active_dropouts(traced: Trace) -> list[fx.Node]:
 
 
 def global_averages(traced: Trace) -> set[fx.Node]:
-    """Operations on the path whose value is the mean of an earlier map over all its pixels, whatever they are called."""
-    values = {node: traced.values[node] for node in traced.path if node in traced.values}
+    """Operations that move the logits and whose value is the mean of an earlier map over all its pixels, whatever they are called."""
+    values = {node: traced.values[node] for node in traced.path if node in traced.values and node in traced.influences}
     maps = [value for value in values.values() if value.ndim == 4 and value.shape[2:].numel() > 1]
     means = [mean for value in maps if (mean := value.mean((2, 3))).any()]
     return {node for node, value in values.items() if any(_is_vector(value, mean) for mean in means)}

@@ -33,7 +33,8 @@ class Trace:
     module: fx.GraphModule
     state: dict[str, torch.Tensor]
     images: torch.Tensor
-    trainable: frozenset[str] = frozenset()
+    trainable: frozenset[str]
+    training: bool
 
     @cached_property
     def names(self) -> dict[fx.Node, str]:
@@ -160,7 +161,7 @@ def trace(network: nn.Module, training: bool, batch: int = INPUT_SHAPE[0]) -> Tr
         raise StructureError(f"the network cannot be traced: {type(error).__name__}: {error}") from error
     finally:
         network.train(was_training)
-    return Trace(module.graph, module, state, images, trainable)
+    return Trace(module.graph, module, state, images, trainable, training)
 
 
 def _inline_compiled() -> AbstractContextManager:

@@ -134,10 +134,11 @@ def _misfits(verdict: Verdict, waivers: list[Waiver]) -> Iterator[str]:
 
 
 def _is_idle(waiver: Waiver, waivers: list[Waiver], verdicts: list[Verdict]) -> bool:
-    """Whether its gate was judged, and all of it passes or is covered by an earlier waiver."""
-    earlier = waivers[: waivers.index(waiver)]
+    """Whether its gate was judged, and all of it passes or is covered by other waivers."""
     named = [verdict for verdict in verdicts if waiver.names(verdict)]
-    return bool(named) and all(verdict.status is Status.PASS or any(other.covers(verdict) for other in earlier) for verdict in named)
+    first = [next((each for each in waivers if each.covers(verdict)), None) for verdict in named]
+    settled = all(verdict.status is Status.PASS or cover for verdict, cover in zip(named, first, strict=True))
+    return bool(named) and settled and waiver not in first
 
 
 def _complain(waiver: Waiver, why: str) -> Verdict:
