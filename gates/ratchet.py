@@ -36,6 +36,8 @@ def judge_ratchet(entry: Entry, seen: Observation) -> Verdict:
         params, multiply_adds = measure_size(seen.network)
     except StructureError as error:
         raise Unmeasurable(str(error), "mend the network in model.py") from error
+    if (size := compare(was, params, multiply_adds, {})).status is Status.FAIL:
+        return size.of(details=(f"base: {base.commit}",))
     shared = [seed for seed in range(entry.budget.seeds) if seed in was.misses] if was.dataset == entry.dataset else []
     misses = {seed: seen.measure(seed).misses for seed in shared}
     return compare(was, params, multiply_adds, misses).of(details=(f"base: {base.commit}",))

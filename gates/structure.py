@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from gates.observation import Observation
-from utils.behaviour import dense_on_maps, misbehaviours
+from utils.behaviour import dense_on_maps, misbehaviours, misleads
 from utils.entry import BatchNorm, Dropout, Entry, GlobalAveragePooling, NoDenseOnMap
 from utils.structure import CONVOLUTIONS, active_dropouts, bypasses, global_averages, unnormalised_convolutions
 from utils.trace import build, kind_of, shape_of
@@ -61,8 +61,7 @@ def _dense_on_map(required: NoDenseOnMap, seen: Observation) -> list[str]:
 
 def _misbehaviours(seen: Observation) -> tuple[str, ...]:
     """How the network in eval mode is no function of an image; on a copy, so that nothing that it does to itself is left behind."""
-    network = build(seen.entry.network)
-    return tuple(misbehaviours(network))
+    return (*misbehaviours(build(seen.entry.network)), *misleads(build(seen.entry.network), seen.eval_trace))
 
 
 _JUDGES: dict[type, Callable[..., list[str]]] = {

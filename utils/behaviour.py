@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import torch
 from torch import fx, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import functional_call
 
 from utils.structure import BATCH_NORMS, CONVOLUTIONS, DENSE
-from utils.trace import INPUT_SHAPE, Trace, closure, kind_of
+from utils.trace import INPUT_SHAPE, Trace, closure, kind_of, run_eagerly
 
 TOLERANCE = 1e-4
 """Between the logits of an image alone and in a batch: kernels may add up in another order."""
@@ -20,7 +22,7 @@ POOLS = {"max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d
 def misbehaviours(network: nn.Module) -> Iterator[str]:
     """In which ways `network` in eval mode is no function of one image. It may be changed by the attempt."""
     images = torch.randn((NUM_IMAGES, *INPUT_SHAPE[1:]), generator=torch.Generator().manual_seed(0))
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), run_eagerly(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network.eval()
         before = {name: tensor.clone() for name, tensor in network.state_dict().items() if isinstance(tensor, torch.Tensor)}
@@ -36,10 +38,33 @@ def misbehaviours(network: nn.Module) -> Iterator[str]:
         except Exception as error:
             yield f"eval does not take an image alone: {type(error).__name__}: {error}"
             return
+        pairs = torch.cat([network(pair) for pair in images.split(2)])
         company = torch.cat([images[:1], 3 * images.flip(0)])
-        strayed = max((alone - together).abs().max().item(), (network(company)[:1] - together[:1]).abs().max().item())
+        strayed = max((alone - together).abs().max().item(), (pairs - together).abs().max().item(), (network(company)[:1] - together[:1]).abs().max().item())
         if not strayed <= TOLERANCE * max(1.0, together.abs().max().item()):
             yield f"in eval an image's logits depend on its batch: they differ by {strayed:.3g}"
+
+
+def misleads(network: nn.Module, traced: Trace) -> Iterator[str]:
+    """In which ways `network`, fresh from `build`, computes something else than its eval trace shows."""
+    with torch.no_grad(), run_eagerly():
+        given = network.eval()(traced.images)
+    if given.shape != traced.logits.shape or not torch.allclose(given, traced.logits, TOLERANCE, TOLERANCE):
+        yield "the network gives other logits when it is traced than when it runs"
+    if reason := _looks_at_values(network, traced):
+        yield f"forward takes numbers out of its tensors and decides by them: {reason}"
+
+
+def _looks_at_values(network: nn.Module, traced: Trace) -> str:
+    """The error of a forward on tensors that have shapes and no values; "" where it needs no values."""
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    state = {name: fake.from_tensor(tensor) for name, tensor in traced.state.items()}
+    try:
+        with torch.no_grad(), run_eagerly(), fake:
+            functional_call(network, state, (fake.from_tensor(traced.images),))
+    except Exception as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    return ""
 
 
 # --- dense layers on maps ---------------------------------------------------------------------------------------------

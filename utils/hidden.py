@@ -7,7 +7,7 @@ import torch
 from torch import fx, nn
 
 from utils.structure import BATCH_NORMS
-from utils.trace import INPUT_SHAPE, Trace, kind_of
+from utils.trace import INPUT_SHAPE, Trace, kind_of, run_eagerly
 
 NORMS = BATCH_NORMS | {"instance_norm"}
 FREE_SCALARS = 32
@@ -101,7 +101,7 @@ def late_tensors(network: nn.Module) -> list[str]:
     late, network = [], copy.deepcopy(network)
     built = _shapes(network)
     for training, mode in ((True, "train"), (False, "eval")):
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with torch.no_grad(), run_eagerly(), torch.random.fork_rng(devices=[]):
             network.train(training)
             network(torch.zeros(INPUT_SHAPE))
         late += [

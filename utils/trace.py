@@ -79,6 +79,13 @@ class Trace:
         return Recorder(self).record()
 
     @cached_property
+    def logits(self) -> torch.Tensor:
+        """What the traced operations make of `images`."""
+        recorder = Recorder(self)
+        recorder.record()
+        return recorder.logits
+
+    @cached_property
     def influences(self) -> set[fx.Node]:
         """The operations on the path whose value moves the logits: their gradient is not all zero."""
         recorder = Recorder(self, with_gradients=True)
@@ -168,6 +175,11 @@ def _inline_compiled() -> AbstractContextManager:
     """Trace through what `torch.compile` wrapped; inert where nothing is compiled, so that the compiler need not be imported."""
     dynamo = sys.modules.get("torch._dynamo")
     return dynamo.config.patch(error_on_nested_fx_trace=False) if dynamo else nullcontext()
+
+
+def run_eagerly() -> AbstractContextManager:
+    """Run what `torch.compile` wrapped as if it were not; inert where nothing is compiled."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 def build(network) -> nn.Module:
