@@ -83,7 +83,7 @@ def learning_rates(recipe: dict) -> tuple[float, float]:
         "Constant": lambda: most,
         "ReduceOnPlateau": lambda: 0.0,
     }[schedule["kind"]]()
-    rates = [least, most] + ([average["lr"]] if average.get("kind") == "SWA" else [])
+    rates = [least, most, *([average["lr"]] if average.get("kind") == "SWA" else [])]
     return min(rates), max(rates)
 
 

@@ -34,8 +34,7 @@ def judge_seeds(entry: Entry, seen: Observation) -> Verdict:
     return Verdict(
         gate="seeds",
         status=Status.FAIL if missing or extra or twins else Status.PASS,
-        observed=f"seeds {', '.join(map(str, sorted(found)))}"
-        + (f"; seeds {sorted(twins)} have the same weights: one run under several names" if twins else ""),
+        observed=f"seeds {', '.join(map(str, sorted(found)))}" + (f"; {sorted(twins)} have the same weights, one run under several names" if twins else ""),
         expected=f"seeds 0 to {entry.budget.seeds - 1}" if entry.budget.seeds > 1 else "seed 0",
         difference=" ".join([f"missing {missing}"] * bool(missing) + [f"extra {extra}"] * bool(extra)),
         field="seeds",

@@ -78,12 +78,10 @@ class Trace:
         """What each operation on the path gives for `images`."""
         return Recorder(self).record()
 
-    @cached_property
-    def logits(self) -> torch.Tensor:
+    def run(self) -> torch.Tensor:
         """What the traced operations make of `images`."""
-        recorder = Recorder(self)
-        recorder.record()
-        return recorder.logits
+        output = self.module(*(tensor.clone() for tensor in self.state.values()), self.images)
+        return output[0] if isinstance(output, (list, tuple)) else output
 
     @cached_property
     def influences(self) -> set[fx.Node]:
