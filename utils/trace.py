@@ -80,7 +80,7 @@ class Trace:
 
     def run(self) -> torch.Tensor:
         """What the traced operations make of `images`."""
-        output = self.module(*(tensor.clone() for tensor in self.state.values()), self.images)
+        output = self.module({name: tensor.clone() for name, tensor in self.state.items()}, self.images)
         return output[0] if isinstance(output, (list, tuple)) else output
 
     @cached_property
