@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import torch
 from torch import fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.func import functional_call
 
+from utils.eager import run_eagerly
 from utils.structure import BATCH_NORMS, CONVOLUTIONS, DENSE
-from utils.trace import INPUT_SHAPE, Trace, closure, kind_of, run_eagerly
+from utils.trace import INPUT_SHAPE, Trace, call_with, closure, kind_of
 
 TOLERANCE = 1e-4
 """Between the logits of an image alone and in a batch: kernels may add up in another order."""
@@ -61,7 +61,7 @@ def _looks_at_values(network: nn.Module, traced: Trace) -> str:
     state = {name: fake.from_tensor(tensor) for name, tensor in traced.state.items()}
     try:
         with torch.no_grad(), run_eagerly(), fake:
-            functional_call(network, state, (fake.from_tensor(traced.images),))
+            call_with(network, state, fake.from_tensor(traced.images))
     except Exception as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
     return ""

@@ -6,8 +6,9 @@ import hashlib
 import torch
 from torch import fx, nn
 
+from utils.eager import run_eagerly
 from utils.structure import BATCH_NORMS
-from utils.trace import INPUT_SHAPE, Trace, kind_of, run_eagerly
+from utils.trace import INPUT_SHAPE, Trace, kind_of
 
 NORMS = BATCH_NORMS | {"instance_norm"}
 FREE_SCALARS = 32

@@ -7,7 +7,8 @@ import torch
 from torch import fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from utils.trace import INPUT_SHAPE, Trace, closure, kind_of, run_eagerly, trace
+from utils.eager import run_eagerly
+from utils.trace import INPUT_SHAPE, Trace, closure, kind_of, trace
 
 CONVOLUTIONS = {"conv1d", "conv2d", "conv3d", "conv_transpose2d", "convolution", "_convolution"}
 BATCH_NORMS = {"batch_norm", "native_batch_norm", "_native_batch_norm_legit", "_batch_norm_impl_index", "cudnn_batch_norm"}
@@ -34,7 +35,7 @@ def count_multiply_adds(network: nn.Module) -> int:
     """Multiply-adds of convolutions and matrix products for one image, as `torch.utils.flop_counter` counts them."""
     was_training = network.training
     with torch.no_grad(), run_eagerly(), FlopCounterMode(display=False) as counter:
-        network.eval()(torch.zeros(1, *INPUT_SHAPE[1:]))
+        getattr(network.eval(), "_orig_mod", network)(torch.zeros(1, *INPUT_SHAPE[1:]))
     network.train(was_training)
     return counter.get_total_flops() // 2
 

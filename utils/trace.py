@@ -4,9 +4,7 @@
 tensor that the computation uses shows up as a constant.
 """
 
-import sys
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +12,8 @@ import torch
 from torch import fx, nn
 from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
+
+from utils.eager import inline_compiled
 
 INPUT_SHAPE = (2, 1, 28, 28)
 
@@ -26,7 +26,7 @@ class StructureError(RuntimeError):
 class Trace:
     """The operations of one forward of `network`, in train or eval mode, on two images.
 
-    `graph` is an fx graph of ATen operations; `state` holds the network's tensors by name, as the graph's placeholders take them.
+    `graph` holds ATen operations; `state` the network's tensors by name, as the graph's placeholders take them.
     """
 
     graph: fx.Graph
@@ -158,10 +158,10 @@ def trace(network: nn.Module, training: bool, batch: int = INPUT_SHAPE[0]) -> Tr
         tensors = dict(network.named_parameters()) | dict(network.named_buffers())  # tied ones once
         trainable = frozenset(name for name, tensor in tensors.items() if tensor.requires_grad)
         state = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-        with _inline_compiled(), torch.random.fork_rng(devices=[]), torch.no_grad():
+        with inline_compiled(), torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(0)
             network.train(training)
-            module = make_fx(lambda tensors, batch: functional_call(network, tensors, (batch,)), pre_dispatch=True)(state, images)
+            module = make_fx(lambda tensors, batch: call_with(network, tensors, batch), pre_dispatch=True)(state, images)
     except Exception as error:
         raise StructureError(f"the network cannot be traced: {type(error).__name__}: {error}") from error
     finally:
@@ -169,15 +169,16 @@ def trace(network: nn.Module, training: bool, batch: int = INPUT_SHAPE[0]) -> Tr
     return Trace(module.graph, module, state, images, trainable, training)
 
 
-def _inline_compiled() -> AbstractContextManager:
-    """Trace through what `torch.compile` wrapped; inert where nothing is compiled, so that the compiler need not be imported."""
-    dynamo = sys.modules.get("torch._dynamo")
-    return dynamo.config.patch(error_on_nested_fx_trace=False) if dynamo else nullcontext()
-
-
-def run_eagerly() -> AbstractContextManager:
-    """Run what `torch.compile` wrapped as if it were not; inert where nothing is compiled."""
-    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+def call_with(network: nn.Module, state: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+    """The logits of `images` with `state` in the place of the network's tensors; a tensor that several modules share is replaced in each."""
+    first: dict[int, str] = {}
+    names = {}
+    for prefix, module in network.named_modules():  # a module under two names comes once
+        for key, tensor in {**module._parameters, **module._buffers}.items():
+            if tensor is not None:
+                name = f"{prefix}.{key}".lstrip(".")
+                names[name] = first.setdefault(id(tensor), name)
+    return functional_call(network, {name: state[source] for name, source in names.items()}, (images,), tie_weights=False)
 
 
 def build(network) -> nn.Module:
