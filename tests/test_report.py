@@ -90,9 +90,9 @@ def judged(make_run, small_entry, sample):
     def unreachable(name):
         raise DataError("no data")
 
-    runs = [make_run(small_entry, seed) for seed in range(3)]
+    runs = [make_run(small_entry, seed, steps=1) for seed in range(3)]
     save_weights(make_run.weights / "small-seed0-mnist_sample.safetensors", make_run.network(small_entry, 1))
-    strict = replace(small_entry, budget=Budget(max_params=10, max_epochs=1, max_misses=0, seeds=2, requires=(Dropout(least=5),)))
+    strict = replace(small_entry, budget=Budget(max_params=10, max_epochs=1, max_misses=0, max_multiply_adds=1, seeds=2, requires=(Dropout(least=5),)))
     platform = (environment.cpu_name(), environment.installed_version("torch"))
     failing = Observation(strict, runs, make_run.weights, lambda name: sample, platform)
     unmeasured = Observation(replace(strict, network=lambda: None), [], make_run.weights, unreachable, platform)
@@ -100,7 +100,8 @@ def judged(make_run, small_entry, sample):
 
 
 def test_no_remedy_is_to_raise_the_limit(judged):
-    assert [verdict.status for verdict in judged] == [Status.FAIL] * len(WITHOUT_BASE) + [Status.NOT_RUN] * len(WITHOUT_BASE)
+    honest_data = [Status.PASS if gate == "leak" else Status.FAIL for gate in WITHOUT_BASE]
+    assert [verdict.status for verdict in judged] == honest_data + [Status.NOT_RUN] * len(WITHOUT_BASE)
     assert [verdict.gate for verdict in judged if not verdict.remedy or re.search(r"(?i)rais|loosen|increase|limit|budget", verdict.remedy)] == []
 
 
