@@ -3,6 +3,7 @@
     python check.py                          # all entries, all gates, all shipped weights re-measured
     python check.py slim --only params,structure
     python check.py --zoo my/zoo.py          # anybody's zoo file; its results.json and weights/ are expected beside it
+    python check.py --zoo theirs.py --untrusted   # in a process of its own, with limits on time and memory
     python check.py --base main              # and nothing got worse, and no budget looser, than where the branch left main
     python check.py --explain chain          # what a gate judges and why, with a failing and a passing example
     python check.py --why slim               # the network operation by operation, with its share of the budget
@@ -12,7 +13,9 @@ Exit codes: 0 all gates ran and passed · 1 a gate failed · 2 wrong usage or co
 
 import argparse
 import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import environment
@@ -42,6 +45,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--base", metavar="REF", help="compare with the merge base of HEAD and this commit; nothing may get worse")
     parser.add_argument("--explain", metavar="GATE", help="say what the gate judges and why, and judge nothing")
     parser.add_argument("--why", metavar="ENTRY", help="show the entry's network operation by operation, and judge nothing")
+    apart = parser.add_argument_group("a zoo file that you did not write")
+    apart.add_argument("--untrusted", action="store_true", help="judge in a process of its own, which must end with its verdict within the limits")
+    apart.add_argument("--max-seconds", type=float, default=900, metavar="S")
+    apart.add_argument("--max-memory", type=float, default=8, metavar="GIB")
+    apart.add_argument("--receipt", type=Path, help=argparse.SUPPRESS)
     written = parser.add_argument_group("reports")
     written.add_argument("--json", metavar="FILE", help="write verdicts and figures as JSON; - writes them to stdout instead of the report")
     written.add_argument("--summary", type=Path, metavar="FILE", help="write the verdicts as Markdown")
@@ -93,9 +101,46 @@ def write_reports(options: argparse.Namespace, verdicts: list[Verdict], figures:
             file.write(report.to_markdown(verdicts, figures, base))
 
 
+def judge_apart(argv: list[str], options: argparse.Namespace) -> int:
+    """Run `check.py` on the same words in a process with limits; without the receipt that it writes last, nothing was judged.
+
+    This stops a zoo file that ends the process, hangs or eats the memory. It does not stop one that forges the receipt: code that runs
+    in the judge's process can do what the judge can. Judge such a file where it may do no harm, and read it.
+    """
+
+    def limit() -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (int(options.max_memory * 2**30),) * 2)
+
+    with tempfile.TemporaryDirectory() as folder:
+        receipt = Path(folder) / "receipt"
+        words = [word for word in argv if word != "--untrusted"]
+        try:
+            code = subprocess.run([sys.executable, __file__, *words, "--receipt", receipt], preexec_fn=limit, timeout=options.max_seconds).returncode
+        except subprocess.TimeoutExpired:
+            print(f"check.py: no verdict within {options.max_seconds:g} s; the zoo file is too slow or never ends (--max-seconds)", file=sys.stderr)
+            return EXIT_UNMEASURED
+        if not receipt.exists() or receipt.read_text() != str(code):
+            print(f"check.py: the judge ended (exit code {code}) without a verdict; the zoo file ended it or took its memory", file=sys.stderr)
+            return EXIT_UNMEASURED
+    return code
+
+
 def main(argv: list[str] | None = None) -> int:
     """Judge what was asked for, report it, return the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
     options = parse_options(argv)
+    if options.untrusted:
+        return judge_apart(argv, options)
+    code = judge_here(options)
+    if options.receipt:
+        options.receipt.write_text(str(code))
+    return code
+
+
+def judge_here(options: argparse.Namespace) -> int:
+    """Judge in this process, report, return the exit code."""
     try:
         if options.explain:
             report.print_explanation(options.explain, explain(options.explain))
