@@ -92,9 +92,9 @@ def test_a_run_killed_in_mid_epoch_resumes_to_the_same_bytes(tmp_path):
 
 def test_ctrl_c_gives_one_line_and_its_exit_code(tmp_path):
     shutil.copy(TINY_ZOO, tmp_path / "zoo.py")
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), "tiny", "--zoo", "zoo.py"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, str(ROOT / "train.py"), "tiny", "--zoo", "zoo.py", "--recipe.epochs", "50"]
+    heed = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # a suite in the background inherits a deaf SIGINT
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heed)
     wait_for_epoch(process, 1)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
