@@ -6,13 +6,14 @@ checks, never its source.
 
 from collections.abc import Callable
 
+from gates.accuracy import judge_accuracy, judge_claim
 from gates.cost import judge_cost
 from gates.history import judge_history
 from gates.leak import judge_leak
 from gates.observation import Observation, Unmeasurable
 from gates.params import judge_params
 from gates.ratchet import JUDGED_WITH_BASE, judge_ratchet
-from gates.record import judge_accuracy, judge_chain, judge_claim, judge_epochs, judge_seeds
+from gates.record import judge_chain, judge_epochs, judge_seeds
 from gates.structure import judge_structure
 from utils.entry import Entry
 from utils.verdict import Status, Verdict

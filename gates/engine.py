@@ -115,9 +115,6 @@ class Engine:
             missed={seed: sorted(found.missed) for seed, found in measured.items()},
         )
 
-    def _place(self, verdict: Verdict) -> Verdict:
-        return verdict.of(where=locate(self.path, verdict.entry, verdict.field))
-
     def base_figures(self) -> list[Figures]:
         """The base's sizes, and the misses that its record claims; empty without a base."""
         found = self.base.entries.values() if self.base else ()

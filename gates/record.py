@@ -3,8 +3,6 @@
 import math
 from collections.abc import Iterator
 
-from gates.accuracy import judge_accuracy as judge_accuracy
-from gates.accuracy import judge_claim as judge_claim
 from gates.observation import Observation, Unmeasurable
 from utils.checkpoint import file_digest
 from utils.data import split_train_val
