@@ -55,3 +55,12 @@ def waive(folder: Path, gate: str, accepted: float, days: int) -> None:
     expires = (datetime.now(UTC) + timedelta(days=days)).date()
     lines = ["[[waiver]]", 'entry = "tiny"', f'gate = "{gate}"', f"accepted = {accepted}", 'reason = "a test"', 'owner = "zoo"', f"expires = {expires}"]
     (folder / "waivers.toml").write_text("\n".join(lines) + "\n")
+
+
+def leaves(value, path=()):
+    """Every (path, value) of a JSON document that is no container."""
+    if isinstance(value, (dict, list)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(item, (*path, key))
+    else:
+        yield path, value

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tampering import leaves
 
 from utils.evidence import EvidenceError, Run, append_run, evidence_of, is_evidence, read_results, seal
 
@@ -18,15 +19,6 @@ def results(tmp_path, make_run, small_entry):
     append_run(path, make_run(small_entry, 0))
     append_run(path, make_run(small_entry, 1))
     return path
-
-
-def leaves(value, path=()):
-    """Every (path, value) of a JSON document that is no container."""
-    if isinstance(value, (dict, list)):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from leaves(item, (*path, key))
-    else:
-        yield path, value
 
 
 def replace_leaf(document, path, value):

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tampering import leaves
 from untrained import change, make_zoo, observe, read_entry
 
 from gates import judge
@@ -101,14 +102,6 @@ def test_a_record_that_is_no_evidence_must_be_sealed_too(kept, entry, runs, chan
 def test_a_broken_link_fails_even_where_another_cannot_be_measured(kept, entry, runs):
     assert judge("chain", entry, observe(kept, runs[:1])).status is Status.NOT_RUN
     assert judge("chain", entry, observe(kept, [msgspec.structs.replace(runs[0], commit="edited")])).status is Status.FAIL
-
-
-def leaves(value, path=()):
-    if isinstance(value, (dict, list)):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from leaves(item, (*path, key))
-    else:
-        yield path, value
 
 
 def test_any_edit_of_a_value_of_the_record_fails(kept, entry, runs, tmp_path):
