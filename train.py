@@ -78,7 +78,7 @@ def run(
         training.epoch()
         checkpoint.save_checkpoint(folder, len(training.history), training.state_dict() | {"recipe": repr(entry.recipe)})
         print(describe_epoch(training), flush=True)
-    network = training.final_network()
+    network = checkpoint.round_weights(training.final_network(), entry.stored)
     found_val, found = measure(network, val) if len(val) else None, measure(network, dataset.test)
     counts_as_evidence = not overrides and dataset.name == entry.dataset
     weights = (places.weights if counts_as_evidence else places.output) / f"{stem}.safetensors"
@@ -99,7 +99,7 @@ def run(
             train=train.digest,
             val=val.digest if len(val) else None,
             test=dataset.test.digest,
-            weights=checkpoint.save_weights(weights, network),
+            weights=checkpoint.save_weights(weights, network, entry.stored),
             predictions=found.digest,
         ),
     )

@@ -77,11 +77,22 @@ def load_checkpoint(folder: Path) -> dict:
 # --- weights ----------------------------------------------------------------------------------------------------------
 
 
-def save_weights(path: Path, network: nn.Module) -> str:
-    """The network's `state_dict` as safetensors; returns the file's SHA-256."""
+def round_weights(network: nn.Module, stored: str) -> nn.Module:
+    """`network` with the numbers that a file of the precision `stored` ("float32", "float16") will hold; raises `ValueError` where one overflows it."""
+    rounded = network.to(getattr(torch, stored)).float()
+    for name, tensor in rounded.state_dict().items():
+        if not tensor.isfinite().all():
+            raise ValueError(f'{name} holds numbers that {stored} cannot; declare stored="float32"')
+    return rounded
+
+
+def save_weights(path: Path, network: nn.Module, stored: str = "float32") -> str:
+    """The network's `state_dict` as safetensors, floating-point tensors in the precision `stored`; returns the file's SHA-256."""
     from safetensors.torch import save
 
+    dtype = getattr(torch, stored)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    state = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     write_atomically(path, lambda partial: partial.write_bytes(save(state)))
     return file_digest(path)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from torch import nn
 
@@ -19,7 +20,10 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A named row of the zoo. `network` is called without arguments and maps (N, 1, 28, 28) normalised images to (N, 10) logits."""
+    """A named row of the zoo. `network` is called without arguments and maps (N, 1, 28, 28) normalised images to (N, 10) logits.
+
+    `stored` is the precision of the weights file. What ships is what is measured: weights are rounded before the test images are read.
+    """
 
     name: str
     network: Callable[[], nn.Module]
@@ -27,6 +31,7 @@ class Entry:
     budget: Budget
     dataset: str = "mnist"
     source: str = ""
+    stored: Literal["float32", "float16"] = "float32"
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.isascii() and self.name.isidentifier() and self.name == self.name.lower()):
@@ -36,6 +41,8 @@ class Entry:
         check_kind(self, Recipe, "recipe")
         check_kind(self, Budget, "budget")
         check_kind(self, str, "dataset", "source")
+        if self.stored not in ("float32", "float16"):
+            reject(self, f"stored must be float32 or float16, not {self.stored!r}")
 
 
 def describe(value: object) -> object:
