@@ -102,3 +102,32 @@ def plot_augmentations(rows: dict[str, torch.Tensor]):
             axes.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
     return figure
+
+
+def plot_search(title: str, trials: list):
+    """Misses against the number of each Optuna trial, pruned ones with the misses they were pruned at, and the best so far."""
+    figure = _figure(figsize=(7, 4))
+    axes = figure.subplots()
+    complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
+    pruned = [trial for trial in trials if trial.state.name == "PRUNED" and trial.intermediate_values]
+    best = [min(trial.value for trial in complete[: count + 1]) for count in range(len(complete))]
+    axes.step([trial.number for trial in complete], best, where="post", color="C2", label="best so far")
+    axes.plot([trial.number for trial in complete], [trial.value for trial in complete], "o", label="completed")
+    axes.plot([trial.number for trial in pruned], [list(trial.intermediate_values.values())[-1] for trial in pruned], "x", color="grey", label="pruned")
+    axes.set(xlabel="trial", ylabel="val misses", yscale="symlog", title=title)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3, which="both")
+    axes.legend()
+    return figure
+
+
+def plot_importances(title: str, importances: dict[str, float]):
+    """A bar a number searched, the largest on top."""
+    figure = _figure(figsize=(7, 0.28 * len(importances) + 1.2))
+    axes = figure.subplots()
+    bars = axes.barh(list(importances), list(importances.values()))
+    axes.bar_label(bars, fmt="{:.0%}", padding=2, fontsize=8)
+    axes.set(xlabel="share of the importance (PED-ANOVA)", title=title, xlim=(0, 1.1 * max(importances.values())))
+    axes.invert_yaxis()
+    return figure
