@@ -23,7 +23,7 @@ from train import HERE, find_device, scale_val
 from utils import plots
 from utils import study as studies
 from utils.data import DataError, Dataset, load_or_sample, split_train_val
-from utils.entry import Entry
+from utils.entry import Entry, Recipe
 from utils.literal import literal, override_words
 from utils.space import Space, make_space
 from utils.zoofile import ZooError, load_zoo, select_entries
@@ -57,8 +57,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def find_space(options: argparse.Namespace) -> Space:
     """The space of the entry that is named; raises `ValueError` where there is nothing to search, or nothing to choose by."""
     (entry,) = select_entries(load_zoo(options.zoo), [options.entry])
-    if not isinstance(entry, Entry) or not hasattr(entry, "recipe"):
-        raise ZooError(f"{entry.name} is an ensemble and has no recipe of its own; search those of its members")
+    if not isinstance(entry.recipe, Recipe):
+        raise ZooError(f"{entry.name} is an ensemble and has no recipe to search; search the recipes of its members")
     if not entry.recipe.val_images:
         raise ZooError(f"{entry.name} declares val_images=0: there is nothing to choose by but the test images, and those are not for that")
     entry = replace(entry, recipe=replace(entry.recipe, epochs=options.epochs or entry.recipe.epochs))

@@ -18,7 +18,7 @@ def literal(value: object, indent: int = 0) -> str:
     elif isinstance(value, tuple):
         opening, closing, parts = "(", ")", [("", item) for item in value]
     else:
-        return repr(value)
+        return json.dumps(value) if isinstance(value, str) else repr(value)
     line = opening + ", ".join(name + literal(item) for name, item in parts) + (",)" if isinstance(value, tuple) and len(value) == 1 else closing)
     if len(line) + indent <= WIDTH or not parts:
         return line

@@ -117,8 +117,6 @@ def open_storage(url: str) -> BaseStorage:
         with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
             retry = RetryHeartbeatStaleTrialCallback(max_retry=2)
             return RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=retry)
-    except ImportError as error:
-        raise StudyError(f"--storage {scheme[1]}://...: its driver is not installed ({_line(error)})", usage=True) from error
     except Exception as error:
         raise StudyError(f"the storage {scheme[1]}://... cannot be opened: {_line(error.__cause__ or error)}") from error
 
