@@ -11,7 +11,7 @@ import optuna
 import torch
 from optuna.pruners import MedianPruner
 from optuna.samplers import BaseSampler, TPESampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalRedisBackend
 from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
@@ -115,10 +115,15 @@ def open_storage(url: str) -> BaseStorage:
         if scheme[1].startswith("redis"):
             return JournalStorage(JournalRedisBackend(url))
         with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
-            retry = RetryHeartbeatStaleTrialCallback(max_retry=2)
-            return RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=retry)
+            return RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=try_again)
     except Exception as error:
         raise StudyError(f"the storage {scheme[1]}://... cannot be opened: {_line(error.__cause__ or error)}") from error
+
+
+def try_again(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Queue a trial whose process was killed, at most twice: it may be what killed it."""
+    if sum(each.params == trial.params for each in study.get_trials(deepcopy=False)) < 3:
+        study.enqueue_trial(trial.params)
 
 
 def _line(error: BaseException) -> str:
