@@ -74,7 +74,7 @@ lint: $(READY) ## look for faults and for code that is not formatted
 	$(PYTHON) -m ruff format --check .
 
 test: $(READY) ## run the whole suite with coverage
-	$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=xml:reports/coverage.xml --junitxml=reports/junit.xml $(ARGS)
+	$(PYTEST) -n auto --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-report=xml:reports/coverage.xml --junitxml=reports/junit.xml $(ARGS)
 
 selftest: $(READY) ## run the corpus of planted violations and honest oddities
 	$(PYTHON) -m pytest -q tests/violations $(ARGS)

@@ -10,7 +10,7 @@ from pathlib import Path
 from gates import GATES, WITHOUT_BASE, judge
 from gates.observation import Observation
 from gates.ratchet import judge_against_base
-from utils.base import BaseError, measure_size, read_base
+from utils.base import BaseError, read_base
 from utils.data import load_dataset
 from utils.entry import Entry
 from utils.evidence import EvidenceError, read_results
@@ -103,7 +103,7 @@ class Engine:
         seen = self.observe(entry)
         measured = dict(sorted(seen.measurements.items()))
         try:
-            params, multiply_adds = measure_size(seen.network)
+            params, multiply_adds = seen.size
         except (Exception, SystemExit):  # whatever forward raises; the gates have said so
             params = multiply_adds = None
         return Figures(

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from utils.base import Base
+from utils.base import Base, measure_size
 from utils.checkpoint import CheckpointError
 from utils.data import DataError, Dataset, Images, split_train_val
 from utils.ensemble import vote
@@ -16,7 +16,7 @@ from utils.evaluate import Measurement, measure
 from utils.evidence import Run, evidence_of
 from utils.layers import PROBES, Probe
 from utils.shipped import load_shipped, weights_paths
-from utils.structure import network_digest
+from utils.structure import traces_digest
 from utils.trace import INPUT_SHAPE, StructureError, Trace, build, trace
 
 
@@ -79,7 +79,12 @@ class Observation:
 
     @cached_property
     def network_digest(self) -> str:
-        return network_digest(self.network)
+        return traces_digest(self.train_trace, self.eval_trace)
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Numbers that the network keeps, and its multiply-adds."""
+        return measure_size(self.network, self.train_trace, self.eval_trace)
 
     @cached_property
     def dataset(self) -> Dataset:

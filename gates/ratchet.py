@@ -3,9 +3,8 @@
 from collections.abc import Collection, Iterable
 
 from gates.observation import Observation, Unmeasurable
-from utils.base import Base, BaseEntry, measure_size
+from utils.base import Base, BaseEntry
 from utils.entry import Entry, describe
-from utils.trace import StructureError
 from utils.verdict import Status, Verdict
 from utils.waiver import Waiver
 
@@ -32,10 +31,7 @@ def judge_ratchet(entry: Entry, seen: Observation) -> Verdict:
     was = base.entries[entry.name]
     if was.error:
         raise Unmeasurable(f"at the base, {base.commit[:12]}: {was.error}", "compare with a base whose network can be measured")
-    try:
-        params, multiply_adds = measure_size(seen.network)
-    except StructureError as error:
-        raise Unmeasurable(str(error), "mend the network in model.py") from error
+    params, multiply_adds = seen.size
     if (size := compare(was, params, multiply_adds, {})).status is Status.FAIL:
         return size.of(details=(f"base: {base.commit}",))
     shared = [seed for seed in range(entry.budget.seeds) if seed in was.misses] if was.dataset == entry.dataset else []

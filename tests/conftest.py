@@ -7,6 +7,7 @@ run = make_run(small_entry, 0, steps=999)    # any field changed before the seal
 import functools
 import gzip
 import hashlib
+import os
 import shutil
 import struct
 import subprocess
@@ -29,6 +30,10 @@ from utils.structure import count_multiply_adds, count_params, network_digest
 from utils.trace import build
 
 ROOT = Path(__file__).resolve().parent.parent
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core, and a thread a worker, in what the tests start too
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 
 settings.register_profile("laws", deadline=None, derandomize=True, max_examples=60, phases=set(Phase) - {Phase.explain})
 settings.load_profile("laws")

@@ -15,7 +15,7 @@ from utils.entry import Entry, describe
 from utils.evidence import EvidenceError, Run, evidence_of, read_results
 from utils.hidden import count_hidden
 from utils.structure import count_multiply_adds, count_params
-from utils.trace import StructureError, build, trace
+from utils.trace import StructureError, Trace, build, trace
 from utils.waiver import Waiver, WaiverError, read_waivers
 from utils.zoofile import ZooError, load_zoo
 
@@ -51,9 +51,12 @@ class Base:
     waivers: tuple[Waiver, ...] = ()
 
 
-def measure_size(network: nn.Module) -> tuple[int, int]:
-    """Numbers that the network keeps (parameters, and what it hides outside them) and its multiply-adds; raises `StructureError`."""
-    hidden = count_hidden(network, trace(network, True), trace(network, False))
+def measure_size(network: nn.Module, *traces: Trace) -> tuple[int, int]:
+    """Numbers that the network keeps (parameters, and what it hides outside them) and its multiply-adds.
+
+    `traces` are those in train and in eval mode, where they are there already. Raises `StructureError`.
+    """
+    hidden = count_hidden(network, *(traces or (trace(network, True), trace(network, False))))
     return count_params(network) + hidden, count_multiply_adds(network)
 
 

@@ -45,8 +45,12 @@ def count_multiply_adds(network: nn.Module) -> int:
 
 def network_digest(network: nn.Module) -> str:
     """SHA-256 of what the network computes in train and in eval mode; names in the source, comments and formatting do not enter."""
-    texts = [_canonical(trace(network, training)) for training in (True, False)]
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    return traces_digest(trace(network, True), trace(network, False))
+
+
+def traces_digest(train: Trace, evaluating: Trace) -> str:
+    """`network_digest` of a network that has been traced in both modes."""
+    return hashlib.sha256("\n".join(map(_canonical, (train, evaluating))).encode()).hexdigest()
 
 
 def _canonical(traced: Trace) -> str:
