@@ -5,10 +5,11 @@
     python predict.py --entry slim --csv test.csv --out submission.csv
     python predict.py --entry slim --csv test.csv --out submission.csv --train-csv train.csv    # by the weights that a run on train.csv left
 
-A network recalls what it was trained on, so before anything is predicted from a CSV its images are compared, by digest, with all that the weights
-learnt from or were chosen by: those of the data set that their record in results.json names. (For a run on a train.csv give that file again: the
-record proves that it is the one.) Where any image stands in both, the result is void and no file is written. Kaggle's test.csv is part of MNIST, so the shipped weights are void for it: train on the competition's own images,
-train.py ENTRY --train-csv train.csv --against test.csv. --drop-overlap leaves such rows out of the file, which is then no whole submission.
+A network recalls what it was trained on. So before anything is predicted from a CSV, its images are compared, by digest, with all that the weights
+learnt from or were chosen by: the data set that their record in results.json names. (For weights of a run on a train.csv give that file again; the
+record proves that it is the one.) Where any image stands in both, the result is void and no file is written. Kaggle's test.csv is part of MNIST, so
+the shipped weights are void for it: train on the competition's own images, `train.py ENTRY --train-csv train.csv --against test.csv`.
+--drop-overlap leaves the rows in question out of the file, which is then no whole submission.
 
 Exit codes: 0 done · 1 the result is void · 2 wrong usage · 3 something is missing or unreadable · 130 interrupted.
 """
@@ -111,7 +112,7 @@ def predict_pictures(entry: Entry, options: argparse.Namespace) -> int:
         print(json.dumps({"entry": entry.name, "predictions": rows, "unreadable": complaints}, indent=1))
     else:
         for row in rows:
-            print("{file}: {digit} ({confidence:.1%}), runner-up {runner_up} ({runner_up_confidence:.1%})".format(**row))
+            print("{file}: {digit} ({confidence:.2%}), runner-up {runner_up} ({runner_up_confidence:.2%})".format(**row))
     for complaint in complaints:
         complain(complaint, EXIT_MISSING)
     return EXIT_MISSING if complaints else 0
@@ -127,8 +128,8 @@ def predict_csv(entry: Entry, options: argparse.Namespace) -> int:
 
     pixels = read_test_csv(options.csv)
     network, weights = load_network(entry, options)
-    seen, name = load_trained(weights, options.zoo.parent / "results.json", options.train_csv, pixels, options.data_root)
-    kept = choose_unseen(pixels, seen, name, options.drop_overlap)
+    trained = load_trained(weights, options.zoo.parent / "results.json", options.train_csv, pixels, options.data_root)
+    kept = choose_unseen(pixels, trained, options.drop_overlap)
     predictions = infer(network, pixels[kept], views=entry.views).argmax(1)
     write_submission(options.out, predictions, (kept + 1).tolist())
     print(f"{options.out}: {len(predictions):,} predictions for {options.csv}, by {entry.name}")

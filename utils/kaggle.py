@@ -4,6 +4,7 @@ A row is counted as ImageId counts it: the first image is row 1, on the file's s
 """
 
 import re
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from utils.checkpoint import write_atomically
 from utils.data import DataError, Dataset, Images, dealt_order, split_train_val
 from utils.overlap import Overlap, find_twins, name_rows
+from utils.zoofile import ZooError
 
 NAME = "kaggle_csv"
 FEWEST = 100
@@ -61,14 +63,30 @@ def deal_train_csv(images: Images, against: torch.Tensor | None = None, drop_ove
     return Dataset(NAME, images[~held_out & ~shared], test)
 
 
-def load_named(train_csv: Path, against: Path | None, drop_overlap: bool) -> Dataset:
-    """The data set of a run on `train_csv`; says on stdout what became of its images. Raises `DataError`, `Overlap`."""
-    images = read_train_csv(train_csv)
-    dataset = deal_train_csv(images, against and read_test_csv(against), drop_overlap)
+def add_options(parser: ArgumentParser) -> None:
+    """What `train.py` is told of a competition's files."""
+    parser.add_argument("--train_csv", type=Path, help="train on this file (label,pixel0,...,pixel783); never evidence, its weights go to the output")
+    parser.add_argument("--against", type=Path, help="the test.csv that is to be predicted: no image in it may be trained on")
+    parser.add_argument("--drop_overlap", action="store_true", help="leave out of training what also stands in the file to be predicted")
+
+
+def load_asked(options: Namespace) -> Dataset | None:
+    """The data set of the `--train_csv` that was asked for, if any; says on stdout what became of its images.
+
+    Raises `DataError`, `Overlap`, and `ZooError` where the options do not go together.
+    """
+    if not options.train_csv:
+        if options.against or options.drop_overlap:
+            raise ZooError("--against and --drop-overlap go with --train-csv FILE")
+        return None
+    if options.all:
+        raise ZooError("--all trains the entries on their own data sets; name one ENTRY to train on --train-csv")
+    images = read_train_csv(options.train_csv)
+    dataset = deal_train_csv(images, options.against and read_test_csv(options.against), options.drop_overlap)
     dropped = len(images) - len(dataset.train) - len(dataset.test)
-    checked = f"compared with {against}" if against else "compared with no file to be predicted (--against test.csv)"
-    print(f"{train_csv}: {len(images):,} images, {len(dataset.test):,} of them held out as test, since the competition's test has no labels")
-    print(f"{checked}: {dropped:,} images left out of training because they also stand there or among those held out", flush=True)
+    print(f"{options.train_csv}: {len(images):,} images, {len(dataset.test):,} of them held out as test, since the competition's test has no labels")
+    compared = options.against or "no file to be predicted (--against test.csv)"
+    print(f"compared with {compared}: {dropped:,} images left out of training that also stand there or among those held out", flush=True)
     return dataset
 
 
