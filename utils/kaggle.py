@@ -60,6 +60,8 @@ def deal_train_csv(images: Images, against: torch.Tensor | None = None, drop_ove
                 f"VOID: {int(found.sum()):,} of {len(images):,} training images ({name_rows(found)}) also stand {place}; --drop-overlap leaves them out"
             )
         shared = shared | found
+    if not (~held_out & ~shared).any():
+        raise Overlap(f"VOID: all {int((~held_out).sum()):,} training images also stand there or among those held out; nothing is left to train on")
     return Dataset(NAME, images[~held_out & ~shared], test)
 
 
@@ -96,10 +98,14 @@ def recover_trained(images: Images, against: torch.Tensor, val_images: int, dige
     The run may have left out what stands in `against`, or nothing.
     """
     for others in (None, against):
-        dataset = deal_train_csv(images, others, drop_overlap=True)
-        train, val = split_train_val(dataset, val_images)
-        if (train.digest, val.digest if len(val) else None) == digests:
-            return dataset.train
+        try:
+            dataset = deal_train_csv(images, others, drop_overlap=True)
+        except Overlap:
+            continue  # nothing is left, so this is not what the run did
+        if val_images < len(dataset.train):
+            train, val = split_train_val(dataset, val_images)
+            if (train.digest, val.digest if len(val) else None) == digests:
+                return dataset.train
     return None
 
 

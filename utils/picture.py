@@ -110,9 +110,13 @@ def _paper(grey: np.ndarray) -> np.ndarray:
 
 def _without_specks(marked: np.ndarray) -> np.ndarray:
     """bool (H, W): the pieces of bool (H, W) that are not small beside the largest, a pixel wider."""
-    pieces = np.where(marked, np.arange(1, marked.size + 1).reshape(marked.shape), 0)
-    while (grown := _spread(pieces) * marked).tobytes() != pieces.tobytes():
-        pieces = grown
+    pieces = np.where(marked, np.arange(1, marked.size + 1).reshape(marked.shape), 0)  # each pixel names another of its piece, in the end all the last one
+    while not np.array_equal(grown := _spread(pieces) * marked, pieces):
+        names = np.arange(marked.size + 1)
+        np.maximum.at(names, pieces[marked], grown[marked])
+        for _ in range(marked.size.bit_length()):
+            names = names[names]
+        pieces = names[pieces]
     sizes = np.bincount(pieces.flat)
     sizes[0] = 0
     return _spread((sizes >= SPECK * sizes.max())[pieces] & marked)
