@@ -3,6 +3,7 @@
     python train.py slim --seed 0
     python train.py slim --recipe.epochs 3 --recipe.schedule.max_lr 0.05     # an experiment: recorded as such, never as evidence
     python train.py slim --resume
+    python train.py slim --resume --recipe.schedule.max_lr 0.02              # go on at another learning rate; no evidence either
     python train.py slim --check             # and judge what it made
     python train.py --all                    # every entry and declared seed whose evidence is missing or stale
 
@@ -15,8 +16,8 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -25,16 +26,20 @@ from torch import nn
 import environment
 from utils import checkpoint, evidence, plots
 from utils.data import DataError, Dataset, load_or_sample, split_train_val
-from utils.entry import Augmentation, Average, Entry, Optimizer, Recipe, Schedule, changed_fields, describe
-from utils.evaluate import Measurement, measure
-from utils.evidence import EvidenceError, Run
-from utils.structure import count_multiply_adds, count_params, network_digest
+from utils.entry import Augmentation, Average, Ensemble, Entry, Optimizer, Recipe, Schedule, changed_fields, describe
+from utils.evaluate import measure
+from utils.evidence import EvidenceError, Run, is_evidence
+from utils.record import Clock, describe_measurement, describe_members, describe_training, start_clock
+from utils.shipped import load_shipped, weights_digest, weights_paths
+from utils.structure import count_params, network_digest
 from utils.trace import build
 from utils.training import Diverged, Training
 from utils.zoofile import ZooError, load_zoo, select_entries
 
 HERE = Path(__file__).resolve().parent
 DEFAULT = "slim"
+CHANGEABLE = {"epochs", "schedule", "augment", "mix", "finish", "label_smoothing", "clip_norm"}
+"""Fields of a recipe that may be others when a run is resumed."""
 EXIT_DIVERGED, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
@@ -46,6 +51,10 @@ class Places:
     weights: Path = Path("weights")
     output: Path = Path("results")
     checkpoints: Path = Path("checkpoints")
+
+    def weights_of(self, entry: Entry, dataset: str, overrides: Sequence[str] = ()) -> Path:
+        """The folder for a run's weights: `weights` where it is evidence."""
+        return self.output if overrides or dataset != entry.dataset else self.weights
 
 
 def run(
@@ -62,35 +71,60 @@ def run(
 
     `entry.recipe` is what runs; `overrides` names what was changed from the zoo's. Raises `Diverged`, `DataError`, `CheckpointError`.
     """
-    began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
-    overrides = overrides or []
+    began, overrides = start_clock(), overrides or []
     stem = evidence.run_stem(entry.name, seed, dataset.name, overrides)
     train, val = split_train_val(dataset, scale_val(entry, dataset))
     training = Training(entry, seed, train, val, torch.device(device))
     folder = places.checkpoints / stem
     if resume:
-        resume_training(training, folder, entry)
+        overrides = overrides + resume_training(training, entry, folder, places.checkpoints / evidence.run_stem(entry.name, seed, dataset.name, []))
     else:
         checkpoint.clear_checkpoints(folder)
     print(f"{entry.name}, seed {seed}: {count_params(training.network):,} parameters, {len(train):,} training and {len(val):,} val images of {dataset.name}")
     print(f"{training.precision} on {environment.device_name(device)}", flush=True)
     while len(training.history) < entry.recipe.epochs:
         training.epoch()
-        checkpoint.save_checkpoint(folder, len(training.history), training.state_dict() | {"recipe": repr(entry.recipe)})
+        checkpoint.save_checkpoint(folder, len(training.history), training.state_dict() | {"recipe": describe(entry.recipe)})
         print(describe_epoch(training), flush=True)
     network = checkpoint.round_weights(training.final_network(), entry.stored)
-    found_val, found = measure(network, val) if len(val) else None, measure(network, dataset.test)
-    counts_as_evidence = not overrides and dataset.name == entry.dataset
-    weights = (places.weights if counts_as_evidence else places.output) / f"{stem}.safetensors"
+    path = places.weights_of(entry, dataset.name, overrides) / f"{stem}.safetensors"
+    weights = checkpoint.save_weights(path, network, entry.stored)
+    return conclude(entry, seed, dataset, network, began, places, device, overrides, describe_training(training), weights)
+
+
+def run_all(entry: Ensemble, dataset: Dataset, *, places: Places, device: str = "cpu", resume: bool = False) -> Run:
+    """The run of an ensemble: train the members whose record is missing or stale, then let them vote on test, once. Raises as `run`."""
+    for member, seed in entry.voters:
+        if is_current(member, seed, dataset.name, places):
+            print(f"{member.name}, seed {seed}: record in place")
+        else:
+            started = resume and checkpoint.list_checkpoints(places.checkpoints / evidence.run_stem(member.name, seed, dataset.name, []))
+            run(member, seed, dataset, places=places, device=device, resume=bool(started))
+    began, folder = start_clock(), places.weights_of(entry, dataset.name)
+    paths = weights_paths(entry, 0, folder, dataset.name)
+    network = load_shipped(entry, 0, folder, dataset.name)
+    runs = {each.stem: each for each in evidence.read_results(places.results)}
+    print(f"{entry.name}: {len(paths)} networks vote, by mean {entry.vote}", flush=True)
+    trained = describe_members(entry, [runs[path.stem] for path in paths])
+    return conclude(entry, 0, dataset, network, began, places, "cpu", [], trained, weights_digest(paths))
+
+
+def conclude(
+    entry: Entry, seed: int, dataset: Dataset, network: nn.Module, began: Clock, places: Places, device: str, overrides: list[str], trained: dict, weights: str
+) -> Run:
+    """Measure the final `network`: val, then test, once; record it with what is said of its training and the digest of its weights."""
+    train, val = split_train_val(dataset, scale_val(entry, dataset))
+    found_val, found = measure(network, val, views=entry.views) if len(val) else None, measure(network, dataset.test, views=entry.views)
     record = Run(
         entry=entry.name,
         seed=seed,
         dataset=dataset.name,
         overrides=overrides,
-        **describe_training(training),
+        **trained,
         **describe_measurement(network, found_val, found),
-        total_seconds=round(time.perf_counter() - began, 3),
-        started=started,
+        views=describe(entry.views),
+        total_seconds=round(time.perf_counter() - began[0], 3),
+        started=began[1],
         commit=environment.commit(),
         versions=environment.versions(),
         hardware=evidence.Hardware(**environment.hardware(device)),
@@ -99,41 +133,14 @@ def run(
             train=train.digest,
             val=val.digest if len(val) else None,
             test=dataset.test.digest,
-            weights=checkpoint.save_weights(weights, network, entry.stored),
+            weights=weights,
             predictions=found.digest,
         ),
     )
     evidence.append_run(places.results, record)
     plots.write_run(places.output, record, found, dataset.test)
-    print(summarise(record, weights, counts_as_evidence))
+    print(summarise(record, places.weights_of(entry, dataset.name, overrides), is_evidence(record, entry)))
     return record
-
-
-def describe_training(training: Training) -> dict[str, object]:
-    """What a record says of the training: the recipe as it ran and what the optimiser did."""
-    return {
-        "recipe": describe(training.recipe),
-        "precision": training.precision,
-        "train_images": len(training.train),
-        "val_images": len(training.val),
-        "batch_size": training.batch_size,
-        "steps": training.steps,
-        "history": training.history,
-        "train_seconds": round(training.seconds, 3),
-    }
-
-
-def describe_measurement(network: nn.Module, val: Measurement | None, test: Measurement) -> dict[str, object]:
-    """What a record says of the final weights: size, val, and the one look at test."""
-    return {
-        "params": count_params(network),
-        "multiply_adds": count_multiply_adds(network),
-        "test_reads": 1,
-        "val": val and evidence.Score(misses=val.misses, total=val.total),
-        "test": evidence.Score(misses=test.misses, total=test.total),
-        "confusion": test.confusion,
-        "missed": {str(index): digit for index, digit in test.missed.items()},
-    }
 
 
 def scale_val(entry: Entry, dataset: Dataset) -> int:
@@ -141,16 +148,28 @@ def scale_val(entry: Entry, dataset: Dataset) -> int:
     return entry.recipe.val_images if dataset.name == entry.dataset else entry.recipe.val_images * len(dataset.train) // 60_000
 
 
-def resume_training(training: Training, folder: Path, entry: Entry) -> None:
-    """Bring `training` to the newest checkpoint in `folder`; raises `CheckpointError`, also where another recipe wrote it."""
+def resume_training(training: Training, entry: Entry, folder: Path, plain: Path) -> list[str]:
+    """Bring `training` to the newest checkpoint in `folder`, or in `plain`, where the run that nothing was changed of left it.
+
+    A checkpoint of a recipe that differs in nothing but `CHANGEABLE` is gone on from as the new one says; returns that as an override to
+    record. Raises `CheckpointError`, also where the checkpoint does not fit.
+    """
+    folder = folder if checkpoint.list_checkpoints(folder) else plain
     state = checkpoint.load_checkpoint(folder)
-    if state.pop("recipe") != repr(entry.recipe):
-        raise checkpoint.CheckpointError(f"{folder} was trained with another recipe; start without --resume")
+    changed = {field.partition(".")[0] for field, _, _ in changed_fields(state.pop("recipe"), describe(entry.recipe))}
+    if fixed := changed - CHANGEABLE:
+        raise checkpoint.CheckpointError(f"{folder} was trained with another recipe ({', '.join(sorted(fixed))}); start without --resume")
+    done, as_before = len(state["history"]), not changed
+    if done > entry.recipe.epochs:
+        raise checkpoint.CheckpointError(f"{folder} has {done} epochs behind it, the recipe {entry.recipe.epochs}; start without --resume")
     try:
-        training.load_state_dict(state)
+        training.load_state_dict(state, as_before)
     except (RuntimeError, ValueError, KeyError) as error:
         raise checkpoint.CheckpointError(f"{folder} does not fit this entry ({' '.join(str(error).split())[:200]}); start without --resume") from error
-    print(f"resumed after epoch {len(training.history)} of {entry.recipe.epochs}")
+    print(
+        f"resumed after epoch {done} of {entry.recipe.epochs}" + ("" if as_before else f", at learning rate {training.schedule.lr:g}: the recipe has changed")
+    )
+    return [] if as_before else [f"resumed_after_epoch={done}"]
 
 
 def describe_epoch(training: Training) -> str:
@@ -161,11 +180,11 @@ def describe_epoch(training: Training) -> str:
 
 
 def summarise(record: Run, weights: Path, counts_as_evidence: bool) -> str:
-    accuracy = 1 - record.test.misses / record.test.total
     lines = [
-        f"test: {record.test.misses} misses of {record.test.total:,} ({accuracy:.2%})"
+        f"test: {record.test.misses} misses of {record.test.total:,} ({1 - record.test.misses / record.test.total:.2%})"
+        + (f", {record.test_without_views.misses} without views" if record.test_without_views else "")
         + (f", val: {record.val.misses} of {record.val.total:,}" if record.val else ""),
-        f"trained in {record.train_seconds:.0f} s; weights in {weights}, history and pictures in {record.stem}-*",
+        f"trained in {record.train_seconds:.0f} s; weights in {weights}/, history and pictures in {record.stem}-*",
     ]
     if not counts_as_evidence:
         why = f"overridden: {', '.join(record.overrides)}" if record.overrides else f"trained on {record.dataset}"
@@ -211,21 +230,26 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], obj
     parser.add_argument("--data_root", type=Path, default=None, help="a torchvision MNIST root; default MNIST_ROOT, then data/, downloaded")
     for field in ("results", "weights", "output", "checkpoints"):
         parser.add_argument(f"--{field}", type=Path, default=getattr(Places, field))
-    parser.add_argument("--recipe", type=Recipe, default=entry.recipe)
+    if not entry.voters:
+        parser.add_argument("--recipe", type=Recipe, default=entry.recipe)
     options = parser.instantiate(parser.parse_args(argv))
     if options.entry != name:
         raise ZooError(f"the entry comes first: train.py {options.entry} ...")
+    if entry.voters:
+        return entry, [], options
     overrides = [f"{field}={now}" for field, _, now in changed_fields(describe(entry.recipe), describe(options.recipe))]
     return replace(entry, recipe=options.recipe), overrides, options
 
 
-def is_current(entry: Entry, seed: int, places: Places) -> bool:
-    """Whether the evidence of `seed` is of this network and recipe, its weights in place."""
-    record = evidence.evidence_of(entry, evidence.read_results(places.results)).get(seed)
-    if record is None or changed_fields(record.recipe, describe(entry.recipe)) or record.digests.network != network_digest(build(entry.network)):
+def is_current(entry: Entry, seed: int, dataset: str, places: Places) -> bool:
+    """Whether the record of `seed` is of this network, recipe and views, its weights (all members') in place."""
+    runs = {record.stem: record for record in evidence.read_results(places.results)}
+    record = runs.get(evidence.run_stem(entry.name, seed, dataset, []))
+    if record is None or changed_fields(record.recipe, describe(entry.recipe)) or record.views != describe(entry.views):
         return False
-    path = places.weights / f"{record.stem}.safetensors"
-    return path.is_file() and checkpoint.file_digest(path) == record.digests.weights
+    paths = weights_paths(entry, seed, places.weights_of(entry, dataset), dataset)
+    in_place = all(path.is_file() for path in paths) and weights_digest(paths) == record.digests.weights
+    return in_place and record.digests.network == network_digest(build(entry.network))
 
 
 def check(record: Run, entry: Entry, zoo_file: Path, places: Places, data_root: Path | None) -> int:
@@ -248,11 +272,12 @@ def main(argv: list[str] | None = None) -> int:
         todo = [(each, seed) for each in zoo.values() for seed in range(each.budget.seeds)] if options.all else [(entry, options.seed)]
         worst = 0
         for each, seed in todo:
-            if options.all and is_current(each, seed, places):
+            if options.all and is_current(each, seed, each.dataset, places):
                 print(f"{each.name}, seed {seed}: evidence in place")
                 continue
             dataset = load_or_sample(each.dataset, options.data_root)
-            record = run(each, seed, dataset, places=places, device=find_device(options.device), overrides=overrides, resume=options.resume)
+            settings = {"places": places, "device": find_device(options.device), "resume": options.resume}
+            record = run_all(each, dataset, **settings) if each.voters else run(each, seed, dataset, overrides=overrides, **settings)
             worst = max(worst, check(record, each, zoo_file, places, options.data_root) if options.check else 0)
         return worst
     except (ZooError, ValueError) as error:

@@ -113,6 +113,9 @@ def _false_claim(run: Run, seen: Observation, flips: list[tuple[int, int, int]])
     confusion = torch.bincount(found.labels * 10 + recorded, minlength=100).reshape(10, 10).tolist()
     if (run.test.total, run.confusion, run.digests.predictions) != (found.total, confusion, predictions_digest(recorded)):
         return f"{counts}; the confusion matrix or the predictions' digest is not that of its missed images"
+    recorded_plain, plain = run.test_without_views and run.test_without_views.misses, found.misses_without_views
+    if (recorded_plain is None) != (plain is None) or abs((plain or 0) - (recorded_plain or 0)) > allowed:
+        return f"without views: recorded {recorded_plain} misses, found {plain}"
     return ""
 
 

@@ -59,7 +59,7 @@ class Engine:
 
     def observe(self, entry: Entry) -> Observation:
         if entry.name not in self._observations:
-            self._observations[entry.name] = Observation(entry, self._runs, self._weights, self._load, self._platform, self.base)
+            self._observations[entry.name] = Observation(entry, self._runs, self._weights, self._load, self._platform, self.base, self.observe)
         return self._observations[entry.name]
 
     def judge_zoo(self, entries: list[Entry], gates: list[str]) -> list[Verdict]:

@@ -27,7 +27,8 @@ def judge_history(entry: Entry, seen: Observation) -> Verdict:
     if not runs:
         raise Unmeasurable(f"no evidence on {entry.dataset}", f"make train ENTRY={entry.name} SEED=0")
     images = len(seen.dataset.train)
-    reasons = tuple(f"seed {run.seed}: {reason}" for run in runs for reason in impossibilities(run, images))
+    found = {run.seed: impossible_tally(run, seen.trainings) if entry.voters else impossibilities(run, images) for run in runs}
+    reasons = tuple(f"seed {seed}: {reason}" for seed, each in found.items() for reason in each)
     rows = sum(len(run.history) for run in runs)
     return Verdict(
         gate="history",
@@ -60,6 +61,21 @@ def impossibilities(run: Run, images: int) -> Iterator[str]:
     least, most = learning_rates(run.recipe)
     for number, row in enumerate(run.history, 1):
         yield from (f"epoch {number}: {reason}" for reason in _impossible_row(row, run.val_images, least, most))
+
+
+def impossible_tally(run: Run, members: list[Run]) -> Iterator[str]:
+    """How an ensemble's record does not fit the records of its members' trainings."""
+    if run.test_reads != 1:
+        yield f"test was read {run.test_reads} times"
+    if run.history:
+        yield f"{len(run.history)} rows of history; an ensemble is not trained, its members are"
+    steps, seconds = sum(member.steps for member in members), sum(member.train_seconds for member in members)
+    if run.steps != steps:
+        yield f"{run.steps:,} steps, its members took {steps:,}"
+    if abs(run.train_seconds - seconds) > 0.001 * (len(members) + 1):
+        yield f"{run.train_seconds:.1f} s of training, its members took {seconds:.1f} s"
+    if run.batch_size not in {member.batch_size for member in members}:
+        yield f"batch size {run.batch_size}, which no member has"
 
 
 def _impossible_row(row: Epoch, val_images: int, least: float, most: float) -> Iterator[str]:

@@ -4,15 +4,18 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from utils.base import Base
-from utils.checkpoint import CheckpointError, load_weights
+from utils.checkpoint import CheckpointError
 from utils.data import DataError, Dataset
+from utils.ensemble import vote
 from utils.entry import Entry
 from utils.evaluate import Measurement, measure
-from utils.evidence import Run, evidence_of, run_stem
+from utils.evidence import Run, evidence_of
 from utils.layers import PROBES, Probe
+from utils.shipped import load_shipped, weights_paths
 from utils.structure import network_digest
 from utils.trace import INPUT_SHAPE, StructureError, Trace, build, trace
 
@@ -29,12 +32,21 @@ class Observation:
     """The network as built and traced, the evidence by seed, the shipped weights measured on the test images.
 
     `load` gives a data set by name and may raise `DataError`; `platform` names where this process measures; `base` is what the entry is compared with.
+    `observe` gives the observation of an ensemble's member, so that weights that several entries share are measured once.
     """
 
     def __init__(
-        self, entry: Entry, runs: list[Run], weights: Path, load: Callable[[str], Dataset], platform: tuple[str, ...], base: Base | None = None
+        self,
+        entry: Entry,
+        runs: list[Run],
+        weights: Path,
+        load: Callable[[str], Dataset],
+        platform: tuple[str, ...],
+        base: Base | None = None,
+        observe: Callable[[Entry], "Observation"] | None = None,
     ) -> None:
         self.entry, self.weights, self._load, self.platform, self.base = entry, weights, load, platform, base
+        self._observe = observe or (lambda member: Observation(member, runs, weights, load, platform, base))
         self.runs = [run for run in runs if run.entry == entry.name]
         self.evidence = evidence_of(entry, runs)
         self.measurements: dict[int, Measurement] = {}
@@ -82,15 +94,33 @@ class Observation:
             raise Unmeasurable(f"no evidence of seed {seed} on {self.entry.dataset}", f"make train ENTRY={self.entry.name} SEED={seed}")
         return self.evidence[seed]
 
-    def weights_path(self, seed: int) -> Path:
-        return self.weights / f"{run_stem(self.entry.name, seed, self.entry.dataset, [])}.safetensors"
+    @property
+    def trainings(self) -> list[Run]:
+        """The evidence of what was trained: of the declared seeds, or of an ensemble's members; raises `Unmeasurable`."""
+        if self.entry.voters:
+            return [self._observe(member).run_of(seed) for member, seed in self.entry.voters]
+        return [self.run_of(seed) for seed in range(self.entry.budget.seeds)]
+
+    def weights_paths(self, seed: int) -> list[Path]:
+        return weights_paths(self.entry, seed, self.weights)
 
     def measure(self, seed: int) -> Measurement:
         """The weights of `seed` on all test images, measured here and now; raises `Unmeasurable`."""
         if seed not in self.measurements:
-            try:
-                network = load_weights(self.weights_path(seed), build(self.entry.network))
-            except CheckpointError as error:
-                raise Unmeasurable(str(error), f"make train ENTRY={self.entry.name} SEED={seed}") from error
-            self.measurements[seed] = measure(network, self.dataset.test)
+            if self.entry.voters and not self.entry.views:
+                self.measurements[seed] = self._count_votes()
+            else:
+                self.measurements[seed] = self._measure(seed)
         return self.measurements[seed]
+
+    def _measure(self, seed: int) -> Measurement:
+        try:
+            network = load_shipped(self.entry, seed, self.weights)
+        except CheckpointError as error:
+            raise Unmeasurable(str(error), f"make train ENTRY={self.entry.name} SEED={seed}") from error
+        return measure(network, self.dataset.test, views=self.entry.views)
+
+    def _count_votes(self) -> Measurement:
+        """The members' own measurements, put together as the network that holds them all would."""
+        logits = torch.stack([self._observe(member).measure(seed).logits for member, seed in self.entry.voters])
+        return Measurement(vote(logits, self.entry.vote), self.dataset.test.labels)

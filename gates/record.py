@@ -8,6 +8,7 @@ from utils.checkpoint import file_digest
 from utils.data import split_train_val
 from utils.entry import Entry, changed_fields, describe
 from utils.evidence import Run
+from utils.shipped import weights_digest
 from utils.verdict import Status, Verdict
 
 Link = tuple[Run, str]
@@ -49,7 +50,7 @@ def judge_epochs(entry: Entry, seen: Observation) -> Verdict:
 
     Passes: 18 rows of history and 7,722 steps of 128 of 55,000 images, 17.97 epochs, with `max_epochs=20`.
     """
-    runs = list(_declared_runs(entry, seen))
+    runs = seen.trainings
     most = max(runs, key=lambda run: run.epochs)
     limit = entry.budget.max_epochs
     reasons = [
@@ -127,20 +128,27 @@ def _other_recipes(entry: Entry, seen: Observation) -> Iterator[Link]:
     for run in _declared_runs(entry, seen):
         for field, was, now in changed_fields(run.recipe, describe(entry.recipe)):
             yield run, f"recipe.{field}: {was!r} recorded, {now!r} in the zoo"
+        if run.views != (views := describe(entry.views)):
+            yield run, f"views: {run.views} recorded, {views} in the zoo"
 
 
 def _other_weights(entry: Entry, seen: Observation) -> Iterator[Link]:
     for run in _declared_runs(entry, seen):
-        path = seen.weights_path(run.seed)
-        if not path.is_file():
-            raise Unmeasurable(f"{path} is missing", _renewal(entry, run))
-        if (found := file_digest(path)) != run.digests.weights:
-            yield run, f"{path.name} is not the file that was recorded ({run.digests.weights[:12]} recorded, {found[:12]} found)"
+        paths = seen.weights_paths(run.seed)
+        if missing := [path for path in paths if not path.is_file()]:
+            raise Unmeasurable(f"{missing[0]} is missing", _renewal(entry, run))
+        if (found := weights_digest(paths)) != run.digests.weights:
+            name = paths[0].name if len(paths) == 1 else "what the members ship"
+            yield run, f"{name} is not the file that was recorded ({run.digests.weights[:12]} recorded, {found[:12]} found)"
+    if entry.voters:
+        for path, run in zip(seen.weights_paths(0), seen.trainings, strict=True):
+            if file_digest(path) != run.digests.weights:
+                yield run, f"{path.name} is not the file that {run.entry}'s record names"
 
 
 def _other_images(entry: Entry, seen: Observation) -> Iterator[Link]:
     train, val = split_train_val(seen.dataset, entry.recipe.val_images)
-    for run in _declared_runs(entry, seen):
+    for run in {run.stem: run for run in (*_declared_runs(entry, seen), *seen.trainings)}.values():
         for name, images, digest in (("training", train, run.digests.train), ("val", val, run.digests.val), ("test", seen.dataset.test, run.digests.test)):
             if (images.digest if len(images) else None) != digest:
                 yield run, f"the {name} images of {entry.dataset} are others than those recorded"

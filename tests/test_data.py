@@ -195,5 +195,5 @@ def test_what_was_asked_for_by_name_never_becomes_the_sample(unplugged, monkeypa
     with pytest.raises(DataError, match=r"^nowhere/MNIST/raw lacks"):
         load_or_sample("mnist")
     assert os.listdir() == []
-    with pytest.raises(DataError, match="no data set 'emnist'; known: mnist, mnist_sample"):
+    with pytest.raises(DataError, match="no data set 'emnist'; known: mnist, kaggle_deal, mnist_sample"):
         load_or_sample("emnist")

@@ -19,7 +19,8 @@ def measurements(draw) -> Measurement:
     """Arbitrary logits, ties among them, and labels of which some are hit."""
     count = draw(st.integers(1, 40))
     logits = draw(st.lists(st.lists(st.integers(-3, 3), min_size=10, max_size=10), min_size=count, max_size=count))
-    return Measurement(torch.tensor(logits, dtype=torch.float32), torch.tensor(draw(st.lists(st.integers(0, 9), min_size=count, max_size=count))))
+    logits = torch.tensor(logits, dtype=torch.float32)
+    return Measurement(logits, torch.tensor(draw(st.lists(st.integers(0, 9), min_size=count, max_size=count))))
 
 
 @given(measurements())

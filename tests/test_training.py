@@ -7,7 +7,7 @@ import torch
 
 from model import Slim
 from utils.data import split_train_val
-from utils.entry import EMA, SGD, SWA, Adam, Affine, Budget, Constant, Cosine, Cutout, Entry, OneCycle, Recipe, ReduceOnPlateau
+from utils.entry import EMA, SGD, SWA, Adam, Affine, Budget, Constant, Cosine, Cutout, Entry, Finish, Lookahead, Mix, OneCycle, Recipe, ReduceOnPlateau
 from utils.training import Training
 
 RECIPE = Recipe(
@@ -32,6 +32,14 @@ RECIPES = {
     "cosine, clipped, smoothed": replace(
         RECIPE, optimizer=Adam(decoupled=True, weight_decay=0.01), schedule=Cosine(lr=2e-3), clip_norm=1.0, label_smoothing=0.1, average=None
     ),
+    "lookahead, mixed, two phases": replace(
+        RECIPE,
+        epochs=3,
+        lookahead=Lookahead(k=3),
+        mix=Mix(p=0.5),
+        finish=Finish(epochs=1, augment=(Affine(rotate=2),)),
+        average=SWA(start_epoch=1, lr=0.01, statistics_batch=512),
+    ),
     "plain fp32": replace(RECIPE, amp="off", channels_last=False, average=None, val_images=0),
 }
 
@@ -51,3 +59,26 @@ def test_every_kind_of_recipe_trains_and_resumes_exactly(name, tmp_path, sample)
     assert strip[0] == strip[1] and strip[0][-1][0] < strip[0][0][0]
     first, second = whole.final_network().state_dict(), resumed.final_network().state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_last_epochs_have_the_augmentation_of_the_second_phase(sample):
+    light, strong = (Affine(rotate=1),), (Affine(rotate=20),)
+    training = make(replace(RECIPE, epochs=3, augment=strong, mix=Mix(p=1), finish=Finish(epochs=2, augment=light)), sample)
+    phases = []
+    for epoch in range(3):
+        training.history = [None] * epoch
+        phases.append((training.phase.augment, training.phase.mix))
+    assert phases == [(strong, Mix(p=1)), (light, None), (light, None)]
+
+
+def test_lookahead_steps_back_to_half_the_way_after_every_k_steps(sample):
+    """Zhang et al. 2019: with k=1 each step is alpha of what the optimiser inside would do."""
+    images, labels = torch.rand(8, 1, 28, 28), torch.arange(8)
+    plain, ahead = (make(replace(RECIPE, lookahead=each, average=None, amp="off"), sample) for each in (None, Lookahead(k=1, alpha=0.25)))
+    before = [parameter.detach().clone() for parameter in plain.network.parameters()]
+    for training in (plain, ahead):
+        torch.manual_seed(0)
+        training.network.train()
+        training.step(images, labels)
+    for start, whole, part in zip(before, plain.network.parameters(), ahead.network.parameters(), strict=True):
+        torch.testing.assert_close(part - start, (whole - start) * 0.25, atol=1e-7, rtol=1e-3)

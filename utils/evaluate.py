@@ -1,4 +1,7 @@
-"""Measures a network on images: integer misses, a confusion matrix, every prediction. Always in fp32, 1,000 images at a time."""
+"""Measures a network on images: integer misses, a confusion matrix, every prediction. Always in fp32, 100 images at a time, which fit a cache.
+
+With views, a prediction is the mean of the probabilities that each view gives; what the image as it is gives alone is kept beside it.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,17 +12,20 @@ import torch.nn.functional as F
 from torch import nn
 
 from utils.data import Images, as_floats, normalise
+from utils.ensemble import vote
+from utils.views import View, look
 
-BATCH = 1_000
+BATCH = 100
 CLASSES = 10
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """`logits` (N, 10) of a network in eval mode, and the true `labels` (N,), both on the CPU."""
+    """`logits` (N, 10) of a network in eval mode, and the true `labels` (N,), both on the CPU; `plain`: the logits without views, where there are any."""
 
     logits: torch.Tensor
     labels: torch.Tensor
+    plain: torch.Tensor | None = None
 
     @cached_property
     def predictions(self) -> torch.Tensor:
@@ -34,6 +40,10 @@ class Measurement:
     @property
     def misses(self) -> int:
         return len(self.missed)
+
+    @property
+    def misses_without_views(self) -> int | None:
+        return None if self.plain is None else int((self.plain.argmax(1) != self.labels).sum())
 
     @property
     def total(self) -> int:
@@ -62,18 +72,38 @@ def predictions_digest(predictions: torch.Tensor) -> str:
 
 
 @torch.no_grad()
-def measure(network: nn.Module, images: Images, device: torch.device | str = "cpu") -> Measurement:
-    """Run `network` in eval mode over all `images`; its mode is restored. Raises ValueError where the logits are not finite (N, 10)."""
+def infer(network: nn.Module, pixels: torch.Tensor, device: torch.device | str = "cpu", views: tuple[View, ...] = ()) -> torch.Tensor:
+    """Logits (N, 10) of `network` in eval mode for uint8 `pixels` (N, 1, 28, 28), averaged over `views`; its mode is restored.
+
+    Raises ValueError where the logits are not finite (N, 10).
+    """
+    seen = infer_views(network, pixels, device, views or (View(),))
+    return vote(seen, "probabilities") if views else seen[0]
+
+
+@torch.no_grad()
+def infer_views(network: nn.Module, pixels: torch.Tensor, device: torch.device | str, views: tuple[View, ...]) -> torch.Tensor:
+    """Logits (V, N, 10) of each view; raises as `infer`."""
     was_training = network.training
     logits = []
     try:
         network.to(device).eval()
-        for pixels in images.pixels.split(BATCH):
-            batch = normalise(as_floats(pixels.to(device))).contiguous(memory_format=torch.channels_last)
-            logits.append(network(batch).float().cpu())
+        for part in pixels.split(BATCH):
+            images = as_floats(part.to(device))
+            batches = (normalise(look(view, images).clone()).contiguous(memory_format=torch.channels_last) for view in views)
+            logits.append(torch.stack([network(batch).float().cpu() for batch in batches]))
     finally:
         network.train(was_training)
-    joined = torch.cat(logits)
-    if joined.shape != (len(images), CLASSES) or not joined.isfinite().all():
-        raise ValueError(f"the network gives {tuple(joined.shape)} logits, not finite ({len(images)}, {CLASSES})")
-    return Measurement(joined, images.labels.cpu())
+    joined = torch.cat(logits, dim=1)
+    if joined.shape != (len(views), len(pixels), CLASSES) or not joined.isfinite().all():
+        raise ValueError(f"the network gives {tuple(joined.shape[1:])} logits, not finite ({len(pixels)}, {CLASSES})")
+    return joined
+
+
+def measure(network: nn.Module, images: Images, device: torch.device | str = "cpu", views: tuple[View, ...] = ()) -> Measurement:
+    """Run `network` in eval mode over all `images`, as `infer` does; one that is not moved is looked at all the same."""
+    if not views:
+        return Measurement(infer(network, images.pixels, device), images.labels.cpu())
+    looked = views if View() in views else (*views, View())
+    logits = infer_views(network, images.pixels, device, looked)
+    return Measurement(vote(logits[: len(views)], "probabilities"), images.labels.cpu(), logits[looked.index(View())])

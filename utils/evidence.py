@@ -69,8 +69,13 @@ class Hardware(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     memory_gib: float
 
 
-class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one run of one entry with one seed observed. `missed` maps each wrong test image's index to its predicted digit."""
+class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one run of one entry with one seed observed. `missed` maps each wrong test image's index to its predicted digit.
+
+    `test` is measured with the entry's `views`, if any, `test_without_views` on the images as they are. An ensemble's run has the
+    steps and seconds of all its members and no history: its members have theirs. What is at its default is not written, so that a
+    record of before a field came keeps its seal.
+    """
 
     entry: str
     seed: Count
@@ -97,6 +102,8 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     versions: dict[str, str]
     hardware: Hardware
     digests: Digests
+    views: list[dict[str, Any]] = []
+    test_without_views: Score | None = None
     seal: str = ""
 
     def __post_init__(self) -> None:
@@ -121,7 +128,7 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def expected_seal(self) -> str:
         """SHA-256 of the run without its seal, as canonical JSON."""
         plain = msgspec.to_builtins(self)
-        del plain["seal"]
+        plain.pop("seal", None)
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 

@@ -4,6 +4,7 @@ A disabled feature is an object that does nothing, not a branch in the training 
 """
 
 import math
+import warnings
 from collections.abc import Iterable
 
 import torch
@@ -15,18 +16,32 @@ from utils.entry import EMA, SGD, SWA, Constant, Cosine, OneCycle, Recipe, Reduc
 
 
 def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """The recipe's optimiser over all trainable parameters; biases and norms form a group of their own."""
+    """The recipe's optimiser over all trainable parameters; biases and norms form a group of their own. Lookahead is pytorch_optimizer's."""
+    optimizer = _make_base_optimizer(recipe, network)
+    if not recipe.lookahead:
+        return optimizer
+    from pytorch_optimizer import Lookahead
+
+    return Lookahead(optimizer, k=recipe.lookahead.k, alpha=recipe.lookahead.alpha)
+
+
+def _make_base_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     declared = recipe.optimizer
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
         {"params": [parameter for parameter in trainable if parameter.ndim > 1]},
         {"params": [parameter for parameter in trainable if parameter.ndim <= 1]} | ({} if declared.decay_all else {"weight_decay": 0.0}),
     ]
-    lr = getattr(recipe.schedule, "lr", None) or recipe.schedule.max_lr
+    lr = initial_lr(recipe)
     if isinstance(declared, SGD):
         return torch.optim.SGD(groups, lr, declared.momentum, nesterov=declared.nesterov, weight_decay=declared.weight_decay, fused=True)
     adam = torch.optim.AdamW if declared.decoupled else torch.optim.Adam
     return adam(groups, lr, (declared.beta1, declared.beta2), weight_decay=declared.weight_decay, fused=True)
+
+
+def initial_lr(recipe: Recipe) -> float:
+    """The rate that the optimiser is made with; the schedule sets its own first one."""
+    return getattr(recipe.schedule, "lr", None) or recipe.schedule.max_lr
 
 
 class Schedule:
@@ -91,6 +106,19 @@ class Schedule:
             self.swa = SWALR(self.optimizer, self.swa_lr, anneal_epochs=self.swa_steps)
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
+
+
+def restart_schedule(recipe: Recipe, optimizer: torch.optim.Optimizer, steps_per_epoch: int, steps: int) -> Schedule:
+    """The recipe's schedule at `steps`, as if it had run from the start, on an optimiser that another one has moved."""
+    for group in optimizer.param_groups:
+        group.pop("initial_lr", None)
+        group["lr"] = initial_lr(recipe)
+    schedule = Schedule(recipe, optimizer, steps_per_epoch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of a schedule that steps before its optimiser
+        for _ in range(steps):
+            schedule.after_step()
+    return schedule
 
 
 class Averager:

@@ -15,11 +15,12 @@ MAX_SHOWN = 60
 
 
 def write_run(folder: Path, run: Run, found: Measurement, test: Images) -> list[Path]:
-    """The history as JSON, and PNGs of curves, confusion matrix and misclassified images, as `folder/<stem>-*`."""
+    """The history as JSON, and PNGs of curves (of what was trained), confusion matrix and misclassified images, as `folder/<stem>-*`."""
     history = folder / f"{run.stem}-history.json"
     text = json.dumps({"entry": run.entry, "seed": run.seed, "dataset": run.dataset, "history": msgspec.to_builtins(run.history)}, indent=1)
     write_atomically(history, lambda path: path.write_text(text + "\n"))
-    figures = {"curves": plot_curves(run), "confusion": plot_confusion(run), "misses": plot_misses(run, found, test)}
+    figures = {"curves": plot_curves(run)} if run.history else {}
+    figures |= {"confusion": plot_confusion(run), "misses": plot_misses(run, found, test)}
     return [history] + [save_figure(figure, folder / f"{run.stem}-{name}.png") for name, figure in figures.items()]
 
 

@@ -5,102 +5,7 @@ from typing import Literal
 
 from utils.augmentations import Augmentation
 from utils.bounds import INFINITY, check, check_counts, check_kind, reject
-
-# --- optimisers -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Optimizer:
-    """What turns gradients into steps."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SGD(Optimizer):
-    """Stochastic gradient descent (Sutskever et al. 2013 for the Nesterov form). `decay_all=False` spares biases and norms."""
-
-    momentum: float = 0.9
-    nesterov: bool = True
-    weight_decay: float = 0.0
-    decay_all: bool = True
-
-    def __post_init__(self) -> None:
-        check(self, momentum=(0, 0.9999), weight_decay=(0, 1))
-        check_kind(self, bool, "nesterov", "decay_all")
-        if self.nesterov and not self.momentum:
-            reject(self, "nesterov needs a momentum above 0")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Adam(Optimizer):
-    """Adam (Kingma & Ba 2015); `decoupled=True` makes it AdamW (Loshchilov & Hutter 2019)."""
-
-    beta1: float = 0.9
-    beta2: float = 0.999
-    weight_decay: float = 0.0
-    decoupled: bool = False
-    decay_all: bool = True
-
-    def __post_init__(self) -> None:
-        check(self, beta1=(0, 0.9999), beta2=(0, 0.999999), weight_decay=(0, 1))
-        check_kind(self, bool, "decoupled", "decay_all")
-
-
-# --- learning-rate schedules ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """How the learning rate moves; it carries the rate."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OneCycle(Schedule):
-    """`torch.optim.lr_scheduler.OneCycleLR`, cosine, a step a batch (Smith & Topin 2018). The momentum stays as it is."""
-
-    max_lr: float = 0.1
-    pct_start: float = 0.3
-    div_factor: float = 25.0
-    final_div_factor: float = 1e4
-
-    def __post_init__(self) -> None:
-        check(self, max_lr=(1e-9, 1e3), pct_start=(0, 1), div_factor=(1, INFINITY), final_div_factor=(1, INFINITY))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cosine(Schedule):
-    """From `lr` down to `min_lr` along half a cosine, a step a batch."""
-
-    lr: float = 0.1
-    min_lr: float = 0.0
-
-    def __post_init__(self) -> None:
-        check(self, lr=(1e-9, 1e3), min_lr=(0, 1e3))
-        if self.min_lr > self.lr:
-            reject(self, f"min_lr {self.min_lr} is above lr {self.lr}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReduceOnPlateau(Schedule):
-    """Times `factor` when the val loss did not fall for more than `patience` epochs (`torch.optim.lr_scheduler.ReduceLROnPlateau`)."""
-
-    lr: float = 1e-3
-    factor: float = 0.1
-    patience: int = 2
-
-    def __post_init__(self) -> None:
-        check(self, lr=(1e-9, 1e3), factor=(1e-6, 0.999999))
-        check_counts(self, "patience", least=0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Constant(Schedule):
-    """The same learning rate throughout."""
-
-    lr: float = 0.01
-
-    def __post_init__(self) -> None:
-        check(self, lr=(1e-9, 1e3))
-
+from utils.steps import Lookahead, Optimizer, ReduceOnPlateau, Schedule
 
 # --- weight averaging -------------------------------------------------------------------------------------------------
 
@@ -125,14 +30,61 @@ class EMA(Average):
 
 @dataclass(frozen=True, kw_only=True)
 class SWA(Average):
-    """Mean of the weights after each epoch from `start_epoch` (0-based) on, at learning rate `lr` (Izmailov et al. 2018)."""
+    """Mean of the weights after each epoch from `start_epoch` (0-based) on, at learning rate `lr` (Izmailov et al. 2018).
+
+    BatchNorm gets fresh statistics at the end, `statistics_batch` images at a time.
+    """
 
     start_epoch: int = 0
     lr: float = 0.01
+    statistics_batch: int = 1_000
 
     def __post_init__(self) -> None:
         check_counts(self, "start_epoch", least=0)
+        check_counts(self, "statistics_batch", least=2)
         check(self, lr=(1e-9, 1e3))
+
+
+# --- mixing, phases ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """With probability `p` a batch is mixed with itself: by CutMix (Yun et al. 2019) for a share `cutmix` of those, else by MixUp (Zhang et al. 2018).
+
+    The proportion is drawn from Beta(alpha, alpha), with an alpha for each.
+    """
+
+    p: float = 0.5
+    cutmix: float = 0.5
+    mixup_alpha: float = 0.2
+    cutmix_alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        check(self, p=(0, 1), cutmix=(0, 1), mixup_alpha=(1e-6, 1e3), cutmix_alpha=(1e-6, 1e3))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finish:
+    """A second phase: the last `epochs` epochs have this augmentation and mixing in place of the recipe's."""
+
+    epochs: int
+    augment: tuple[Augmentation, ...] = ()
+    mix: Mix | None = None
+
+    def __post_init__(self) -> None:
+        check_counts(self, "epochs")
+        check_augment(self)
+        if not isinstance(self.mix, Mix | None):
+            reject(self, f"mix must be a Mix, not {self.mix!r}")
+
+
+def check_augment(owner: object) -> None:
+    """Reject an `augment` that is no tuple of augmentations."""
+    check_kind(owner, tuple, "augment")
+    for augmentation in owner.augment:
+        if not isinstance(augmentation, Augmentation):
+            reject(owner, f"augment holds {augmentation!r}, which is no augmentation")
 
 
 # --- recipe ----------------------------------------------------------------------------------------------------------
@@ -153,6 +105,9 @@ class Recipe:
     clip_norm: float | None = None
     channels_last: bool = True
     val_images: int = 5_000
+    lookahead: Lookahead | None = None
+    mix: Mix | None = None
+    finish: Finish | None = None
 
     def __post_init__(self) -> None:
         check_counts(self, "epochs", "batch_size")
@@ -165,13 +120,13 @@ class Recipe:
             check(self, clip_norm=(1e-9, INFINITY))
         if self.amp not in ("off", "bf16", "fp16"):
             reject(self, f"amp must be off, bf16 or fp16, not {self.amp!r}")
-        check_kind(self, tuple, "augment")
-        for name, kind in (("optimizer", Optimizer), ("schedule", Schedule), ("average", Average | None)):
+        check_augment(self)
+        kinds = {"optimizer": Optimizer, "schedule": Schedule, "average": Average | None, "lookahead": Lookahead | None, "mix": Mix | None}
+        for name, kind in (kinds | {"finish": Finish | None}).items():
             if not isinstance(getattr(self, name), kind):
                 reject(self, f"{name} must be an instance of {kind}, not {getattr(self, name)!r}")
-        for augmentation in self.augment:
-            if not isinstance(augmentation, Augmentation):
-                reject(self, f"augment holds {augmentation!r}, which is no augmentation")
+        if self.finish and self.finish.epochs >= self.epochs:
+            reject(self, f"finish.epochs {self.finish.epochs} leave nothing of epochs {self.epochs}")
         if isinstance(self.average, SWA) and self.average.start_epoch >= self.epochs:
             reject(self, f"average.start_epoch {self.average.start_epoch} is past epochs {self.epochs}")
         if isinstance(self.schedule, ReduceOnPlateau) and not self.val_images:

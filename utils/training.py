@@ -12,9 +12,12 @@ from tqdm import tqdm
 from utils import optim
 from utils.augment import augment_batch
 from utils.data import Images, as_floats, normalise
-from utils.entry import Entry
+from utils.entry import Entry, Finish, Recipe
 from utils.evaluate import measure
 from utils.evidence import Epoch
+from utils.mixing import mix_batch
+
+STATISTICS_BATCH = 1_000
 
 
 class Diverged(RuntimeError):
@@ -56,22 +59,32 @@ class Training:
         }
         return state | {"random": torch.get_rng_state(), "generator": self.generator.get_state(), "cuda": torch.cuda.get_rng_state_all()}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict, as_before: bool = True) -> None:
+        """Go on from `state`; where the recipe is not as before, the schedule starts from this recipe, at the step where the run is."""
         for name, part in self.parts.items():
-            part.load_state_dict(state[name])
+            if as_before or name != "schedule":
+                part.load_state_dict(state[name])
+        if not as_before:
+            self.schedule = optim.restart_schedule(self.recipe, self.optimizer, self.steps_per_epoch, state["steps"])
         self.steps, self.seconds = state["steps"], state["seconds"]
         self.history = [Epoch(train_loss=row[0], val_loss=row[1], val_misses=row[2], lr=row[3], seconds=row[4]) for row in state["history"]]
         torch.set_rng_state(state["random"])
         self.generator.set_state(state["generator"])
         torch.cuda.set_rng_state_all(state["cuda"])
 
+    @property
+    def phase(self) -> Recipe | Finish:
+        """What says how the next epoch's images are changed."""
+        finish = self.recipe.finish
+        return finish if finish and len(self.history) >= self.recipe.epochs - finish.epochs else self.recipe
+
     def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """An epoch of augmented batches, (B, 1, 28, 28) normalised and (B,); what is left over after whole batches waits for another order."""
+        """An epoch of augmented batches, (B, 1, 28, 28) normalised and (B,) or, mixed, (B, 10); what is left over waits for another order."""
         order = torch.randperm(len(self.train), generator=self.generator, device=self.device)
         for index in order[: self.steps_per_epoch * self.batch_size].split(self.batch_size):
             batch = self.train[index]
-            images = augment_batch(self.recipe.augment, as_floats(batch.pixels), batch.labels, self.generator)
-            yield self.prepare(images), batch.labels
+            images = augment_batch(self.phase.augment, as_floats(batch.pixels), batch.labels, self.generator)
+            yield mix_batch(self.phase.mix, self.prepare(images), batch.labels)
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
         layout = torch.channels_last if self.recipe.channels_last else torch.contiguous_format
@@ -127,6 +140,7 @@ class Training:
     def final_network(self) -> nn.Module:
         """The weights that ship, on the CPU: averaged ones get BatchNorm statistics from the plain training images."""
         started = time.perf_counter()
-        network = self.averager.final_network(self.prepare(as_floats(pixels)) for pixels in self.train.pixels.split(1_000))
+        batch = getattr(self.recipe.average, "statistics_batch", STATISTICS_BATCH)
+        network = self.averager.final_network(self.prepare(as_floats(pixels)) for pixels in self.train.pixels.split(batch))
         self.seconds += time.perf_counter() - started
-        return network.cpu().to(memory_format=torch.contiguous_format).eval()
+        return network.cpu().to(memory_format=torch.channels_last).eval()

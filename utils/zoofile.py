@@ -36,6 +36,10 @@ def load_zoo(path: Path) -> dict[str, Entry]:
     for name in names:
         if names.count(name) > 1:
             raise ZooError(f"{path} declares {name} {names.count(name)} times; names are unique")
+    for entry in entries:
+        for member, _ in entry.voters:
+            if member not in entries:
+                raise ZooError(f"{path}: {member.name}, a member of {entry.name}, is not in ZOO; members are entries that are judged themselves")
     return {entry.name: entry for entry in entries}
 
 
@@ -50,7 +54,7 @@ def select_entries(zoo: dict[str, Entry], names: list[str]) -> list[Entry]:
 def locate(path: Path, entry: str, field: str = "") -> str:
     """Where the zoo file declares `entry`, or the keyword `field` inside it, as "zoo.py:31"; "" where it is not written literally."""
     for call in ast.walk(ast.parse(path.read_text())):
-        if not isinstance(call, ast.Call) or getattr(call.func, "id", "") != "Entry":
+        if not isinstance(call, ast.Call) or getattr(call.func, "id", "") not in ("Entry", "Ensemble"):
             continue
         if any(word.arg == "name" and getattr(word.value, "value", None) == entry for word in call.keywords):
             words = [word for word in ast.walk(call) if isinstance(word, ast.keyword) and word.arg == field]
