@@ -145,7 +145,7 @@ def test_a_sixth_is_held_out_by_an_order_that_never_changes(some):
     assert (dealt.train.digest, dealt.test.digest) == (again.train.digest, again.test.digest)
     assert {*map(bytes_of, dealt.train.pixels)} | {*map(bytes_of, dealt.test.pixels)} == {*map(bytes_of, some.pixels)}
     assert not find_twins(dealt.train.pixels, dealt.test.pixels).any()
-    with pytest.raises(DataError, match="a train.csv of 99 images is too small: 100 are needed"):
+    with pytest.raises(DataError, match=r"a train\.csv of 99 images is too small: 100 are needed"):
         deal_train_csv(some[torch.arange(99)])
 
 

@@ -147,6 +147,13 @@ def test_training_on_what_is_to_be_predicted_is_void_unless_dropped(zoo, competi
     assert code == 0 and len(rows_of(zoo / "submission.csv")) == 40
 
 
+def test_a_run_on_one_file_never_goes_on_with_another(zoo, competition, sample, capsys):
+    assert train_on(capsys, zoo, "--train-csv", competition / "train.csv", "--recipe.epochs=1")[0] == 0
+    other = write_csv(zoo / "other.csv", sample.train.pixels[1:400], sample.train.labels[1:400])
+    code, _, err = train_on(capsys, zoo, "--train-csv", other, "--recipe.epochs=1", "--resume")
+    assert code == 3 and "trained on other images" in err
+
+
 def test_weights_that_learnt_images_of_the_file_are_void_for_it_unless_those_are_left_out(zoo, sample, capsys):
     write_csv(zoo / "test.csv", torch.cat([sample.test.pixels[:4], sample.train.pixels[:2]]))
     asked = ("--zoo", zoo / "zoo.py", "--entry", "tiny", "--csv", zoo / "test.csv", "--out", zoo / "submission.csv")
