@@ -118,6 +118,7 @@ def test_what_is_no_csv_is_named(lines, tmp_path):
     for name, reason in (("nowhere.csv", "No such file"), ("bytes.csv", "can't decode"), ("", "Is a directory")):
         with pytest.raises(DataError, match=rf"^{re.escape(str(tmp_path / name))} cannot be read as a CSV: .*{reason}"):
             read_train_csv(tmp_path / name)
+    assert complaint(tmp_path / "blank.csv", [lines[0], ""]) == ", row 1 (line 2): 0 values, 785 are expected"
     assert complaint(tmp_path / "empty.csv", lines[:1]) == " holds a header and no images"
 
 
