@@ -8,8 +8,8 @@
 A network recalls what it was trained on. So before anything is predicted from a CSV, its images are compared, by digest, with all that the weights
 learnt from or were chosen by: the data set that their record in results.json names. (For weights of a run on a train.csv give that file again; the
 record proves that it is the one.) Where any image stands in both, the result is void and no file is written. Kaggle's test.csv is part of MNIST, so
-the shipped weights are void for it: train on the competition's own images, `train.py ENTRY --train-csv train.csv --against test.csv`.
---drop-overlap leaves the rows in question out of the file, which is then no whole submission.
+the shipped weights are void for it: train on the competition's own images, train.py ENTRY --train-csv train.csv --against test.csv --drop-overlap.
+Here --drop-overlap leaves the rows in question out of the file, which is then no whole submission.
 
 Exit codes: 0 done · 1 the result is void · 2 wrong usage · 3 something is missing or unreadable · 130 interrupted.
 """

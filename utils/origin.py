@@ -62,7 +62,7 @@ def choose_unseen(pixels: torch.Tensor, trained: dict[str, torch.Tensor], drop_o
     if shared.all() or not drop_overlap:
         raise Overlap(
             f"VOID: {found}; they would be recalled, not read, so no submission is written: train on other images "
-            "(train.py ENTRY --train-csv train.csv --against test.csv), or leave these rows out (--drop-overlap)"
+            "(train.py ENTRY --train-csv train.csv --against test.csv --drop-overlap), or leave these rows out (--drop-overlap)"
         )
     print(f"{found}: left out, so this is not a whole submission")
     return (~shared).nonzero().flatten()
