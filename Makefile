@@ -1,4 +1,4 @@
-# ENTRY, SEED and ARGS say what a target acts on; PYTHON=python3 runs everything on a Python that has the packages already.
+# ENTRY, SEED, TRIALS and ARGS say what a target acts on; PYTHON=python3 runs everything on a Python that has the packages already.
 PYTHON3 ?= python3
 VENV_PYTHON := .venv/bin/python
 PYTHON ?= $(VENV_PYTHON)
@@ -8,7 +8,7 @@ PYTEST := $(PYTHON) -m pytest
 CHECK := $(PYTHON) check.py $(ENTRY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env-update verify train train-all check check-model check-params view-results show-augment predict badge readme \
+.PHONY: help setup env-update verify train train-all search check check-model check-params view-results show-augment predict badge readme \
 	lint test test-model test-training selftest coverage clean clean-checkpoints
 
 help: ## list the targets
@@ -42,6 +42,9 @@ train: $(READY) ## train ENTRY (slim) with SEED (0) and judge it; ARGS=--resume 
 
 train-all: $(READY) ## train every entry and declared seed whose evidence is not in place
 	$(PYTHON) train.py --all $(ARGS)
+
+search: $(READY) ## search for a better recipe of ENTRY (slim) by val alone, TRIALS (30) in all; the same command goes on
+	$(PYTHON) search.py $(or $(ENTRY),slim) --trials $(or $(TRIALS),30) --seed $(or $(SEED),0) $(ARGS)
 
 check: $(READY) ## judge ENTRY (all) by every gate, all shipped weights re-measured
 	@$(CHECK) $(ARGS)

@@ -23,6 +23,8 @@ MAX_LISTED = 20
 def judge_accuracy(entry: Entry, seen: Observation) -> Verdict:
     """The weights of the declared seeds, re-measured here, keep `budget.max_misses` each or `budget.min_accuracy_bound` in the mean.
 
+    Weights that were trained on other images than the entry's data set gives to train on are refused: they may have seen its test images.
+
     Why: the seed that came out best says little. Either the worst of the declared seeds holds the limit, or the mean does, less what
     chance may have added to it: the one-sided 95 % bound by Student's t.
 
@@ -30,11 +32,24 @@ def judge_accuracy(entry: Entry, seen: Observation) -> Verdict:
 
     Passes: the same seeds with `max_misses=61`: the worst one may meet the limit.
     """
+    if strangers := [run for run in seen.trainings if run.digests.train != seen.split[0].digest]:
+        return _refuse(entry, strangers)
     found = {run.seed: seen.measure(run.seed) for run in _declared_runs(entry, seen)}
     misses = {seed: each.misses for seed, each in found.items()}
     verdict = judge_misses(misses, min(each.total for each in found.values()), entry.budget)
     was = seen.base.entries.get(entry.name) if seen.base else None
     return verdict.of(details=tuple(_against_base(was, found))) if was and was.dataset == entry.dataset else verdict
+
+
+def _refuse(entry: Entry, strangers: list[Run]) -> Verdict:
+    return Verdict(
+        gate="accuracy",
+        status=Status.FAIL,
+        observed="; ".join(f"{run.entry}, seed {run.seed}, was trained on other images" for run in strangers),
+        expected=f"weights that were trained on the training images of {entry.dataset}, less {entry.recipe.val_images:,} for val",
+        field="dataset",
+        remedy=f"train it on {entry.dataset}: make train ENTRY={entry.name}",
+    )
 
 
 def judge_misses(misses: dict[int, int], total: int, budget: Budget) -> Verdict:

@@ -9,7 +9,7 @@ from torch import nn
 
 from utils.base import Base
 from utils.checkpoint import CheckpointError
-from utils.data import DataError, Dataset
+from utils.data import DataError, Dataset, Images, split_train_val
 from utils.ensemble import vote
 from utils.entry import Entry
 from utils.evaluate import Measurement, measure
@@ -87,6 +87,11 @@ class Observation:
             return self._load(self.entry.dataset)
         except DataError as error:
             raise Unmeasurable(str(error), "set MNIST_ROOT, or give --data-root") from error
+
+    @cached_property
+    def split(self) -> tuple[Images, Images]:
+        """The images that the recipe trains on, and those that it chooses by."""
+        return split_train_val(self.dataset, self.entry.recipe.val_images)
 
     def run_of(self, seed: int) -> Run:
         """The evidence of `seed`; raises `Unmeasurable`."""

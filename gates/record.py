@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from gates.observation import Observation, Unmeasurable
 from utils.checkpoint import file_digest
-from utils.data import split_train_val
 from utils.entry import Entry, changed_fields, describe
 from utils.evidence import Run
 from utils.shipped import weights_digest
@@ -147,7 +146,7 @@ def _other_weights(entry: Entry, seen: Observation) -> Iterator[Link]:
 
 
 def _other_images(entry: Entry, seen: Observation) -> Iterator[Link]:
-    train, val = split_train_val(seen.dataset, entry.recipe.val_images)
+    train, val = seen.split
     for run in {run.stem: run for run in (*_declared_runs(entry, seen), *seen.trainings)}.values():
         for name, images, digest in (("training", train, run.digests.train), ("val", val, run.digests.val), ("test", seen.dataset.test, run.digests.test)):
             if (images.digest if len(images) else None) != digest:

@@ -5,7 +5,10 @@ run = make_run(small_entry, 0, steps=999)    # any field changed before the seal
 """
 
 import functools
+import gzip
+import hashlib
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +21,7 @@ from hypothesis import Phase, settings
 import environment
 from model import Slim
 from utils.checkpoint import save_weights
-from utils.data import Dataset, load_mnist_sample, split_train_val
+from utils.data import MNIST_FILES, Dataset, load_mnist_sample, split_train_val
 from utils.entry import SGD, BatchNorm, Budget, Constant, Dropout, Entry, GlobalAveragePooling, Recipe, describe
 from utils.evaluate import Measurement, measure
 from utils.evidence import Digests, Epoch, Hardware, Run, Score, run_stem, seal
@@ -143,6 +146,32 @@ def _epoch(number: int, found_val: Measurement | None) -> Epoch:
 @pytest.fixture
 def make_run(tmp_path: Path) -> RunMaker:
     return RunMaker(tmp_path / "weights")
+
+
+# --- files in MNIST's form ---------------------------------------------------------------------------------------------
+
+
+def idx(array: torch.Tensor) -> bytes:
+    """A uint8 tensor as the IDX file of that shape."""
+    return struct.pack(f">{array.ndim + 1}I", 0x800 + array.ndim, *array.shape) + array.numpy().tobytes()
+
+
+@pytest.fixture
+def contents(sample) -> dict[str, bytes]:
+    """The four files of a data set in MNIST's form, of the sample's images."""
+    parts = [part for images in (sample.train, sample.test) for part in (images.pixels[:, 0], images.labels.to(torch.uint8))]
+    return dict(zip(MNIST_FILES, map(idx, parts), strict=True))
+
+
+@pytest.fixture
+def raw(tmp_path, contents, monkeypatch) -> Path:
+    """The folder of a root that holds `contents`, gzipped, their digests pinned in the place of MNIST's."""
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for name, (header, _) in MNIST_FILES.items():
+        (folder / f"{name}.gz").write_bytes(gzip.compress(contents[name], 1))
+        monkeypatch.setitem(MNIST_FILES, name, (header, hashlib.sha256(contents[name]).hexdigest()))
+    return folder
 
 
 # --- a zoo trained for real -------------------------------------------------------------------------------------------

@@ -1,12 +1,10 @@
 """Data: verified before anybody sees a pixel, split by a recorded order, and never taken for what it is not."""
 
 import gzip
-import hashlib
 import os
 import re
 import shutil
 import socket
-import struct
 from pathlib import Path
 
 import pytest
@@ -17,29 +15,6 @@ from hypothesis import strategies as st
 from utils.data import MEAN, MNIST_FILES, STD, DataError, Images, as_floats, dealt_order, load_dataset, load_mnist, load_or_sample, normalise, split_train_val
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
-
-
-def idx(array: torch.Tensor) -> bytes:
-    """A uint8 tensor as the IDX file of that shape."""
-    return struct.pack(f">{array.ndim + 1}I", 0x800 + array.ndim, *array.shape) + array.numpy().tobytes()
-
-
-@pytest.fixture
-def contents(sample) -> dict[str, bytes]:
-    """The four files of a data set in MNIST's form, of the sample's images."""
-    parts = [part for images in (sample.train, sample.test) for part in (images.pixels[:, 0], images.labels.to(torch.uint8))]
-    return dict(zip(MNIST_FILES, map(idx, parts), strict=True))
-
-
-@pytest.fixture
-def raw(tmp_path, contents, monkeypatch) -> Path:
-    """The folder of a root that holds `contents`, gzipped, their digests pinned in the place of MNIST's."""
-    folder = tmp_path / "MNIST" / "raw"
-    folder.mkdir(parents=True)
-    for name, (header, _) in MNIST_FILES.items():
-        (folder / f"{name}.gz").write_bytes(gzip.compress(contents[name], 1))
-        monkeypatch.setitem(MNIST_FILES, name, (header, hashlib.sha256(contents[name]).hexdigest()))
-    return folder
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """The leak gate: test images among the training images, as they are or nearly so."""
 
+import hashlib
+
 import pytest
 import torch
 
@@ -47,3 +49,12 @@ def test_test_images_among_the_training_images_are_found_and_shown(change, small
 def test_one_image_is_enough(small_entry, sample):
     verdict = judged(small_entry, mixed(sample, LEAKS["moved by a pixel"], count=1))
     assert verdict.status == Status.FAIL and verdict.details == ("test #0 is like training #2000: cosine 1.0000",)
+
+
+def test_only_the_very_twins_that_mnist_has_are_excused(small_entry, sample, monkeypatch):
+    """Two images of MNIST's own above the limit are no leak; the same two, one moved by a pixel, are."""
+    leaked = mixed(sample, LEAKS["moved by a pixel"], count=1)
+    pair = frozenset(hashlib.sha256(image.numpy().tobytes()).hexdigest()[:16] for image in (leaked.test.pixels[0], leaked.train.pixels[2_000]))
+    monkeypatch.setattr("gates.leak.TWINS", {pair})
+    assert judged(small_entry, leaked).status == Status.PASS
+    assert judged(small_entry, mixed(sample, LEAKS["moved by three"], count=1)).status == Status.FAIL

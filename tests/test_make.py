@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PLAIN = {name: value for name, value in os.environ.items() if name not in {"ENTRY", "SEED", "ARGS", "PYTHON", "PYTHON3", "MNIST_ROOT"} and "MAKE" not in name}
+PLAIN = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in {"ENTRY", "SEED", "TRIALS", "ARGS", "PYTHON", "PYTHON3", "MNIST_ROOT"} and "MAKE" not in name
+}
 PLAIN.pop("MFLAGS", None)
 
 PYTHON_3_11 = """#!/bin/sh
@@ -110,6 +114,7 @@ def test_a_target_makes_the_environment_unless_another_python_is_named(checkout,
         ("train", "train.py slim --seed 0 --check"),
         ("train ENTRY=net3 SEED=2 ARGS=--resume", "train.py net3 --seed 2 --check --resume"),
         ("train-all ARGS=--device=cpu", "train.py --all --device=cpu"),
+        ("search ENTRY=net3 TRIALS=5 ARGS=--epochs=3", "search.py net3 --trials 5 --seed 0 --epochs=3"),
         ("check", "check.py"),
         ("check ENTRY=net3 ARGS=--json=-", "check.py net3 --json=-"),
         ("check-model ENTRY=net3", "check.py net3 --only params,structure"),

@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "model": set(),
     "train": {"zoo", "utils", "environment"},
     "predict": {"zoo", "utils"},
+    "search": {"train", "zoo", "utils", "environment"},
     "check": {"zoo", "gates", "utils", "environment"},
     "pytest_zoo": {"gates", "utils", "environment"},
     "gates": {"gates", "utils"},
@@ -29,7 +30,7 @@ MAY_IMPORT = {
 """Room: what of ours it may import, by the table of the design."""
 IMPORTED_AS = {"PIL": "pillow"}
 MAX_LINES = {"model.py": 300, "train.py": 300, "zoo.py": 500}
-PROMISED = """setup env-update train train-all test test-model test-training lint check check-model check-params verify
+PROMISED = """setup env-update train train-all search test test-model test-training lint check check-model check-params verify
 view-results show-augment predict badge selftest clean clean-checkpoints help""".split()
 SOURCES = sorted(
     path for place in ROOT.iterdir() if not place.name.startswith(".") for path in ([place] if place.is_file() else place.rglob("*")) if path.suffix == ".py"

@@ -152,8 +152,8 @@ def load_kaggle_deal(root: Path, download: bool) -> Dataset:
     """
     mnist = load_mnist(root, download)
     both = Images(*(torch.cat([getattr(part, kind) for part in (mnist.train, mnist.test)]) for kind in ("pixels", "labels")))
-    order = torch.tensor(dealt_order("kaggle_deal", len(both)))
-    return Dataset("kaggle_deal", both[order[28_000:].sort().values], both[order[:28_000].sort().values])
+    order, num_test = torch.tensor(dealt_order("kaggle_deal", len(both))), len(both) * 2 // 5
+    return Dataset("kaggle_deal", both[order[num_test:].sort().values], both[order[:num_test].sort().values])
 
 
 def load_mnist_sample() -> Dataset:

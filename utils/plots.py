@@ -1,5 +1,6 @@
-"""Pictures of a run and of the augmentations, as PNG files; matplotlib is imported when one is drawn."""
+"""Pictures of a run, of a search and of the augmentations, as PNG files; matplotlib is imported when one is drawn."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -102,4 +103,36 @@ def plot_augmentations(rows: dict[str, torch.Tensor]):
             axes.imshow(image[0].numpy(), cmap="gray_r", vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    return figure
+
+
+def plot_search(title: str, trials: list):
+    """Misses against the number of each Optuna trial, pruned ones with the misses they were pruned at, and the best so far; at least one is completed."""
+    figure = _figure(figsize=(7, 4))
+    axes = figure.subplots()
+    complete = {trial.number: trial.value for trial in trials if trial.state.name == "COMPLETE"}
+    pruned = {trial.number: trial.intermediate_values[trial.last_step] for trial in trials if trial.state.name == "PRUNED" and trial.intermediate_values}
+    best = list(itertools.accumulate(complete.values(), min))
+    top = max(3 * best[0], 1)  # a trial that went wrong must not squash the others
+    axes.step([*complete, max(complete | pruned)], [*best, best[-1]], where="post", color="C2", label="best so far")
+    axes.plot([*complete], [min(value, top) for value in complete.values()], "o", label="completed")
+    axes.plot([*pruned], [min(value, top) for value in pruned.values()], "x", color="grey", label="pruned")
+    cut = f", those above {top:g} at the top" if max((complete | pruned).values()) > top else ""
+    axes.set(xlabel="trial", ylabel=f"val misses{cut}", title=title)
+    axes.set_ylim(bottom=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def plot_importances(title: str, importances: dict[str, float]):
+    """A bar a number searched, the largest on top."""
+    figure = _figure(figsize=(7, 0.28 * len(importances) + 1.2))
+    axes = figure.subplots()
+    bars = axes.barh(list(importances), [100 * share for share in importances.values()])
+    axes.bar_label(bars, fmt="{:.0f} %", padding=2, fontsize=8)
+    axes.set(xlabel="share of the importance (PED-ANOVA), %", title=title, xlim=(0, 110 * max(importances.values())))
+    axes.invert_yaxis()
     return figure
