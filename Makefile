@@ -8,7 +8,7 @@ PYTEST := $(PYTHON) -m pytest
 CHECK := $(PYTHON) check.py $(ENTRY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env-update verify train train-all search check check-model check-params view-results show-augment badge readme \
+.PHONY: help setup env-update verify train train-all search check check-model check-params view-results show-augment predict badge readme \
 	lint test test-model test-training selftest coverage clean clean-checkpoints
 
 help: ## list the targets
@@ -60,6 +60,9 @@ view-results: $(READY) ## print the table of the zoo; ARGS=--json for programs
 
 show-augment: $(READY) ## draw what each augmentation does, a row each
 	$(PYTHON) -m utils.augment $(ARGS)
+
+predict: $(READY) ## say which digit each picture shows, by ENTRY (slim): make predict ARGS="digit.png photos/"
+	@$(PYTHON) predict.py --entry $(or $(ENTRY),slim) $(ARGS)
 
 badge: $(READY) ## judge ENTRY (slim) by every gate and draw badges/ENTRY.svg
 	@$(PYTHON) check.py $(or $(ENTRY),slim) --badge badges/$(or $(ENTRY),slim).svg $(ARGS)

@@ -5,10 +5,11 @@
     python train.py slim --resume
     python train.py slim --resume --recipe.schedule.max_lr 0.02              # go on at another learning rate; no evidence either
     python train.py slim --check             # and judge what it made
+    python train.py slim --train-csv train.csv --against test.csv            # on Kaggle's files; no evidence either
     python train.py --all                    # every entry and declared seed whose evidence is missing or stale
 
 A run chooses on val and reads the test images once, after the last epoch, with the weights that it ships.
-Exit codes: 0 done · 1 the loss was not finite · 2 wrong usage · 3 no data, no checkpoint or no disk · 130 interrupted.
+Exit codes: 0 done · 1 the loss was not finite, or the run would be void · 2 wrong usage · 3 no data, no checkpoint or no disk · 130 interrupted.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import torch
 from torch import nn
 
 import environment
-from utils import checkpoint, evidence, plots
+from utils import checkpoint, evidence, kaggle, plots
 from utils.data import DataError, Dataset, load_or_sample, split_train_val
 from utils.entry import Augmentation, Average, Ensemble, Entry, Optimizer, Recipe, Schedule, changed_fields, describe
 from utils.evaluate import measure
@@ -40,7 +41,7 @@ HERE = Path(__file__).resolve().parent
 DEFAULT = "slim"
 CHANGEABLE = {"epochs", "schedule", "augment", "mix", "finish", "label_smoothing", "clip_norm"}
 """Fields of a recipe that may be others when a run is resumed."""
-EXIT_DIVERGED, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 1, 2, 3, 130
+EXIT_VOID, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +96,7 @@ def run(
 def run_all(entry: Ensemble, dataset: Dataset, *, places: Places, device: str = "cpu", resume: bool = False) -> Run:
     """The run of an ensemble: train the members whose record is missing or stale, then let them vote on test, once. Raises as `run`."""
     for member, seed in entry.voters:
-        if is_current(member, seed, dataset.name, places):
+        if dataset.name != kaggle.NAME and is_current(member, seed, dataset.name, places):
             print(f"{member.name}, seed {seed}: record in place")
         else:
             started = resume and checkpoint.list_checkpoints(places.checkpoints / evidence.run_stem(member.name, seed, dataset.name, []))
@@ -166,9 +167,8 @@ def resume_training(training: Training, entry: Entry, folder: Path, plain: Path)
         training.load_state_dict(state, as_before)
     except (RuntimeError, ValueError, KeyError) as error:
         raise checkpoint.CheckpointError(f"{folder} does not fit this entry ({' '.join(str(error).split())[:200]}); start without --resume") from error
-    print(
-        f"resumed after epoch {done} of {entry.recipe.epochs}" + ("" if as_before else f", at learning rate {training.schedule.lr:g}: the recipe has changed")
-    )
+    change = "" if as_before else f", at learning rate {training.schedule.lr:g}: the recipe has changed"
+    print(f"resumed after epoch {done} of {entry.recipe.epochs}{change}")
     return [] if as_before else [f"resumed_after_epoch={done}"]
 
 
@@ -216,7 +216,7 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], obj
     from jsonargparse import ArgumentParser, set_parsing_settings
 
     set_parsing_settings(subclasses_enabled=[Optimizer, Schedule, Average, Augmentation])
-    argv = [re.sub(r"(?<=\w)-(?=[\w.-]*(=|$))", "_", word) if word.startswith("--") else word for word in argv]
+    argv = [re.sub(r"^--[^=]+", lambda option: "--" + option[0][2:].replace("-", "_"), word) for word in argv]
     name = argv[0] if argv and not argv[0].startswith("-") else DEFAULT if DEFAULT in zoo else next(iter(zoo))
     (entry,) = select_entries(zoo, [name])
     parser = ArgumentParser(prog="train.py", description=__doc__.split("\n\n")[0])
@@ -228,6 +228,7 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], obj
     parser.add_argument("--device", default=environment.default_device(), help="cpu, cuda, cuda:1")
     parser.add_argument("--zoo", type=Path, default=HERE / "zoo.py", help="the zoo file; judged by check.py --zoo")
     parser.add_argument("--data_root", type=Path, default=None, help="a torchvision MNIST root; default MNIST_ROOT, then data/, downloaded")
+    kaggle.add_options(parser)
     for field in ("results", "weights", "output", "checkpoints"):
         parser.add_argument(f"--{field}", type=Path, default=getattr(Places, field))
     if not entry.voters:
@@ -270,20 +271,20 @@ def main(argv: list[str] | None = None) -> int:
         entry, overrides, options = parse(argv, zoo)
         places = Places(results=options.results, weights=options.weights, output=options.output, checkpoints=options.checkpoints)
         todo = [(each, seed) for each in zoo.values() for seed in range(each.budget.seeds)] if options.all else [(entry, options.seed)]
-        worst = 0
+        asked, worst = kaggle.load_asked(options), 0
         for each, seed in todo:
             if options.all and is_current(each, seed, each.dataset, places):
                 print(f"{each.name}, seed {seed}: evidence in place")
                 continue
-            dataset = load_or_sample(each.dataset, options.data_root)
+            dataset = asked or load_or_sample(each.dataset, options.data_root)
             settings = {"places": places, "device": find_device(options.device), "resume": options.resume}
             record = run_all(each, dataset, **settings) if each.voters else run(each, seed, dataset, overrides=overrides, **settings)
             worst = max(worst, check(record, each, zoo_file, places, options.data_root) if options.check else 0)
         return worst
     except (ZooError, ValueError) as error:
         return complain(str(error), EXIT_USAGE)
-    except Diverged as error:
-        return complain(str(error), EXIT_DIVERGED)
+    except (Diverged, kaggle.Overlap) as error:
+        return complain(str(error), EXIT_VOID)
     except (DataError, checkpoint.CheckpointError, EvidenceError, OSError) as error:
         return complain(str(error), EXIT_MISSING)
     except KeyboardInterrupt:

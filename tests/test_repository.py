@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "zoo": {"model", "utils.entry"},
     "model": set(),
     "train": {"zoo", "utils", "environment"},
+    "predict": {"zoo", "utils"},
     "search": {"train", "zoo", "utils", "environment"},
     "check": {"zoo", "gates", "utils", "environment"},
     "pytest_zoo": {"gates", "utils", "environment"},
@@ -27,9 +28,10 @@ MAY_IMPORT = {
     "environment": set(),
 }
 """Room: what of ours it may import, by the table of the design."""
+IMPORTED_AS = {"PIL": "pillow"}
 MAX_LINES = {"model.py": 300, "train.py": 300, "zoo.py": 500}
 PROMISED = """setup env-update train train-all search test test-model test-training lint check check-model check-params verify
-view-results show-augment badge selftest clean clean-checkpoints help""".split()
+view-results show-augment predict badge selftest clean clean-checkpoints help""".split()
 SOURCES = sorted(
     path for place in ROOT.iterdir() if not place.name.startswith(".") for path in ([place] if place.is_file() else place.rglob("*")) if path.suffix == ".py"
 )
@@ -117,7 +119,7 @@ def test_every_file_can_be_read_in_one_sitting(path):
 
 def test_requirements_pin_what_is_imported_and_nothing_else():
     imports = {name.split(".")[0] for module in MODULES if module != "pytest_zoo" for name in imported(module)}  # that one is loaded by pytest itself
-    packages = imports - set(MAY_IMPORT) - sys.stdlib_module_names
+    packages = {IMPORTED_AS.get(name, name) for name in imports - set(MAY_IMPORT) - sys.stdlib_module_names}
     assert set(pins("requirements.txt")) == packages | {"numpy"}  # by which torch hands pixels and predictions over
 
 

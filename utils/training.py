@@ -30,6 +30,7 @@ class Training:
     def __init__(self, entry: Entry, seed: int, train: Images, val: Images, device: torch.device) -> None:
         torch.manual_seed(seed)
         self.recipe, self.device = entry.recipe, device
+        self.images = train.digest
         self.train, self.val = train.to(device), val
         self.batch_size = min(self.recipe.batch_size, len(train))
         self.steps_per_epoch = len(train) // self.batch_size
@@ -53,6 +54,7 @@ class Training:
     def state_dict(self) -> dict:
         state = {name: part.state_dict() for name, part in self.parts.items()}
         state |= {
+            "images": self.images,
             "steps": self.steps,
             "seconds": self.seconds,
             "history": [[row.train_loss, row.val_loss, row.val_misses, row.lr, row.seconds] for row in self.history],
@@ -60,7 +62,12 @@ class Training:
         return state | {"random": torch.get_rng_state(), "generator": self.generator.get_state(), "cuda": torch.cuda.get_rng_state_all()}
 
     def load_state_dict(self, state: dict, as_before: bool = True) -> None:
-        """Go on from `state`; where the recipe is not as before, the schedule starts from this recipe, at the step where the run is."""
+        """Go on from `state`; where the recipe is not as before, the schedule starts from this recipe, at the step where the run is.
+
+        Raises ValueError where other images were trained on: what the weights have seen must stay known.
+        """
+        if state.get("images", self.images) != self.images:
+            raise ValueError("it was trained on other images")
         for name, part in self.parts.items():
             if as_before or name != "schedule":
                 part.load_state_dict(state[name])
