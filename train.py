@@ -31,6 +31,7 @@ from utils.entry import Augmentation, Average, Ensemble, Entry, Optimizer, Recip
 from utils.evaluate import measure
 from utils.evidence import EvidenceError, Run, is_evidence
 from utils.record import Clock, describe_measurement, describe_members, describe_training, start_clock
+from utils.resume import resume_training
 from utils.shipped import load_shipped, weights_digest, weights_paths
 from utils.structure import count_params, network_digest
 from utils.trace import build
@@ -39,8 +40,6 @@ from utils.zoofile import ZooError, load_zoo, select_entries
 
 HERE = Path(__file__).resolve().parent
 DEFAULT = "slim"
-CHANGEABLE = {"epochs", "schedule", "augment", "mix", "finish", "label_smoothing", "clip_norm"}
-"""Fields of a recipe that may be others when a run is resumed."""
 EXIT_VOID, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
@@ -72,25 +71,24 @@ def run(
 
     `entry.recipe` is what runs; `overrides` names what was changed from the zoo's. Raises `Diverged`, `DataError`, `CheckpointError`.
     """
-    began, overrides = start_clock(), overrides or []
-    stem = evidence.run_stem(entry.name, seed, dataset.name, overrides)
+    began, overrides, resumed = start_clock(), overrides or [], []
     train, val = split_train_val(dataset, scale_val(entry, dataset))
     training = Training(entry, seed, train, val, torch.device(device))
-    folder = places.checkpoints / stem
+    plain, folder = (places.checkpoints / evidence.run_stem(entry.name, seed, dataset.name, each) for each in ([], overrides))
     if resume:
-        overrides = overrides + resume_training(training, entry, folder, places.checkpoints / evidence.run_stem(entry.name, seed, dataset.name, []))
+        resumed = resume_training(training, folder if checkpoint.list_checkpoints(folder) else plain)
     else:
         checkpoint.clear_checkpoints(folder)
     print(f"{entry.name}, seed {seed}: {count_params(training.network):,} parameters, {len(train):,} training and {len(val):,} val images of {dataset.name}")
     print(f"{training.precision} on {environment.device_name(device)}", flush=True)
     while len(training.history) < entry.recipe.epochs:
         training.epoch()
-        checkpoint.save_checkpoint(folder, len(training.history), training.state_dict() | {"recipe": describe(entry.recipe)})
+        checkpoint.save_checkpoint(folder, len(training.history), training.state_dict() | {"recipe": describe(entry.recipe), "resumed": resumed})
         print(describe_epoch(training), flush=True)
-    network = checkpoint.round_weights(training.final_network(), entry.stored)
-    path = places.weights_of(entry, dataset.name, overrides) / f"{stem}.safetensors"
-    weights = checkpoint.save_weights(path, network, entry.stored)
-    return conclude(entry, seed, dataset, network, began, places, device, overrides, describe_training(training), weights)
+    network, overrides = checkpoint.round_weights(training.final_network(), entry.stored), overrides + resumed
+    path = places.weights_of(entry, dataset.name, overrides) / f"{evidence.run_stem(entry.name, seed, dataset.name, overrides)}.safetensors"
+    trained = describe_training(training) | {"overrides": overrides}
+    return conclude(entry, seed, dataset, network, checkpoint.save_weights(path, network, entry.stored), trained, began=began, places=places, device=device)
 
 
 def run_all(entry: Ensemble, dataset: Dataset, *, places: Places, device: str = "cpu", resume: bool = False) -> Run:
@@ -107,20 +105,19 @@ def run_all(entry: Ensemble, dataset: Dataset, *, places: Places, device: str = 
     runs = {each.stem: each for each in evidence.read_results(places.results)}
     print(f"{entry.name}: {len(paths)} networks vote, by mean {entry.vote}", flush=True)
     trained = describe_members(entry, [runs[path.stem] for path in paths])
-    return conclude(entry, 0, dataset, network, began, places, "cpu", [], trained, weights_digest(paths))
+    return conclude(entry, 0, dataset, network, weights_digest(paths), trained, began=began, places=places)
 
 
 def conclude(
-    entry: Entry, seed: int, dataset: Dataset, network: nn.Module, began: Clock, places: Places, device: str, overrides: list[str], trained: dict, weights: str
+    entry: Entry, seed: int, dataset: Dataset, network: nn.Module, weights: str, trained: dict, *, began: Clock, places: Places, device: str = "cpu"
 ) -> Run:
-    """Measure the final `network`: val, then test, once; record it with what is said of its training and the digest of its weights."""
+    """Measure the final `network`, whose weights have the digest `weights`: val, then test, once; record it with what is said of its training."""
     train, val = split_train_val(dataset, scale_val(entry, dataset))
     found_val, found = measure(network, val, views=entry.views) if len(val) else None, measure(network, dataset.test, views=entry.views)
     record = Run(
         entry=entry.name,
         seed=seed,
         dataset=dataset.name,
-        overrides=overrides,
         **trained,
         **describe_measurement(network, found_val, found),
         views=describe(entry.views),
@@ -140,36 +137,13 @@ def conclude(
     )
     evidence.append_run(places.results, record)
     plots.write_run(places.output, record, found, dataset.test)
-    print(summarise(record, places.weights_of(entry, dataset.name, overrides), is_evidence(record, entry)))
+    print(summarise(record, places.weights_of(entry, dataset.name, record.overrides), is_evidence(record, entry)))
     return record
 
 
 def scale_val(entry: Entry, dataset: Dataset) -> int:
     """The recipe's val images, or on the sample the same share of it."""
     return entry.recipe.val_images if dataset.name == entry.dataset else entry.recipe.val_images * len(dataset.train) // 60_000
-
-
-def resume_training(training: Training, entry: Entry, folder: Path, plain: Path) -> list[str]:
-    """Bring `training` to the newest checkpoint in `folder`, or in `plain`, where the run that nothing was changed of left it.
-
-    A checkpoint of a recipe that differs in nothing but `CHANGEABLE` is gone on from as the new one says; returns that as an override to
-    record. Raises `CheckpointError`, also where the checkpoint does not fit.
-    """
-    folder = folder if checkpoint.list_checkpoints(folder) else plain
-    state = checkpoint.load_checkpoint(folder)
-    changed = {field.partition(".")[0] for field, _, _ in changed_fields(state.pop("recipe"), describe(entry.recipe))}
-    if fixed := changed - CHANGEABLE:
-        raise checkpoint.CheckpointError(f"{folder} was trained with another recipe ({', '.join(sorted(fixed))}); start without --resume")
-    done, as_before = len(state["history"]), not changed
-    if done > entry.recipe.epochs:
-        raise checkpoint.CheckpointError(f"{folder} has {done} epochs behind it, the recipe {entry.recipe.epochs}; start without --resume")
-    try:
-        training.load_state_dict(state, as_before)
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise checkpoint.CheckpointError(f"{folder} does not fit this entry ({' '.join(str(error).split())[:200]}); start without --resume") from error
-    change = "" if as_before else f", at learning rate {training.schedule.lr:g}: the recipe has changed"
-    print(f"resumed after epoch {done} of {entry.recipe.epochs}{change}")
-    return [] if as_before else [f"resumed_after_epoch={done}"]
 
 
 def describe_epoch(training: Training) -> str:

@@ -51,3 +51,15 @@ def test_fewer_epochs_than_are_done_cannot_be_resumed(places, sample):
     run(with_recipe(epochs=2), 0, sample, places=places)
     with pytest.raises(CheckpointError, match="has 2 epochs behind it, the recipe 1"):
         run(ENTRY, 0, sample, places=places, resume=True)
+
+
+def test_a_run_of_two_recipes_is_no_evidence_however_often_it_is_resumed(places, sample):
+    """The recipe of the zoo itself changed in between: nothing on the command line tells."""
+    run(ENTRY, 0, sample, places=places)
+    changed = with_recipe(epochs=3, schedule=Constant(lr=1e-3))
+    run(changed, 0, sample, places=places, resume=True)
+    for checkpoint in sorted(places.checkpoints.rglob("epoch-*.pt"))[-1:]:
+        checkpoint.unlink()
+    record = run(changed, 0, sample, places=places, resume=True)
+    assert record.overrides == ["resumed_after_epoch=1"] and evidence_of(changed, [record]) == {}
+    assert (places.output / f"{record.stem}.safetensors").exists()

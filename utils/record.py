@@ -36,6 +36,7 @@ def describe_training(training: Training) -> dict[str, object]:
 def describe_members(entry: Ensemble, members: list[Run]) -> dict[str, object]:
     """The steps and seconds of all members; what they share is the first one's."""
     return {
+        "overrides": [],
         "recipe": describe(entry.recipe),
         "precision": members[0].precision,
         "train_images": members[0].train_images,
