@@ -4,15 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tiny_zoo import Tiny
 
-from model import Slim
 from train import Places, run
 from utils.checkpoint import CheckpointError
 from utils.entry import SGD, Affine, Budget, Constant, Entry, OneCycle, Recipe
 from utils.evidence import evidence_of
 
 RECIPE = Recipe(epochs=1, batch_size=100, optimizer=SGD(), schedule=OneCycle(max_lr=0.05), val_images=500)
-ENTRY = Entry(name="tiny", network=Slim, dataset="mnist_sample", recipe=RECIPE, budget=Budget(max_params=20_000, max_epochs=10, max_misses=999))
+ENTRY = Entry(name="tiny", network=Tiny, dataset="mnist_sample", recipe=RECIPE, budget=Budget(max_params=20_000, max_epochs=10, max_misses=999))
 
 
 @pytest.fixture

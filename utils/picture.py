@@ -16,6 +16,7 @@ WORKING = 224
 """Pixels of the longer side that a larger picture is reduced to first."""
 CONTRAST = 16
 """Least difference, of 255, between ink and paper."""
+TOUCHING = np.ones((3, 3), bool)
 FAINT, SPECK = 0.2, 0.03
 """Of the darkest ink what counts as ink; of the largest piece of ink what counts as a piece."""
 
@@ -77,8 +78,10 @@ def _to_grey(image: "Image.Image") -> "Image.Image":  # noqa: F821
 
 def find_ink(grey: np.ndarray) -> np.ndarray | None:
     """float32 (H, W) in 0..1, 0 where there is paper; None where nothing stands out."""
+    from scipy import ndimage
+
     away = grey - _paper(grey)
-    smooth = _neighbours(away).mean(0)
+    smooth = ndimage.uniform_filter(away, 3, mode="nearest")
     away = -away if -smooth.min() > smooth.max() else away
     noise = 1.4826 * np.median(np.abs(_border(away)))
     peak = np.percentile(away[away >= 0.5 * away.max()], 75)
@@ -110,27 +113,12 @@ def _paper(grey: np.ndarray) -> np.ndarray:
 
 def _without_specks(marked: np.ndarray) -> np.ndarray:
     """bool (H, W): the pieces of bool (H, W) that are not small beside the largest, a pixel wider."""
-    pieces = np.where(marked, np.arange(1, marked.size + 1).reshape(marked.shape), 0)  # each pixel names another of its piece, in the end all the last one
-    while not np.array_equal(grown := _spread(pieces) * marked, pieces):
-        names = np.arange(marked.size + 1)
-        np.maximum.at(names, pieces[marked], grown[marked])
-        for _ in range(marked.size.bit_length()):
-            names = names[names]
-        pieces = names[pieces]
+    from scipy import ndimage
+
+    pieces, _ = ndimage.label(marked, TOUCHING)
     sizes = np.bincount(pieces.flat)
     sizes[0] = 0
-    return _spread((sizes >= SPECK * sizes.max())[pieces] & marked)
-
-
-def _spread(values: np.ndarray) -> np.ndarray:
-    return _neighbours(values).max(0)
-
-
-def _neighbours(values: np.ndarray) -> np.ndarray:
-    """(9, H, W): each pixel and the eight around it; beyond the edge is what lies on it."""
-    height, width = values.shape
-    padded = np.pad(values, 1, mode="edge")
-    return np.stack([padded[down : down + height, right : right + width] for down in range(3) for right in range(3)])
+    return ndimage.binary_dilation((sizes >= SPECK * sizes.max())[pieces] & marked, TOUCHING)
 
 
 def frame(ink: np.ndarray) -> torch.Tensor:
