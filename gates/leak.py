@@ -46,7 +46,7 @@ def judge_leak(entry: Entry, seen: Observation) -> Verdict:
         gate="leak",
         status=Status.FAIL if leaked else Status.PASS,
         observed="; ".join(details) + more if leaked else f"{len(ranked):,} test images, {details[0]}",
-        expected=f"every cosine below {NEAR}",
+        expected=f"every cosine below {NEAR}, but for the {len(TWINS)} pairs of twins that MNIST has",
         difference=f"{len(leaked):,} test images leaked" if leaked else "",
         field="dataset",
         remedy="take these images out of the training set, give the data set a name of its own, and train again",
