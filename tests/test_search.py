@@ -143,6 +143,7 @@ ZOO_FILE = f"--zoo={ROOT / 'tests/tiny_zoo.py'}"
     [
         (["none", ZOO_FILE], 2, "no entry 'none'"),
         (["net3"], 2, "val_images=0"),
+        (["vgg_ensemble"], 2, "is an ensemble and has no recipe to search"),
         (["tiny", ZOO_FILE, "--trials=0"], 2, "at least 1"),
         (["tiny", ZOO_FILE, "--search=schedule.lr=0.1:0.2"], 2, "schedule.max_lr"),
         (["tiny", ZOO_FILE, "--search=schedule.max_lr=0.2:0.1"], 2, "below"),
