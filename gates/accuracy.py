@@ -34,7 +34,7 @@ def judge_accuracy(entry: Entry, seen: Observation) -> Verdict:
     """
     if strangers := [run for run in seen.trainings if run.digests.train != seen.split[0].digest]:
         return _refuse(entry, strangers)
-    found = {run.seed: seen.measure(run.seed) for run in _declared_runs(entry, seen)}
+    found = {run.seed: seen.measure(run.seed) for run in seen.declared_runs}
     misses = {seed: each.misses for seed, each in found.items()}
     verdict = judge_misses(misses, min(each.total for each in found.values()), entry.budget)
     was = seen.base.entries.get(entry.name) if seen.base else None
@@ -104,7 +104,7 @@ def judge_claim(entry: Entry, seen: Observation) -> Verdict:
 
     Passes: the same predictions on the hardware and torch of the record; elsewhere, where rounding differs, at most 2 others.
     """
-    runs = _declared_runs(entry, seen)
+    runs = seen.declared_runs
     flips = {run.seed: _flips(run, seen.measure(run.seed)) for run in runs}
     reasons = [f"seed {run.seed}: {reason}" for run in runs if (reason := _false_claim(run, seen, flips[run.seed]))]
     return Verdict(
@@ -162,8 +162,3 @@ def _describe_flips(seed: int, flips: list[tuple[int, int, int]], found: Measure
 def _list(items: list[str], limit: int = MAX_LISTED) -> str:
     shown = ", ".join(items[:limit]) or "none"
     return shown + (f" and {len(items) - limit} more" if len(items) > limit else "")
-
-
-def _declared_runs(entry: Entry, seen: Observation) -> list[Run]:
-    """The evidence of every declared seed; raises `Unmeasurable` where one is missing."""
-    return [seen.run_of(seed) for seed in range(entry.budget.seeds)]

@@ -105,11 +105,16 @@ class Observation:
         return self.evidence[seed]
 
     @property
+    def declared_runs(self) -> list[Run]:
+        """The evidence of every declared seed; raises `Unmeasurable` where one is missing."""
+        return [self.run_of(seed) for seed in range(self.entry.budget.seeds)]
+
+    @property
     def trainings(self) -> list[Run]:
         """The evidence of what was trained: of the declared seeds, or of an ensemble's members; raises `Unmeasurable`."""
         if self.entry.voters:
             return [self._observe(member).run_of(seed) for member, seed in self.entry.voters]
-        return [self.run_of(seed) for seed in range(self.entry.budget.seeds)]
+        return self.declared_runs
 
     def weights_paths(self, seed: int) -> list[Path]:
         return weights_paths(self.entry, seed, self.weights)
