@@ -50,6 +50,7 @@ TOO_MUCH = {
     Recipe: {"label_smoothing": 1, "clip_norm": 0},
     declarations.Lookahead: {"alpha": 1.1},
     declarations.Mix: {"p": 1.1, "cutmix": 1.1, "mixup_alpha": 0, "cutmix_alpha": 0},
+    declarations.Focus: {"share": 1.1, "noise": 101},
     View: {"right": 15, "down": -15, "rotate": 181, "scale": 0.4},
     Entry: {"published": 101},
 }
@@ -124,7 +125,7 @@ def test_values_that_do_not_fit_are_rejected_with_the_reason(kind, values, reaso
 def test_the_table_has_a_bad_value_for_every_declaration_that_takes_one():
     checked = {kind for kind, *_ in [*TYPED, *BOUNDED, *COUNTS, *WRONG]}
     without_fields = {kind.__name__ for kind in set(KINDS) - checked}
-    assert len(KINDS) == 34 and without_fields == set("GlobalAveragePooling NoDenseOnMap Optimizer Schedule Average Augmentation".split())
+    assert len(KINDS) == 35 and without_fields == set("GlobalAveragePooling NoDenseOnMap Optimizer Schedule Average Augmentation".split())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,7 +7,7 @@ import torch
 
 from model import Slim
 from utils.data import split_train_val
-from utils.entry import EMA, SGD, SWA, Adam, Affine, Budget, Constant, Cosine, Cutout, Entry, Finish, Lookahead, Mix, OneCycle, Recipe, ReduceOnPlateau
+from utils.entry import EMA, SGD, SWA, Adam, Affine, Budget, Constant, Cosine, Cutout, Entry, Finish, Focus, Lookahead, Mix, OneCycle, Recipe, ReduceOnPlateau
 from utils.training import Training
 
 RECIPE = Recipe(
@@ -40,6 +40,7 @@ RECIPES = {
         finish=Finish(epochs=1, augment=(Affine(rotate=2),)),
         average=SWA(start_epoch=1, lr=0.01, statistics_batch=512),
     ),
+    "focused, smoothed": replace(RECIPE, epochs=3, focus=Focus(share=0.3, noise=1.0), label_smoothing=0.05, average=None),
     "plain fp32": replace(RECIPE, amp="off", channels_last=False, average=None, val_images=0),
 }
 
@@ -79,6 +80,6 @@ def test_lookahead_steps_back_to_half_the_way_after_every_k_steps(sample):
     for training in (plain, ahead):
         torch.manual_seed(0)
         training.network.train()
-        training.step(images, labels)
+        training.step(torch.arange(8), images, labels)
     for start, whole, part in zip(before, plain.network.parameters(), ahead.network.parameters(), strict=True):
         torch.testing.assert_close(part - start, (whole - start) * 0.25, atol=1e-7, rtol=1e-3)

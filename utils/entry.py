@@ -11,13 +11,13 @@ from utils import ensemble
 from utils.augmentations import Affine, Augmentation, Cutout, Darken, Erase, Jitter, PadCrop, Squeeze, Swell
 from utils.bounds import check, check_kind, reject
 from utils.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling, NoDenseOnMap, Requirement, Slack
-from utils.recipe import EMA, SWA, Average, Finish, Mix, Recipe
+from utils.recipe import EMA, SWA, Average, Finish, Focus, Mix, Recipe
 from utils.steps import SGD, Adam, Constant, Cosine, Lookahead, OneCycle, Optimizer, ReduceOnPlateau, Schedule
 from utils.views import View
 
 __all__ = [
     "EMA", "SGD", "SWA", "Adam", "Affine", "Augmentation", "Average", "BatchNorm", "Budget", "Constant", "Cosine", "Cutout", "Darken", "Dropout",
-    "Ensemble", "Entry", "Erase", "Finish", "GlobalAveragePooling", "Jitter", "Lookahead", "Member", "Mix", "NoDenseOnMap", "OneCycle",
+    "Ensemble", "Entry", "Erase", "Finish", "Focus", "GlobalAveragePooling", "Jitter", "Lookahead", "Member", "Mix", "NoDenseOnMap", "OneCycle",
     "Optimizer", "PadCrop", "Recipe", "ReduceOnPlateau", "Requirement", "Schedule", "Slack", "Squeeze", "Swell", "View", "changed_fields",
     "describe",
 ]  # fmt: skip

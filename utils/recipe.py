@@ -45,7 +45,7 @@ class SWA(Average):
         check(self, lr=(1e-9, 1e3))
 
 
-# --- mixing, phases ---------------------------------------------------------------------------------------------------
+# --- mixing, phases, focus --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +79,21 @@ class Finish:
             reject(self, f"mix must be a Mix, not {self.mix!r}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Focus:
+    """After the first epoch, train on the images that are still hard: rounds of a `share` of the training images, those of the highest loss.
+
+    A round is chosen when the one before it is used up, by each image's loss when it was last trained on, times exp(`noise` x N(0, 1)), so that
+    easy images come back, too. After "Online batch selection" (Loshchilov & Hutter 2015, arXiv:1511.06343).
+    """
+
+    share: float = 0.3
+    noise: float = 1.0
+
+    def __post_init__(self) -> None:
+        check(self, share=(1e-6, 1), noise=(0, 100))
+
+
 def check_augment(owner: object) -> None:
     """Reject an `augment` that is no tuple of augmentations."""
     check_kind(owner, tuple, "augment")
@@ -108,6 +123,7 @@ class Recipe:
     lookahead: Lookahead | None = None
     mix: Mix | None = None
     finish: Finish | None = None
+    focus: Focus | None = None
 
     def __post_init__(self) -> None:
         check_counts(self, "epochs", "batch_size")
@@ -122,7 +138,7 @@ class Recipe:
             reject(self, f"amp must be off, bf16 or fp16, not {self.amp!r}")
         check_augment(self)
         kinds = {"optimizer": Optimizer, "schedule": Schedule, "average": Average | None, "lookahead": Lookahead | None, "mix": Mix | None}
-        for name, kind in (kinds | {"finish": Finish | None}).items():
+        for name, kind in (kinds | {"finish": Finish | None, "focus": Focus | None}).items():
             if not isinstance(getattr(self, name), kind):
                 reject(self, f"{name} must be an instance of {kind}, not {getattr(self, name)!r}")
         if self.finish and self.finish.epochs >= self.epochs:

@@ -15,6 +15,8 @@ from utils.data import Images, as_floats, normalise
 from utils.entry import Entry, Finish, Recipe
 from utils.evaluate import measure
 from utils.evidence import Epoch
+from utils.focus import Order
+from utils.memory import keep_freed_memory
 from utils.mixing import mix_batch
 
 STATISTICS_BATCH = 1_000
@@ -28,6 +30,7 @@ class Training:
     """The state of a run between two epochs: all that a checkpoint holds."""
 
     def __init__(self, entry: Entry, seed: int, train: Images, val: Images, device: torch.device) -> None:
+        keep_freed_memory()
         torch.manual_seed(seed)
         self.recipe, self.device = entry.recipe, device
         self.images = train.digest
@@ -43,13 +46,14 @@ class Training:
         self.averager = optim.Averager(self.recipe, self.network)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.generator = torch.Generator(device).manual_seed(seed)
+        self.order = Order(self.recipe.focus, len(train), self.batch_size, self.steps_per_epoch, self.generator)
         self.steps = 0
         self.seconds = 0.0
         self.history: list[Epoch] = []
 
     @property
     def parts(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in ("network", "optimizer", "schedule", "averager", "scaler")}
+        return {name: getattr(self, name) for name in ("network", "optimizer", "schedule", "averager", "scaler", "order")}
 
     def state_dict(self) -> dict:
         state = {name: part.state_dict() for name, part in self.parts.items()}
@@ -85,23 +89,24 @@ class Training:
         finish = self.recipe.finish
         return finish if finish and len(self.history) >= self.recipe.epochs - finish.epochs else self.recipe
 
-    def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """An epoch of augmented batches, (B, 1, 28, 28) normalised and (B,) or, mixed, (B, 10); what is left over waits for another order."""
-        order = torch.randperm(len(self.train), generator=self.generator, device=self.device)
-        for index in order[: self.steps_per_epoch * self.batch_size].split(self.batch_size):
+    def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """An epoch of batches: indices (B,), augmented and normalised images (B, 1, 28, 28), and labels (B,) or, mixed, (B, 10)."""
+        for index in self.order.epoch(len(self.history)):
             batch = self.train[index]
             images = augment_batch(self.phase.augment, as_floats(batch.pixels), batch.labels, self.generator)
-            yield mix_batch(self.phase.mix, self.prepare(images), batch.labels)
+            yield index, *mix_batch(self.phase.mix, self.prepare(images), batch.labels)
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
         layout = torch.channels_last if self.recipe.channels_last else torch.contiguous_format
         return normalise(images).contiguous(memory_format=layout)
 
-    def step(self, images: torch.Tensor, labels: torch.Tensor) -> float:
-        """One step of the optimiser; returns the loss. Raises `Diverged`."""
+    def step(self, index: torch.Tensor, images: torch.Tensor, labels: torch.Tensor) -> float:
+        """One step of the optimiser on a batch as `batches` makes it; returns the loss. Raises `Diverged`."""
         with optim.autocast(self.precision, self.device):
             logits = self.network(images)
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+        losses = F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing, reduction="none")  # (B,)
+        self.order.note(index, losses.detach())
+        loss = losses.mean()
         value = loss.item()
         if not math.isfinite(value):
             where = f"step {self.steps + 1}, learning rate {self.schedule.lr:.3g}"
@@ -109,7 +114,8 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm or math.inf)
+        if self.recipe.clip_norm:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.steps += 1
@@ -122,8 +128,8 @@ class Training:
         self.network.train()
         started, total = time.perf_counter(), 0.0
         with tqdm(self.batches(), total=self.steps_per_epoch, desc=f"epoch {len(self.history) + 1}/{self.recipe.epochs}", leave=False, disable=None) as bar:
-            for images, labels in bar:
-                total += (loss := self.step(images, labels))
+            for batch in bar:
+                total += (loss := self.step(*batch))
                 pace = bar.format_dict["rate"] or 0.0
                 bar.set_postfix_str(
                     f"loss {loss:.4f}, lr {self.schedule.lr:.4f}, {pace * self.batch_size:,.0f} images/s, {1000 / pace if pace else 0:.0f} ms/batch",
