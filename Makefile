@@ -8,7 +8,7 @@ PYTEST := $(PYTHON) -m pytest
 CHECK := $(PYTHON) check.py $(ENTRY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env-update verify train train-all search check check-model check-params view-results show-augment predict badge readme \
+.PHONY: help setup env-update verify train train-all search check check-model check-params view-results show-augment predict badge readme bench \
 	lint test test-model test-training selftest coverage clean clean-checkpoints
 
 help: ## list the targets
@@ -69,6 +69,9 @@ badge: $(READY) ## judge ENTRY (slim) by every gate and draw badges/ENTRY.svg
 
 readme: $(READY) ## write the table of the zoo into README.md
 	$(PYTHON) -m utils.table --readme
+
+bench: $(READY) ## measure what it costs in time, the published pipeline beside ours: make bench ARGS="epoch startup"
+	$(PYTHON) -m bench $(ARGS)
 
 # --- the code ---
 

@@ -26,12 +26,14 @@ MAY_IMPORT = {
     "gates": {"gates", "utils"},
     "utils": {"utils"},
     "environment": set(),
+    "bench": {"bench", "train", "zoo", "model", "utils", "environment"},
 }
 """Room: what of ours it may import, by the table of the design."""
 IMPORTED_AS = {"PIL": "pillow"}
+FOR_DEVELOPERS = {"bench", "pytest_zoo"}
 MAX_LINES = {"model.py": 300, "train.py": 300, "zoo.py": 500}
 PROMISED = """setup env-update train train-all search test test-model test-training lint check check-model check-params verify
-view-results show-augment predict badge selftest clean clean-checkpoints help""".split()
+view-results show-augment predict badge bench selftest clean clean-checkpoints help""".split()
 SOURCES = sorted(
     path for place in ROOT.iterdir() if not place.name.startswith(".") for path in ([place] if place.is_file() else place.rglob("*")) if path.suffix == ".py"
 )
@@ -117,10 +119,19 @@ def test_every_file_can_be_read_in_one_sitting(path):
 # --- requirements -----------------------------------------------------------------------------------------------------
 
 
+def packages_of(modules: set[str]) -> set[str]:
+    imports = {name.split(".")[0] for module in modules for name in imported(module)}
+    return {IMPORTED_AS.get(name, name) for name in imports - set(MAY_IMPORT) - sys.stdlib_module_names}
+
+
 def test_requirements_pin_what_is_imported_and_nothing_else():
-    imports = {name.split(".")[0] for module in MODULES if module != "pytest_zoo" for name in imported(module)}  # that one is loaded by pytest itself
-    packages = {IMPORTED_AS.get(name, name) for name in imports - set(MAY_IMPORT) - sys.stdlib_module_names}
-    assert set(pins("requirements.txt")) == packages | {"numpy"}  # by which torch hands pixels and predictions over
+    needed = packages_of({module for module in MODULES if module.split(".")[0] not in FOR_DEVELOPERS})
+    assert set(pins("requirements.txt")) == needed | {"numpy"}  # by which torch hands pixels and predictions over
+
+
+def test_what_only_developers_import_is_pinned_for_them():
+    extra = packages_of({module for module in MODULES if module.split(".")[0] in FOR_DEVELOPERS}) - set(pins("requirements.txt"))
+    assert {"onnxruntime"} <= extra <= set(pins("requirements-dev.txt"))
 
 
 def test_development_requirements_add_to_those_of_a_run():

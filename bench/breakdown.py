@@ -1,0 +1,110 @@
+"""Measurement 3: where the time of training goes, and how near to the machine's peak it comes.
+
+The clock is put around the calls that `Training` makes, from outside: what trains is the very code that everybody's runs take.
+"""
+
+import functools
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.choice import Choice
+from bench.peak import describe_peak, measure_peak
+from bench.stopwatch import show, spread, table
+from utils.data import Dataset, split_train_val
+from utils.entry import Entry
+from utils.training import Training
+
+PARTS = ("augmentation", "forward", "backward", "optimiser", "the rest")
+
+
+def timed(call: Callable, part: str, spent: Counter) -> Callable:
+    """`call`, its seconds added to `spent`; it keeps what was said of it, by which a schedule knows its optimiser."""
+
+    @functools.wraps(call)
+    def watched(*args: object, **kwargs: object) -> object:
+        started = time.perf_counter()
+        try:
+            return call(*args, **kwargs)
+        finally:
+            spent[part] += time.perf_counter() - started
+
+    return watched
+
+
+@contextmanager
+def watch(training: Training, spent: Counter) -> Iterator[None]:
+    """Seconds of each part go to `spent`; "augmentation" is what the loop waits for the next batch."""
+    batches = training.batches
+
+    def watched_batches() -> Iterator:
+        source = iter(batches())
+        fetch = timed(lambda: next(source, None), "augmentation", spent)
+        while (batch := fetch()) is not None:
+            yield batch
+
+    with (
+        patch.object(training, "batches", watched_batches),
+        patch.object(training.network, "forward", timed(training.network.forward, "forward", spent)),
+        patch.object(training.optimizer, "step", timed(training.optimizer.step, "optimiser", spent)),
+        patch.object(torch.Tensor, "backward", timed(torch.Tensor.backward, "backward", spent)),
+    ):
+        yield
+
+
+def epochs_of(entry: Entry, dataset: Dataset) -> Iterator[Training]:
+    """A run before each of its epochs, and where its schedule ends the next seed's. Nothing is kept for val, which is not what is timed."""
+    train, val = split_train_val(dataset, 0)
+    seed = 0
+    while True:
+        training = Training(entry, seed, train, val, torch.device("cpu"))
+        for _ in range(entry.recipe.epochs):
+            yield training
+        seed += 1
+
+
+def time_parts(training: Training) -> dict[str, float]:
+    """Seconds of each part of one epoch."""
+    spent, before = Counter(), training.seconds
+    with watch(training, spent):
+        training.epoch()
+    seconds = training.seconds - before
+    return {part: spent[part] for part in PARTS[:-1]} | {"the rest": seconds - spent.total(), "all": seconds}
+
+
+def count_operations(training: Training) -> int:
+    """Operations of convolutions and matrix products in one epoch, forward and backward; a multiply-add is two."""
+    with FlopCounterMode(display=False) as counter:
+        training.epoch()
+    return counter.get_total_flops()
+
+
+def measure(choice: Choice) -> dict:
+    """The first epochs of a run, each apart, after one of another run that warms up and counts operations."""
+    operations = count_operations(next(epochs_of(choice.entry, choice.dataset)))
+    rows = [time_parts(training) for training, _ in zip(epochs_of(choice.entry, choice.dataset), range(choice.repeats), strict=False)]
+    peak = measure_peak(choice.repeats)
+    most = max(peak.values())
+    return {
+        "entry": choice.entry.name,
+        "seconds": {part: spread([row[part] for row in rows]) for part in (*PARTS, "all")},
+        "shares": {part: spread([row[part] / row["all"] for row in rows]) for part in PARTS},
+        "operations": operations,
+        "peak": peak,
+        "share_of_peak": spread([operations / row["all"] / most for row in rows]),
+        "share_of_peak_in_network": spread([operations / (row["forward"] + row["backward"]) / most for row in rows]),
+    }
+
+
+def describe(figures: dict) -> str:
+    per_cent = {part: {key: 100 * found[key] for key in ("median", "lowest", "highest")} for part, found in figures["shares"].items()}
+    rows = [(part, show(figures["seconds"][part], digits=3), show(per_cent[part], digits=1)) for part in PARTS]
+    rows.append(("all", show(figures["seconds"]["all"], digits=3), "100.0"))
+    whole, network = (figures[key]["median"] for key in ("share_of_peak", "share_of_peak_in_network"))
+    used = f"{figures['operations'] / 1e9:,.0f} Gop an epoch: {whole:.1%} of the higher peak over the epoch, {network:.1%} in forward and backward"
+    return "\n".join([table((f"{figures['entry']}, an epoch", "seconds", "per cent"), rows), describe_peak(figures["peak"]), used])

@@ -1,0 +1,46 @@
+"""What a bench is asked to measure, and on what."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from utils.data import Dataset, load_dataset
+from utils.entry import Entry
+from utils.zoofile import ZooError, load_zoo, select_entries
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULTS = ("sprint", "slim")
+"""The entry that is looked into where none is named: the first of these that the zoo has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The options; `epochs` where runs are cut short, `named` the entry that was asked for."""
+
+    named: str | None = None
+    data: str = "mnist"
+    data_root: Path | None = None
+    repeats: int = 5
+    seeds: int = 10
+    epochs: int | None = None
+    plot: Path = Path("bench/accuracy.png")
+    checkpoints: Path = Path("checkpoints/bench")
+
+    @cached_property
+    def zoo(self) -> dict[str, Entry]:
+        return load_zoo(ROOT / "zoo.py")
+
+    @cached_property
+    def entry(self) -> Entry:
+        """The one that is looked into; raises `ZooError` where it is an ensemble, which is not trained itself."""
+        (entry,) = select_entries(self.zoo, [self.named or next(name for name in DEFAULTS if name in self.zoo)])
+        if entry.voters:
+            raise ZooError(f"{entry.name} is an ensemble; --entry names an entry that is trained itself")
+        return entry
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        return load_dataset(self.data, self.data_root)
+
+    def describe(self) -> dict[str, object]:
+        return {"entry": self.entry.name, "dataset": self.data, "repeats": self.repeats, "seeds": self.seeds, "epochs": self.epochs}

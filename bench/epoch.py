@@ -1,0 +1,44 @@
+"""Measurement 1: one epoch of the same network, through the published pipeline and through ours; evaluation is off the clock for both."""
+
+import torch
+
+from bench.choice import Choice
+from bench.published import Published
+from bench.stopwatch import ratio, show, spread, table, take_turns
+from utils.data import Dataset, split_train_val
+from utils.entry import Entry
+from utils.training import Training
+
+ENTRY = "net3"
+WORKERS = (0, 2)
+
+
+def our_epoch(entry: Entry, dataset: Dataset, seed: int = 0) -> float:
+    """Seconds of the first epoch of a run of `entry` on all training images."""
+    training = Training(entry, seed, *split_train_val(dataset, 0), torch.device("cpu"))
+    training.epoch()
+    return training.seconds
+
+
+def measure(choice: Choice) -> dict:
+    """One round warms up and finds the number of workers that suits the published pipeline; it then takes turns with ours."""
+    dataset, entry = choice.dataset, choice.zoo[ENTRY]
+    warm = {workers: Published(dataset.train, num_workers=workers).epoch() for workers in WORKERS}
+    our_epoch(entry, dataset)
+    best = min(warm, key=warm.get)
+    found = take_turns({"published": lambda: Published(dataset.train, num_workers=best).epoch(), "ours": lambda: our_epoch(entry, dataset)}, choice.repeats)
+    return {
+        "entry": ENTRY,
+        "images": len(dataset.train),
+        "seconds": {name: spread(values) for name, values in found.items()},
+        "published_num_workers": best,
+        "published_once_by_num_workers": warm,
+        "ratio": ratio(found["published"], found["ours"]),
+    }
+
+
+def describe(figures: dict) -> str:
+    rows = [(f"published, {workers} workers, once", f"{seconds:.2f}") for workers, seconds in figures["published_once_by_num_workers"].items()]
+    rows += [(f"published, {figures['published_num_workers']} workers", show(figures["seconds"]["published"]))]
+    rows += [(f"ours, {figures['entry']}", show(figures["seconds"]["ours"])), ("published / ours", show(figures["ratio"]))]
+    return table((f"one epoch, {figures['images']:,} images", "seconds"), rows)

@@ -1,0 +1,63 @@
+"""The forms in which a trained network runs: as it is, exported by torch, in ONNX Runtime, compiled ahead of time by AOTInductor."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+Form = Callable[[torch.Tensor], torch.Tensor]
+"""(B, 1, 28, 28) normalised images, B fixed, to (B, 10) logits."""
+
+
+def run_eagerly(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
+    network.to(memory_format=torch.channels_last)
+    return lambda images: network(images.contiguous(memory_format=torch.channels_last))
+
+
+def run_exported(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
+    return torch.export.export(network, (example,)).module()
+
+
+def run_onnx(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
+    import onnxruntime
+
+    path = folder / "network.onnx"
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(network, (example,), dynamo=True, verbose=False).save(path)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    (source,) = session.get_inputs()
+    return lambda images: torch.from_numpy(session.run(None, {source.name: images.numpy()})[0])
+
+
+def run_compiled(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
+    from torch._inductor import aoti_compile_and_package, aoti_load_package
+
+    program = torch.export.export(network, (example,))
+    return aoti_load_package(aoti_compile_and_package(program, package_path=str(folder / "network.pt2")))
+
+
+FORMS: dict[str, Callable[[nn.Module, torch.Tensor, Path], Form]] = {
+    "eager": run_eagerly,
+    "torch.export": run_exported,
+    "ONNX Runtime": run_onnx,
+    "AOTInductor": run_compiled,
+}
+
+
+def make_forms(network: nn.Module, example: torch.Tensor, folder: Path) -> tuple[dict[str, Form], dict[str, str]]:
+    """The forms of `network` for batches of the shape of `example`, and of those that cannot be made or do not run the reason."""
+    forms, reasons = {}, {}
+    for name, make in FORMS.items():
+        place = folder / name.replace(" ", "-")
+        place.mkdir(parents=True)
+        try:
+            forms[name] = make(network, example, place)
+            forms[name](example)
+        except Exception as error:  # whatever a compiler or a runtime that is not ours stumbles over
+            forms.pop(name, None)
+            reasons[name] = f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0][:160]}"
+    return forms, reasons

@@ -1,0 +1,37 @@
+"""Accuracy against seconds of training, a line a pipeline."""
+
+from itertools import accumulate
+
+import torch
+from matplotlib.figure import Figure
+
+
+def plot_accuracy(figures: dict) -> Figure:
+    """Test accuracy of the published run after each epoch; of ours the mean on val after each epoch, and test by each seed's final weights."""
+    figure = Figure(layout="constrained", dpi=120, figsize=(8, 4.5))
+    axes = figure.subplots()
+    total, ours = figures["test_images"], figures["ours"]
+    curve = figures["published"]["curve"]
+    axes.plot([row["seconds"] for row in curve], [_per_cent(row["misses"], total) for row in curve], "o-", label="published pipeline, test after each epoch")
+    runs = ours["runs"]
+    if runs[0]["val_images"]:
+        axes.plot(*_mean_val(runs), ".-", color="C1", label=f"{figures['entry']}, val after each epoch, mean of {len(runs)}")
+    final = [_per_cent(run["misses"], total) for run in runs]
+    axes.plot([run["seconds"] for run in runs], final, "x", color="C3", label=f"{figures['entry']}, test by final weights, each seed")
+    axes.axhline(_per_cent(figures["max_misses"], total), color="grey", linestyle="--", label=f"{figures['max_misses']} misses of {total:,}")
+    axes.set(xlabel="seconds of training, data and augmentation included", ylabel="accuracy, %", xscale="log", title="Accuracy against time")
+    axes.set_ylim(bottom=max(97.5, min(final) - 0.5) if min(final) > 97.5 else None)
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(loc="lower right", fontsize=8)
+    return figure
+
+
+def _per_cent(misses: float, total: int) -> float:
+    return 100 - 100 * misses / total
+
+
+def _mean_val(runs: list[dict]) -> tuple[list[float], list[float]]:
+    """Mean seconds so far and mean val accuracy after each epoch."""
+    seconds = torch.tensor([list(accumulate(row["seconds"] for row in run["history"])) for run in runs])
+    misses = torch.tensor([[float(row["val_misses"]) for row in run["history"]] for run in runs])
+    return seconds.mean(0).tolist(), [_per_cent(each, runs[0]["val_images"]) for each in misses.mean(0).tolist()]

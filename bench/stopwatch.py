@@ -1,0 +1,42 @@
+"""Seconds of runs that take turns, their medians, and ratios with their spread: what disturbs the machine disturbs both sides."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+Spread = dict[str, float | list[float]]
+"""median, lowest, highest, and all values in the order in which they were measured."""
+
+
+def spread(values: Sequence[float]) -> Spread:
+    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values), "all": list(values)}
+
+
+def ratio(slow: Sequence[float], fast: Sequence[float]) -> Spread:
+    """How many times longer `slow` took, pair by pair."""
+    return spread([each / other for each, other in zip(slow, fast, strict=True)])
+
+
+def seconds_of(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def take_turns(runs: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+    """Call each run once a round, `repeats` rounds; what each returned, by name."""
+    rounds = [{name: run() for name, run in runs.items()} for _ in range(repeats)]
+    return {name: [each[name] for each in rounds] for name in runs}
+
+
+def show(found: Spread, unit: str = "", digits: int = 2) -> str:
+    """A median with its spread, "28.1 s (27.5 to 29.0)"."""
+    median, lowest, highest = (f"{found[key]:,.{digits}f}" for key in ("median", "lowest", "highest"))
+    return f"{median}{unit} ({lowest} to {highest})"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns of text, the first aligned left, the others right."""
+    lines = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in lines)
