@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def complain(message: str, code: int) -> int:
-    print(f"bench: {message}", file=sys.stderr)
+    print(f"bench: {' '.join(message.split())}", file=sys.stderr)
     return code
 
 

@@ -27,7 +27,8 @@ def measure_point(choice: Choice, images: int, name: str, value: int) -> dict:
     command = [sys.executable, "-m", "bench.point", choice.entry.name, *(word for key, each in words.items() for word in (f"--{key}", str(each)))]
     found = json.loads(run_quietly(command, ROOT).stdout.splitlines()[-1])
     step = spread([seconds / found["steps"] for seconds in found["seconds"]])
-    return {"value": value, "params": found["params"], "epoch_seconds": spread(found["seconds"]), "step_seconds": step, "peak_bytes": found["peak_bytes"]}
+    kept = {key: found[key] for key in ("params", "loaded_bytes", "peak_bytes")}
+    return {"value": value, "epoch_seconds": spread(found["seconds"]), "step_seconds": step, **kept}
 
 
 def measure(choice: Choice) -> dict:
@@ -40,14 +41,15 @@ def measure(choice: Choice) -> dict:
 
 
 def describe_growth(name: str, points: list[dict]) -> str:
-    """A row a point; "times" is the epoch's time against the row above."""
+    """A row a point; "times" is the epoch's time against the row above, "loaded" when imports and data are in memory."""
     rows, before = [], None
     for point in points:
         seconds = point["epoch_seconds"]
         times = f"{seconds['median'] / before:.2f}" if before else "-"
         before, step = seconds["median"], {key: 1_000 * point["step_seconds"][key] for key in ("median", "lowest", "highest")}
-        rows.append((f"{point['value']:,}", f"{point['params']:,}", show(seconds), times, show(step), f"{point['peak_bytes'] / 1e6:,.0f}"))
-    return table((name, "parameters", "seconds an epoch", "times", "ms a step", "peak MB"), rows)
+        memory = [f"{point[key] / 1e6:,.0f}" for key in ("loaded_bytes", "peak_bytes")]
+        rows.append((f"{point['value']:,}", f"{point['params']:,}", show(seconds), times, show(step), *memory))
+    return table((name, "parameters", "seconds an epoch", "times", "ms a step", "peak MB, loaded", "peak MB, trained"), rows)
 
 
 def describe(figures: dict) -> str:

@@ -20,6 +20,7 @@ def plot_accuracy(figures: dict) -> Figure:
     axes.plot([run["seconds"] for run in runs], final, "x", color="C3", label=f"{figures['entry']}, test by final weights, each seed")
     axes.axhline(_per_cent(figures["max_misses"], total), color="grey", linestyle="--", label=f"{figures['max_misses']} misses of {total:,}")
     axes.set(xlabel="seconds of training, data and augmentation included", ylabel="accuracy, %", xscale="log", title="Accuracy against time")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(bottom=max(97.5, min(final) - 0.5) if min(final) > 97.5 else None)
     axes.grid(alpha=0.3, which="both")
     axes.legend(loc="lower right", fontsize=8)

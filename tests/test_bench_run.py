@@ -84,4 +84,4 @@ def test_a_point_of_growth_is_what_it_was_asked_for(sample, small_entry):
     options = argparse.Namespace(repeats=1, batch_size=200, width=4)
     found = point.run_point(point.change_entry(small_entry, options), train[torch.arange(400)], val, sample.test, 1)
     assert found["steps"] == 2 and len(found["seconds"]) == 1
-    assert found["params"] == count_params(point.Growing(4)) and found["peak_bytes"] > 50e6
+    assert found["params"] == count_params(point.Growing(4)) and found["peak_bytes"] >= found["loaded_bytes"] > 50e6
