@@ -88,15 +88,17 @@ class Race:
         print(f"going on: {len(self.curve)} published epochs and {len(self.runs)} runs of {self.entry.name} are done")
 
     def turn(self) -> None:
+        """The next turn; it is kept before it is told."""
         if self.turns[self.done] == "ours":
             self.runs.append(run := run_ours(self.entry, len(self.runs), self.dataset))
-            print(f"{self.entry.name}, seed {run['seed']}: {run['misses']} misses on test, {run['seconds']:.1f} s", flush=True)
+            told = f"{self.entry.name}, seed {run['seed']}: {run['misses']} misses on test, {run['seconds']:.1f} s"
         else:
             seconds = self.published.epoch() + (self.curve[-1]["seconds"] if self.curve else 0.0)
             self.curve.append({"seconds": seconds, "misses": measure_images(self.published.network, self.dataset.test).misses})
-            print(f"published, epoch {len(self.curve)}: {self.curve[-1]['misses']} misses on test, {seconds:.1f} s so far", flush=True)
+            told = f"published, epoch {len(self.curve)}: {self.curve[-1]['misses']} misses on test, {seconds:.1f} s so far"
         state = {"published": self.published.state_dict(), "curve": self.curve, "runs": self.runs, "started_as": self.started_as}
         checkpoint.save_checkpoint(self.folder, self.done, state)
+        print(told, flush=True)
 
     def figures(self) -> dict:
         allowed, misses = max_misses(self.dataset), [run["misses"] for run in self.runs]
