@@ -27,6 +27,7 @@ from utils.checkpoint import write_atomically
 from utils.figures import Figures
 from utils.formats import to_annotations, to_json, to_junit, to_sarif
 from utils.layers import layer_table
+from utils.memory import run_without_collector
 from utils.trace import StructureError, build
 from utils.verdict import EXIT_PASS, EXIT_UNMEASURED, EXIT_USAGE, Verdict, exit_code
 from utils.zoofile import select_entries
@@ -171,4 +172,4 @@ def judge_here(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_without_collector(main)

@@ -46,6 +46,7 @@ class Engine:
         self._weights, self._platform = weights or path.parent / "weights", platform
         self._load = functools.cache(lambda name: load_dataset(name, data_root))
         self._observations: dict[str, Observation] = {}
+        self._traces: dict = {}
 
     def select_gates(self, only: str = "") -> list[str]:
         """The gates named in "a,b", or all that this engine can run; raises `ZooError` for one that it cannot."""
@@ -59,7 +60,8 @@ class Engine:
 
     def observe(self, entry: Entry) -> Observation:
         if entry.name not in self._observations:
-            self._observations[entry.name] = Observation(entry, self._runs, self._weights, self._load, self._platform, self.base, self.observe)
+            shared = {"base": self.base, "observe": self.observe, "traces": self._traces}
+            self._observations[entry.name] = Observation(entry, self._runs, self._weights, self._load, self._platform, **shared)
         return self._observations[entry.name]
 
     def judge_zoo(self, entries: list[Entry], gates: list[str]) -> list[Verdict]:

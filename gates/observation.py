@@ -1,7 +1,7 @@
 """What there is to observe of an entry, measured when a gate first asks and then shared by all gates."""
 
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Hashable
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 from utils.base import Base, measure_size
 from utils.checkpoint import CheckpointError
 from utils.data import DataError, Dataset, Images, split_train_val
-from utils.ensemble import vote
+from utils.ensemble import Jury, vote
 from utils.entry import Entry
 from utils.evaluate import Measurement, measure
 from utils.evidence import Run, evidence_of
@@ -28,11 +28,20 @@ class Unmeasurable(RuntimeError):
         self.remedy = remedy
 
 
+def identify(network: Callable[[], nn.Module]) -> Hashable:
+    """The same for two entries whose networks are made by the same callable, or are juries of such."""
+    if isinstance(network, partial) and network.func is Jury:
+        members, how = network.args
+        return (Jury, how, *map(identify, members))
+    return id(network)
+
+
 class Observation:
     """The network as built and traced, the evidence by seed, the shipped weights measured on the test images.
 
     `load` gives a data set by name and may raise `DataError`; `platform` names where this process measures; `base` is what the entry is compared with.
-    `observe` gives the observation of an ensemble's member, so that weights that several entries share are measured once.
+    `observe` gives the observation of an ensemble's member, so that weights that several entries share are measured once; `traces` is where
+    entries of the same network share its traces.
     """
 
     def __init__(
@@ -44,9 +53,11 @@ class Observation:
         platform: tuple[str, ...],
         base: Base | None = None,
         observe: Callable[[Entry], "Observation"] | None = None,
+        traces: dict[Hashable, Trace] | None = None,
     ) -> None:
         self.entry, self.weights, self._load, self.platform, self.base = entry, weights, load, platform, base
         self._observe = observe or (lambda member: Observation(member, runs, weights, load, platform, base))
+        self._traces = {} if traces is None else traces
         self.runs = [run for run in runs if run.entry == entry.name]
         self.evidence = evidence_of(entry, runs)
         self.measurements: dict[int, Measurement] = {}
@@ -59,8 +70,9 @@ class Observation:
             raise Unmeasurable(str(error), "mend the network in model.py") from error
 
     def _trace(self, training: bool, batch: int = INPUT_SHAPE[0]) -> Trace:
+        key = (identify(self.entry.network), training, batch)
         try:
-            return trace(self.network, training, batch)
+            return self._traces.get(key) or self._traces.setdefault(key, trace(self.network, training, batch))
         except StructureError as error:
             raise Unmeasurable(str(error), "write forward with tensor operations whose order does not depend on pixel values") from error
 
@@ -76,6 +88,11 @@ class Observation:
     def probe(self) -> Probe:
         """A forward in eval mode on images that show what depends on which pixel, and what each operation costs."""
         return Probe(self._trace(training=False, batch=PROBES))
+
+    @cached_property
+    def parts(self) -> list["Observation"]:
+        """What the network is made of: an ensemble's members, one for each that votes, else itself."""
+        return [self._observe(member) for member, _ in self.entry.voters] or [self]
 
     @cached_property
     def network_digest(self) -> str:

@@ -1,5 +1,7 @@
 """Size: the parameters that a network declares, the ones it uses, and numbers hidden where nobody counts."""
 
+from collections import Counter
+
 from torch import nn
 
 from gates.observation import Observation, Unmeasurable
@@ -18,8 +20,9 @@ def judge_params(entry: Entry, seen: Observation) -> Verdict:
     """
     if late := _late(seen):
         return _judge_late(late)
-    traces = (seen.train_trace, seen.eval_trace)
-    declared, used, hidden = count_params(seen.network), count_used(seen.network, *traces), hidden_numbers(seen.network, *traces)
+    parts = Counter(seen.parts)
+    declared, hidden = count_params(seen.network), _hidden(parts)
+    used = sum(times * count_used(part.network, part.train_trace, part.eval_trace) for part, times in parts.items())
     total, limit = declared + sum(hidden.values()), entry.budget.max_params
     excess = total - limit + 1
     unused = f", {declared - used:,} of them never used" if used < declared else ", all used"
@@ -37,9 +40,18 @@ def judge_params(entry: Entry, seen: Observation) -> Verdict:
     )
 
 
+def _hidden(parts: Counter[Observation]) -> dict[str, int]:
+    """Numbers outside the parameters by the place that holds them, in all of `parts`."""
+    hidden: dict[str, int] = {}
+    for part, times in parts.items():
+        member = f"{part.entry.name}: " if len(parts) > 1 else ""
+        hidden |= {f"{member}{place}": times * count for place, count in hidden_numbers(part.network, part.train_trace, part.eval_trace).items()}
+    return hidden
+
+
 def _late(seen: Observation) -> list[str]:
     try:
-        return late_tensors(seen.network)
+        return [line for part in dict.fromkeys(seen.parts) for line in late_tensors(part.network)]
     except Exception as error:
         raise Unmeasurable(f"the network does not run: {type(error).__name__}: {error}", "mend the network in model.py") from error
 
