@@ -11,8 +11,8 @@ class ConvNormReLU(nn.Sequential):
     `pool=True` takes the maximum of each 2x2 before the norm: what the norm and the ReLU see is a quarter of the map, at a quarter of the time.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, padding: int = 0, pool: bool = False) -> None:
-        convolution = nn.Conv2d(in_channels, out_channels, kernel, padding=padding, bias=False)
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, padding: int = 0, pool: bool = False) -> None:
+        convolution = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=False)
         super().__init__(convolution, *[nn.MaxPool2d(2)] * pool, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
 
 
@@ -40,6 +40,23 @@ class Slim(nn.Module):
         x = self.middle(self.stem(x))  # (N, 16, 14, 14) -> (N, 20, 7, 7)
         x = self.top(x).mean((2, 3))  # (N, 24, 5, 5) -> (N, 24)
         return self.classify(self.dropout(x))
+
+
+class Sprint(nn.Sequential):
+    """Made for the time to 99.4 %: 16,042 parameters, three convolutions.
+
+    The stem leaves 28x28 at once, and the empty border with it: 12x12 windows. Time goes with the numbers that a layer gives, 24x12x12 at most,
+    more than with multiply-adds; nothing is padded but the 12x12 map.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            ConvNormReLU(1, 16, kernel=5, stride=2),  # (N, 16, 12, 12)
+            ConvNormReLU(16, 24, padding=1, pool=True),  # (N, 24, 6, 6)
+            ConvNormReLU(24, 32),  # (N, 32, 4, 4)
+            nn.Flatten(),
+            nn.Linear(32 * 4 * 4, 10),
+        )
 
 
 class Net3(nn.Module):

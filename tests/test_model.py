@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 
 import model
-from model import BigKernel, ConvNormReLU, EraA6, GhostBatchNorm, LeNet, Net3, ResidualBlock, ResNet5, Slim, SpatialTransformer, VggDigits, WideResNet
+from model import BigKernel, ConvNormReLU, EraA6, GhostBatchNorm, LeNet, Net3, ResidualBlock, ResNet5, Slim, SpatialTransformer, Sprint, VggDigits, WideResNet
 
 SIZES = {
     Slim: 19_414,
+    Sprint: 16_042,
     Net3: 17_900,
     EraA6: 18_972,
     LeNet: 44_426,

@@ -16,6 +16,7 @@ from utils.entry import Entry, Finish, Recipe
 from utils.evaluate import measure
 from utils.evidence import Epoch
 from utils.focus import Order
+from utils.kernels import accelerate
 from utils.memory import keep_freed_memory
 from utils.mixing import mix_batch
 
@@ -37,7 +38,7 @@ class Training:
         self.train, self.val = train.to(device), val
         self.batch_size = min(self.recipe.batch_size, len(train))
         self.steps_per_epoch = len(train) // self.batch_size
-        self.network = entry.network().to(device)
+        self.network = accelerate(entry.network().to(device), device)
         if self.recipe.channels_last:
             self.network.to(memory_format=torch.channels_last)
         self.precision = optim.choose_precision(self.recipe.amp, device)
