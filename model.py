@@ -43,17 +43,17 @@ class Slim(nn.Module):
 
 
 class Sprint(nn.Sequential):
-    """Made for the time to 99.4 %: 16,042 parameters, three convolutions.
+    """Made for the time to 99.4 %: 19,514 parameters, three convolutions.
 
-    The stem leaves 28x28 at once, and the empty border with it: 12x12 windows. Time goes with the numbers that a layer gives, 24x12x12 at most,
-    more than with multiply-adds; nothing is padded but the 12x12 map.
+    The stem leaves 28x28 at once, and the empty border with it. Time goes with the numbers that a layer gives more than with multiply-adds, and
+    32 channels take no longer than 24: they fill a vector.
     """
 
     def __init__(self) -> None:
         super().__init__(
             ConvNormReLU(1, 16, kernel=5, stride=2),  # (N, 16, 12, 12)
-            ConvNormReLU(16, 24, padding=1, pool=True),  # (N, 24, 6, 6)
-            ConvNormReLU(24, 32),  # (N, 32, 4, 4)
+            ConvNormReLU(16, 32, padding=1, pool=True),  # (N, 32, 6, 6)
+            ConvNormReLU(32, 32),  # (N, 32, 4, 4)
             nn.Flatten(),
             nn.Linear(32 * 4 * 4, 10),
         )

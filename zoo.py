@@ -3,7 +3,7 @@
 Literals only: what a recipe or a budget can say is in `utils/entry.py`, the networks are in `model.py`.
 """
 
-from model import BigKernel, EraA6, LeNet, Net3, ResNet5, Slim, SpatialTransformer, VggDigits, WideResNet
+from model import BigKernel, EraA6, LeNet, Net3, ResNet5, Slim, SpatialTransformer, Sprint, VggDigits, WideResNet
 from utils.entry import (
     EMA,
     SGD,
@@ -20,6 +20,7 @@ from utils.entry import (
     Entry,
     Erase,
     Finish,
+    Focus,
     GlobalAveragePooling,
     Jitter,
     Lookahead,
@@ -122,6 +123,21 @@ ZOO = (
             seeds=5,
             requires=SMALL,
         ),
+    ),
+    Entry(
+        name="sprint",
+        network=Sprint,
+        recipe=Recipe(
+            epochs=4,
+            batch_size=256,
+            optimizer=SGD(momentum=0.9, weight_decay=5e-4, decay_all=False),
+            schedule=OneCycle(max_lr=0.3, pct_start=0.3, div_factor=10),
+            augment=(Affine(rotate=10, translate=0.07, scale=0.1, shear=6),),
+            finish=Finish(epochs=1),
+            focus=Focus(share=0.3, noise=1.0),
+            val_images=10_000,
+        ),
+        budget=Budget(max_params=20_000, max_epochs=5, max_misses=60, seeds=10, requires=(BatchNorm(),)),
     ),
     Entry(
         name="net3",
