@@ -62,9 +62,11 @@ def test_small_maps_the_limits_and_eval_are_torchs(p, count, training):
 
 @pytest.mark.parametrize("network", [Net3, EraA6, Slim, VggDigits])
 def test_an_accelerated_network_keeps_its_tensors_and_their_names(network):
-    made = network()
-    kept = {name: tensor.data_ptr() for name, tensor in made.state_dict().items()}
-    assert {name: tensor.data_ptr() for name, tensor in accelerate(made, CPU).state_dict().items()} == kept
+    made = network().to(memory_format=torch.channels_last)
+    before, parameters = copy.deepcopy(made.state_dict()), list(made.parameters())
+    after = accelerate(made, CPU)
+    assert [(name, tensor.tolist()) for name, tensor in after.state_dict().items()] == [(name, tensor.tolist()) for name, tensor in before.items()]
+    assert all(one is other for one, other in zip(after.parameters(), parameters, strict=True))
 
 
 @pytest.mark.parametrize("network", [Net3, EraA6])
@@ -89,3 +91,10 @@ def test_what_is_slow_is_replaced():
     fast = accelerate(Net3(), CPU)
     assert isinstance(fast.dropout, FastDropout)
     assert [name for name, module in fast.named_modules() if module._forward_pre_hooks] == ["block1.0.1", "block3.1.1"]
+
+
+def test_a_first_convolution_gives_a_narrow_norm_its_maps_channels_first():
+    images = torch.zeros(4, 1, 28, 28).contiguous(memory_format=torch.channels_last)
+    plain = Net3().to(memory_format=torch.channels_last)
+    assert not plain.block1[0][0](images).is_contiguous()
+    assert accelerate(plain, CPU).block1[0][0](images).is_contiguous()

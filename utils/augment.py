@@ -124,10 +124,10 @@ def _choose_per_class(labels: torch.Tensor, per_class: int, generator: torch.Gen
 
 def _patches(images: torch.Tensor, top: torch.Tensor, left: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """(N, 1, *size) windows of `images` with corners at `top`, `left` (N,)."""
-    rows = top[:, None] + torch.arange(size[0], device=images.device)  # (N, h)
-    columns = left[:, None] + torch.arange(size[1], device=images.device)  # (N, w)
-    which = torch.arange(len(images), device=images.device)[:, None, None]
-    return images[which, 0, rows[:, :, None], columns[:, None, :]][:, None]
+    width = images.shape[3]
+    rows, columns = (torch.arange(side, device=images.device) for side in size)
+    index = (top * width + left)[:, None] + (rows[:, None] * width + columns).flatten()  # (N, h * w)
+    return images.flatten(1).gather(1, index).view(-1, 1, *size)
 
 
 def _brighten_patches(images: torch.Tensor, chosen: torch.Tensor, size: int, change, generator: torch.Generator) -> torch.Tensor:

@@ -1,5 +1,7 @@
 """The same layers, computed faster on a CPU while a network trains. The distribution of what they give is the same, its random numbers are not."""
 
+import itertools
+
 import torch
 from torch import nn
 
@@ -21,8 +23,15 @@ class FastDropout(nn.Dropout):
 def draw_mask(x: torch.Tensor, p: float) -> torch.Tensor:
     """Of the shape, layout and dtype of a dense `x`: 0 with probability `p` to within 2**-17, else 1 / (1 - p)."""
     draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-    numbers = draws.view(torch.int16).as_strided(x.shape, x.stride())  # uniform in -2**15 ... 2**15 - 1
-    return (numbers >= round(p * 2**16) - 2**15).to(x.dtype).mul_(1 / (1 - p))
+    kept = draws.view(torch.int16).ge_(min(round(p * 2**16), 2**16 - 1) - 2**15)  # of uniform in -2**15 ... 2**15 - 1: 0 or 1
+    scale = torch.tensor(1 / (1 - p), dtype=x.dtype)
+    in_place = x.dtype.itemsize == 2  # the bits of 0 are all 0
+    mask = kept.mul_(scale.view(torch.int16)).view(x.dtype) if in_place else kept.to(x.dtype).mul_(scale)
+    return mask.as_strided(x.shape, x.stride())
+
+
+def is_narrow(module: nn.Module) -> bool:
+    return type(module) is nn.BatchNorm2d and module.num_features < NARROW
 
 
 def make_contiguous(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -34,10 +43,15 @@ def accelerate(network: nn.Module, device: torch.device) -> nn.Module:
     """`network` itself, its slow layers computed otherwise where `device` is a CPU; parameters, buffers and their names stay."""
     if device.type != "cpu":
         return network
+    for module in network.modules():
+        pairs = itertools.pairwise(module) if isinstance(module, nn.Sequential) else ()
+        for first, second in pairs:
+            if isinstance(first, nn.Conv2d) and first.in_channels == 1 and is_narrow(second):
+                first.weight.data = first.weight.data.clone(memory_format=torch.contiguous_format)  # it then gives its maps channels first
     for name, module in list(network.named_modules()):
         if type(module) is nn.Dropout:
             parent = network.get_submodule(name.rpartition(".")[0])
             setattr(parent, name.rpartition(".")[2], FastDropout(module.p))
-        elif type(module) is nn.BatchNorm2d and module.num_features < NARROW:
+        elif is_narrow(module):
             module.register_forward_pre_hook(make_contiguous)
     return network

@@ -38,9 +38,9 @@ class Training:
         self.train, self.val = train.to(device), val
         self.batch_size = min(self.recipe.batch_size, len(train))
         self.steps_per_epoch = len(train) // self.batch_size
-        self.network = accelerate(entry.network().to(device), device)
+        self.network = entry.network().to(device)
         if self.recipe.channels_last:
-            self.network.to(memory_format=torch.channels_last)
+            accelerate(self.network.to(memory_format=torch.channels_last), device)
         self.precision = optim.choose_precision(self.recipe.amp, device)
         self.optimizer = optim.make_optimizer(self.recipe, self.network)
         self.schedule = optim.Schedule(self.recipe, self.optimizer, self.steps_per_epoch)
@@ -131,11 +131,8 @@ class Training:
         with tqdm(self.batches(), total=self.steps_per_epoch, desc=f"epoch {len(self.history) + 1}/{self.recipe.epochs}", leave=False, disable=None) as bar:
             for batch in bar:
                 total += (loss := self.step(*batch))
-                pace = bar.format_dict["rate"] or 0.0
-                bar.set_postfix_str(
-                    f"loss {loss:.4f}, lr {self.schedule.lr:.4f}, {pace * self.batch_size:,.0f} images/s, {1000 / pace if pace else 0:.0f} ms/batch",
-                    refresh=False,
-                )
+                if not bar.disable:
+                    self.show_pace(bar, loss)
         self.averager.after_epoch(len(self.history))
         seconds = time.perf_counter() - started
         self.seconds += seconds
@@ -149,6 +146,12 @@ class Training:
                 lr=round(self.schedule.lr, 9),
                 seconds=round(seconds, 3),
             )
+        )
+
+    def show_pace(self, bar: tqdm, loss: float) -> None:
+        pace = bar.format_dict["rate"] or 0.0
+        bar.set_postfix_str(
+            f"loss {loss:.4f}, lr {self.schedule.lr:.4f}, {pace * self.batch_size:,.0f} images/s, {1000 / pace if pace else 0:.0f} ms/batch", refresh=False
         )
 
     def final_network(self) -> nn.Module:
