@@ -1,5 +1,6 @@
 """What a zoo file may say: every bad value is rejected with its reason, and what was said can be compared and found again."""
 
+import copy
 import dataclasses
 import json
 import math
@@ -159,3 +160,13 @@ def test_a_changed_field_is_named_with_both_its_values(values, field, was, now):
     assert changed_fields(before, after) == [(field, was, now)]
     assert changed_fields(after, before) == [(field, now, was)]
     assert changed_fields(after, after) == []
+
+
+def test_a_field_that_a_declaration_has_gained_is_no_change_while_it_is_none():
+    """Records from before stay good, an ensemble's too, which holds its members' recipes in a list."""
+    now = describe(Ensemble(**GOOD[Ensemble]).recipe)
+    before = copy.deepcopy(now)
+    del before["ballots"][0]["recipe"]["focus"]
+    assert changed_fields(before, now) == changed_fields(now, before) == []
+    before["ballots"][0]["recipe"]["epochs"] += 1
+    assert [field for field, *_ in changed_fields(before, now)] == ["ballots"]

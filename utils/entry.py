@@ -132,7 +132,9 @@ def describe(value: object) -> object:
 
 
 def changed_fields(was: object, now: object, prefix: str = "") -> list[tuple[str, object, object]]:
-    """(field, then, now) of each part that differs between two described declarations."""
+    """(field, then, now) of each part that differs between two described declarations; a field that one does not have is None there."""
     if isinstance(was, dict) and isinstance(now, dict) and was.get("kind") == now.get("kind"):
         return [change for name in {**was, **now} for change in changed_fields(was.get(name), now.get(name), f"{prefix}.{name}" if prefix else name)]
+    if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        return [(prefix, was, now)] if any(changed_fields(one, other) for one, other in zip(was, now, strict=True)) else []
     return [] if was == now else [(prefix, was, now)]
