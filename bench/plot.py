@@ -3,12 +3,13 @@
 from itertools import accumulate
 
 import torch
-from matplotlib.figure import Figure
+
+from utils.plots import make_figure
 
 
-def plot_accuracy(figures: dict) -> Figure:
+def plot_accuracy(figures: dict):
     """Test accuracy of the published run after each epoch; of ours the mean on val after each epoch, and test by each seed's final weights."""
-    figure = Figure(layout="constrained", dpi=120, figsize=(8, 4.5))
+    figure = make_figure(figsize=(8, 4.5))
     axes = figure.subplots()
     total, ours = figures["test_images"], figures["ours"]
     curve = figures["published"]["curve"]

@@ -3,7 +3,7 @@
 import functools
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from utils.data import load_dataset
 from utils.entry import Entry
 from utils.evidence import EvidenceError, read_results
 from utils.figures import Figures
+from utils.trace import Trace
 from utils.verdict import Status, Verdict
 from utils.waiver import WaiverError, apply_waivers, read_waivers
 from utils.zoofile import ZooError, load_zoo, locate
@@ -46,7 +47,7 @@ class Engine:
         self._weights, self._platform = weights or path.parent / "weights", platform
         self._load = functools.cache(lambda name: load_dataset(name, data_root))
         self._observations: dict[str, Observation] = {}
-        self._traces: dict = {}
+        self._traces: dict[Hashable, Trace] = {}
 
     def select_gates(self, only: str = "") -> list[str]:
         """The gates named in "a,b", or all that this engine can run; raises `ZooError` for one that it cannot."""

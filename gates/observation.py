@@ -72,7 +72,9 @@ class Observation:
     def _trace(self, training: bool, batch: int = INPUT_SHAPE[0]) -> Trace:
         key = (identify(self.entry.network), training, batch)
         try:
-            return self._traces.get(key) or self._traces.setdefault(key, trace(self.network, training, batch))
+            if key not in self._traces:
+                self._traces[key] = trace(self.network, training, batch)
+            return self._traces[key]
         except StructureError as error:
             raise Unmeasurable(str(error), "write forward with tensor operations whose order does not depend on pixel values") from error
 

@@ -106,7 +106,7 @@ def test_backward_costs_at_most_two_forwards_and_all_is_counted(small_entry, few
     assert 2.5 * forward < breakdown.count_operations(training) <= 3 * forward
 
 
-@pytest.mark.parametrize("make", [exported.run_exported, exported.run_onnx])
+@pytest.mark.parametrize("make", [exported.make_exported, exported.make_onnx])
 @pytest.mark.parametrize("batch", [1, 50])
 def test_an_exported_network_gives_the_same_digits(make, batch, sample, tmp_path):
     torch.manual_seed(0)

@@ -25,7 +25,7 @@ def write_run(folder: Path, run: Run, found: Measurement, test: Images) -> list[
     return [history] + [save_figure(figure, folder / f"{run.stem}-{name}.png") for name, figure in figures.items()]
 
 
-def _figure(**options):
+def make_figure(**options):
     from matplotlib.figure import Figure
 
     return Figure(layout="constrained", dpi=120, **options)
@@ -39,7 +39,7 @@ def save_figure(figure, path: Path) -> Path:
 
 def plot_curves(run: Run):
     """Loss and val accuracy against the epoch, one panel each."""
-    figure = _figure(figsize=(9, 3.6))
+    figure = make_figure(figsize=(9, 3.6))
     left, right = figure.subplots(1, 2)
     epochs = range(1, len(run.history) + 1)
     left.plot(epochs, [row.train_loss for row in run.history], label="train, augmented", marker=".")
@@ -63,7 +63,7 @@ def plot_curves(run: Run):
 
 def plot_confusion(run: Run):
     """Counts on the test images, true digit by predicted digit; the diagonal is written but not coloured."""
-    figure = _figure(figsize=(5.6, 5))
+    figure = make_figure(figsize=(5.6, 5))
     axes = figure.subplots()
     wrong = torch.tensor(run.confusion).float().fill_diagonal_(0)
     axes.imshow(wrong.numpy(), cmap="Reds", vmin=0, vmax=max(wrong.max().item(), 1))
@@ -80,7 +80,7 @@ def plot_misses(run: Run, found: Measurement, test: Images):
     confidence = found.logits.softmax(1)
     worst = sorted(found.missed, key=lambda index: -confidence[index, found.missed[index]].item())[:MAX_SHOWN]
     rows = max(1, -(-len(worst) // 10))
-    figure = _figure(figsize=(10, 1.35 * rows + 0.5))
+    figure = make_figure(figsize=(10, 1.35 * rows + 0.5))
     grid = figure.subplots(rows, 10, squeeze=False).flatten()
     for axes in grid:
         axes.axis("off")
@@ -96,7 +96,7 @@ def plot_misses(run: Run, found: Measurement, test: Images):
 def plot_augmentations(rows: dict[str, torch.Tensor]):
     """A row of images (N, 1, 28, 28) for each name."""
     columns = max(len(images) for images in rows.values())
-    figure = _figure(figsize=(columns * 0.8 + 1.6, len(rows) * 0.85))
+    figure = make_figure(figsize=(columns * 0.8 + 1.6, len(rows) * 0.85))
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, (name, images) in zip(grid, rows.items(), strict=True):
         for axes, image in zip(line, images, strict=True):
@@ -108,7 +108,7 @@ def plot_augmentations(rows: dict[str, torch.Tensor]):
 
 def plot_search(title: str, trials: list):
     """Misses against the number of each Optuna trial, pruned ones with the misses they were pruned at, and the best so far; at least one is completed."""
-    figure = _figure(figsize=(7, 4))
+    figure = make_figure(figsize=(7, 4))
     axes = figure.subplots()
     complete = {trial.number: trial.value for trial in trials if trial.state.name == "COMPLETE"}
     pruned = {trial.number: trial.intermediate_values[trial.last_step] for trial in trials if trial.state.name == "PRUNED" and trial.intermediate_values}
@@ -129,7 +129,7 @@ def plot_search(title: str, trials: list):
 
 def plot_importances(title: str, importances: dict[str, float]):
     """A bar a number searched, the largest on top."""
-    figure = _figure(figsize=(7, 0.28 * len(importances) + 1.2))
+    figure = make_figure(figsize=(7, 0.28 * len(importances) + 1.2))
     axes = figure.subplots()
     bars = axes.barh(list(importances), [100 * share for share in importances.values()])
     axes.bar_label(bars, fmt="{:.0f} %", padding=2, fontsize=8)
