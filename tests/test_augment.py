@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from utils.augment import SHOWN, augment, augment_batch, main, show
 from utils.data import as_floats
-from utils.entry import Affine, Augmentation, Cutout, Darken, Erase, Jitter, PadCrop, Squeeze, Swell
+from utils.entry import Affine, Augmentation, Cutout, Darken, Elastic, Erase, Jitter, PadCrop, Squeeze, Swell
 
 STRONG = (
     Affine(rotate=20, translate=0.2, scale=0.2, shear=10),
+    Elastic(alpha=80),
     PadCrop(padding=4),
     Jitter(brightness=0.5, contrast=0.5),
     Cutout(size=8, p=1),
@@ -44,7 +45,7 @@ def boxes(mask: torch.Tensor) -> list[tuple[int, int, int, int]]:
 
 def test_every_declared_augmentation_is_registered_shown_and_tried_here():
     declared = set(Augmentation.__subclasses__())
-    assert len(declared) == 8
+    assert len(declared) == 9
     assert set(augment.registry) - {object} == {type(op) for op in STRONG} == {type(op) for op in SHOWN} == declared
     with pytest.raises(TypeError, match="'blur' is no augmentation"):
         apply("blur", torch.zeros(1, 1, 28, 28))
@@ -78,7 +79,7 @@ def test_a_batch_goes_through_each_augmentation_in_turn(sample, ops, seed):
     assert torch.equal(augment_batch(ops, images, labels, torch.Generator().manual_seed(seed)), expected)
 
 
-@pytest.mark.parametrize("op", [Affine(), Jitter(), Cutout(p=0), Erase(p=0), Darken(fraction=0)], ids=repr)
+@pytest.mark.parametrize("op", [Affine(), Elastic(alpha=0), Jitter(), Cutout(p=0), Erase(p=0), Darken(fraction=0)], ids=repr)
 def test_no_strength_is_no_change(op, digits):
     torch.testing.assert_close(apply(op, digits), digits, rtol=0, atol=1e-5)
 
@@ -126,6 +127,14 @@ def test_an_affine_image_is_torchvisions_at_a_strength_drawn_from_the_whole_boun
     distances = (apply(op, digits[:1].repeat(300, 1, 1, 1))[:, 0] - references[:, None]).abs().mean((2, 3))  # (121, 300)
     nearest = distances.argmin(0)
     assert distances.amin(0).max() < 0.005 and nearest.min() < 12 and nearest.max() > 108
+
+
+@pytest.mark.parametrize(("alpha", "sigma", "size"), [(40, 4.0, 33), (200, 6.0, 49), (15, 1.7, 15)])
+def test_an_elastic_image_is_torchvisions_for_the_same_noise(alpha, sigma, size, digits):
+    noise = torch.rand(300, 2, 28, 28, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    moves = tv.gaussian_blur(noise, [size, size], [sigma, sigma]) * alpha / 28  # as `ElasticTransform.make_params`
+    expected = torch.cat([tv.elastic_transform(image[None], move[None]) for image, move in zip(digits, moves.permute(0, 2, 3, 1), strict=True)])
+    torch.testing.assert_close(apply(Elastic(alpha=alpha, sigma=sigma), digits, seed=3), expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])

@@ -46,6 +46,7 @@ TOO_MUCH = {
     declarations.Affine: {"rotate": 181, "translate": 1.1, "scale": 1, "shear": 90},
     declarations.Jitter: {"brightness": 1.1, "contrast": 1.1},
     declarations.Cutout: {"p": 1.1},
+    declarations.Elastic: {"alpha": 1_001, "sigma": 6.1},
     declarations.Erase: {"p": 1.1, "min_area": 2, "max_area": 1.1, "min_ratio": 0, "max_ratio": 101, "value": 1.1},
     declarations.Darken: {"fraction": 1.1, "factor": 1.1},
     Recipe: {"label_smoothing": 1, "clip_norm": 0},
@@ -126,7 +127,7 @@ def test_values_that_do_not_fit_are_rejected_with_the_reason(kind, values, reaso
 def test_the_table_has_a_bad_value_for_every_declaration_that_takes_one():
     checked = {kind for kind, *_ in [*TYPED, *BOUNDED, *COUNTS, *WRONG]}
     without_fields = {kind.__name__ for kind in set(KINDS) - checked}
-    assert len(KINDS) == 35 and without_fields == set("GlobalAveragePooling NoDenseOnMap Optimizer Schedule Average Augmentation".split())
+    assert len(KINDS) == 36 and without_fields == set("GlobalAveragePooling NoDenseOnMap Optimizer Schedule Average Augmentation".split())
 
 
 @pytest.mark.parametrize("kind", KINDS)

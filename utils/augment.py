@@ -7,14 +7,14 @@ Every draw comes from the generator that the caller passes, so a seed fixes the 
 import argparse
 import math
 import sys
-from functools import singledispatch
+from functools import cache, singledispatch
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 from utils.data import as_floats, load_mnist_sample
-from utils.entry import Affine, Augmentation, Cutout, Darken, Erase, Jitter, PadCrop, Squeeze, Swell
+from utils.entry import Affine, Augmentation, Cutout, Darken, Elastic, Erase, Jitter, PadCrop, Squeeze, Swell
 from utils.plots import plot_augmentations, save_figure
 
 
@@ -46,6 +46,24 @@ def _(op: Affine, images: torch.Tensor, labels: torch.Tensor, generator: torch.G
     theta = torch.stack([cos, cos * shear - sin, shift[:, 0], sin, sin * shear + cos, shift[:, 1]], dim=1).view(-1, 2, 3)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)  # (N, H, W, 2)
     return F.grid_sample(images, grid, align_corners=False)
+
+
+@augment.register
+def _(op: Elastic, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    height, width = images.shape[2:]
+    rows, columns = (_blur(side, op.sigma).to(images.device) for side in (height, width))
+    noise = _uniform(images, generator, -1, 1, 2, height, width)
+    moves = (rows @ (noise @ columns.T)).permute(0, 2, 3, 1) * (op.alpha / noise.new_tensor([width, height]))  # (N, H, W, 2)
+    still = F.affine_grid(torch.eye(2, 3, device=images.device)[None], [1, 1, height, width], align_corners=False)
+    return F.grid_sample(images, still + moves, align_corners=False)
+
+
+@cache
+def _blur(side: int, sigma: float) -> torch.Tensor:
+    """(side, side): times a column of `side` numbers, it is the column blurred as torchvision's `ElasticTransform` blurs."""
+    from torchvision.transforms.v2.functional import gaussian_blur
+
+    return gaussian_blur(torch.eye(side)[None], [1, int(8 * sigma + 1) // 2 * 2 + 1], [1.0, sigma])[0]
 
 
 @augment.register
@@ -159,6 +177,7 @@ SHOWN = (
     Affine(translate=0.2),
     Affine(scale=0.3),
     Affine(shear=25),
+    Elastic(alpha=80),
     PadCrop(padding=4),
     Jitter(brightness=0.6, contrast=0.6),
     Cutout(size=8, p=1),

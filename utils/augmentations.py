@@ -27,6 +27,20 @@ class Affine(Augmentation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Elastic(Augmentation):
+    """Each pixel moves its own way, near ones alike: noise smoothed by a Gaussian of `sigma` pixels, times `alpha` (Simard et al. 2003).
+
+    In the units of torchvision's `ElasticTransform`: with `sigma` 4, the moves along an axis have a standard deviation of `alpha` / 49 pixels.
+    """
+
+    alpha: float = 40.0
+    sigma: float = 4.0
+
+    def __post_init__(self) -> None:
+        check(self, alpha=(0, 1_000), sigma=(0.5, 6))
+
+
+@dataclass(frozen=True, kw_only=True)
 class PadCrop(Augmentation):
     """Pad by `padding` black pixels on each side and crop the old size at a random place."""
 

@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 from utils import ensemble
-from utils.augmentations import Affine, Augmentation, Cutout, Darken, Erase, Jitter, PadCrop, Squeeze, Swell
+from utils.augmentations import Affine, Augmentation, Cutout, Darken, Elastic, Erase, Jitter, PadCrop, Squeeze, Swell
 from utils.bounds import check, check_kind, reject
 from utils.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling, NoDenseOnMap, Requirement, Slack
 from utils.recipe import EMA, SWA, Average, Finish, Focus, Mix, Recipe
@@ -16,7 +16,7 @@ from utils.steps import SGD, Adam, Constant, Cosine, Lookahead, OneCycle, Optimi
 from utils.views import View
 
 __all__ = [
-    "EMA", "SGD", "SWA", "Adam", "Affine", "Augmentation", "Average", "BatchNorm", "Budget", "Constant", "Cosine", "Cutout", "Darken", "Dropout",
+    "EMA", "SGD", "SWA", "Adam", "Affine", "Augmentation", "Average", "BatchNorm", "Budget", "Constant", "Cosine", "Cutout", "Darken", "Dropout", "Elastic",
     "Ensemble", "Entry", "Erase", "Finish", "Focus", "GlobalAveragePooling", "Jitter", "Lookahead", "Member", "Mix", "NoDenseOnMap", "OneCycle",
     "Optimizer", "PadCrop", "Recipe", "ReduceOnPlateau", "Requirement", "Schedule", "Slack", "Squeeze", "Swell", "View", "changed_fields",
     "describe",
