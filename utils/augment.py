@@ -7,7 +7,7 @@ Every draw comes from the generator that the caller passes, so a seed fixes the 
 import argparse
 import math
 import sys
-from functools import cache, singledispatch
+from functools import singledispatch
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from utils.data import as_floats, load_mnist_sample
 from utils.entry import Affine, Augmentation, Cutout, Darken, Elastic, Erase, Jitter, PadCrop, Squeeze, Swell
 from utils.plots import plot_augmentations, save_figure
+from utils.warp import affine_places, draw_uniform, elastic_places, take
 
 
 def augment_batch(augmentations: tuple[Augmentation, ...], images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -31,39 +32,14 @@ def augment(augmentation: Augmentation, images: torch.Tensor, labels: torch.Tens
     raise TypeError(f"{augmentation!r} is no augmentation")
 
 
-def _uniform(images: torch.Tensor, generator: torch.Generator, low: float, high: float, *shape: int) -> torch.Tensor:
-    """(N, *shape) floats, uniform in [low, high)."""
-    return torch.rand(len(images), *shape, generator=generator, device=images.device) * (high - low) + low
-
-
 @augment.register
 def _(op: Affine, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    angle = _uniform(images, generator, -math.radians(op.rotate), math.radians(op.rotate))
-    shear = torch.tan(_uniform(images, generator, -math.radians(op.shear), math.radians(op.shear)))
-    scale = _uniform(images, generator, 1 - op.scale, 1 + op.scale)
-    shift = _uniform(images, generator, -2 * op.translate, 2 * op.translate, 2)  # the grid's side is 2
-    cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
-    theta = torch.stack([cos, cos * shear - sin, shift[:, 0], sin, sin * shear + cos, shift[:, 1]], dim=1).view(-1, 2, 3)
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)  # (N, H, W, 2)
-    return F.grid_sample(images, grid, align_corners=False)
+    return take(images, affine_places(op, images, generator))
 
 
 @augment.register
 def _(op: Elastic, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    height, width = images.shape[2:]
-    rows, columns = (_blur(side, op.sigma).to(images.device) for side in (height, width))
-    noise = _uniform(images, generator, -1, 1, 2, height, width)
-    moves = (rows @ (noise @ columns.T)).permute(0, 2, 3, 1) * (op.alpha / noise.new_tensor([width, height]))  # (N, H, W, 2)
-    still = F.affine_grid(torch.eye(2, 3, device=images.device)[None], [1, 1, height, width], align_corners=False)
-    return F.grid_sample(images, still + moves, align_corners=False)
-
-
-@cache
-def _blur(side: int, sigma: float) -> torch.Tensor:
-    """(side, side): times a column of `side` numbers, it is the column blurred as torchvision's `ElasticTransform` blurs."""
-    from torchvision.transforms.v2.functional import gaussian_blur
-
-    return gaussian_blur(torch.eye(side)[None], [1, int(8 * sigma + 1) // 2 * 2 + 1], [1.0, sigma])[0]
+    return take(images, elastic_places(op, images, generator))
 
 
 @augment.register
@@ -75,8 +51,8 @@ def _(op: PadCrop, images: torch.Tensor, labels: torch.Tensor, generator: torch.
 
 @augment.register
 def _(op: Jitter, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    brightness = _uniform(images, generator, 1 - op.brightness, 1 + op.brightness, 1, 1, 1)
-    contrast = _uniform(images, generator, 1 - op.contrast, 1 + op.contrast, 1, 1, 1)
+    brightness = draw_uniform(images, generator, 1 - op.brightness, 1 + op.brightness, 1, 1, 1)
+    contrast = draw_uniform(images, generator, 1 - op.contrast, 1 + op.contrast, 1, 1, 1)
     images = (images * brightness).clamp(0, 1)
     mean = images.mean((1, 2, 3), keepdim=True)
     return ((images - mean) * contrast + mean).clamp(0, 1)
@@ -86,20 +62,20 @@ def _(op: Jitter, images: torch.Tensor, labels: torch.Tensor, generator: torch.G
 def _(op: Cutout, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     count, _, height, width = images.shape
     size = torch.full((count,), op.size, device=images.device)
-    hit = _uniform(images, generator, 0, 1) < op.p
+    hit = draw_uniform(images, generator, 0, 1) < op.p
     return images.masked_fill(_boxes(images, size.clamp(max=height), size.clamp(max=width), generator) & hit.view(-1, 1, 1, 1), 0.0)
 
 
 @augment.register
 def _(op: Erase, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     height, width = images.shape[2:]
-    area = _uniform(images, generator, op.min_area, op.max_area, 10) * height * width  # ten tries, the first that fits
-    ratio = torch.exp(_uniform(images, generator, math.log(op.min_ratio), math.log(op.max_ratio), 10))
+    area = draw_uniform(images, generator, op.min_area, op.max_area, 10) * height * width  # ten tries, the first that fits
+    ratio = torch.exp(draw_uniform(images, generator, math.log(op.min_ratio), math.log(op.max_ratio), 10))
     tall, wide = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
     fit = (tall < height) & (wide < width)  # (N, 10)
     first, fits = fit.int().argmax(1, keepdim=True), fit.any(1)
     tall, wide = tall.gather(1, first).flatten(), wide.gather(1, first).flatten()
-    hit = (_uniform(images, generator, 0, 1) < op.p) & fits
+    hit = (draw_uniform(images, generator, 0, 1) < op.p) & fits
     box = _boxes(images, tall.clamp(max=height), wide.clamp(max=width), generator)
     return images.masked_fill(box & hit.view(-1, 1, 1, 1), op.value)
 
@@ -164,8 +140,8 @@ def _brighten_patches(images: torch.Tensor, chosen: torch.Tensor, size: int, cha
 def _boxes(images: torch.Tensor, tall: torch.Tensor, wide: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """(N, 1, H, W) bool: a `tall` x `wide` (N,) box at a random place wholly inside each image."""
     height, width = images.shape[2:]
-    top = (_uniform(images, generator, 0, 1) * (height - tall + 1)).long()[:, None]
-    left = (_uniform(images, generator, 0, 1) * (width - wide + 1)).long()[:, None]
+    top = (draw_uniform(images, generator, 0, 1) * (height - tall + 1)).long()[:, None]
+    left = (draw_uniform(images, generator, 0, 1) * (width - wide + 1)).long()[:, None]
     y, x = torch.arange(height, device=images.device), torch.arange(width, device=images.device)
     rows = (y >= top) & (y < top + tall[:, None])  # (N, H)
     columns = (x >= left) & (x < left + wide[:, None])  # (N, W)
