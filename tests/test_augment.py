@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.augment import SHOWN, augment, augment_batch, main, show
+from utils.augment import SHOWN, augment, augment_batches, main, show
 from utils.data import as_floats
 from utils.entry import Affine, Augmentation, Cutout, Darken, Elastic, Erase, Jitter, PadCrop, Squeeze, Swell
 
@@ -75,7 +75,20 @@ def test_a_batch_goes_through_each_augmentation_in_turn(sample, ops, seed):
     expected = images
     for op in ops:
         expected = augment(op, expected, labels, generator)
-    assert torch.equal(augment_batch(ops, images, labels, torch.Generator().manual_seed(seed)), expected)
+    assert torch.equal(augment_batches(ops, images, labels, 64, torch.Generator().manual_seed(seed)), expected)
+
+
+@pytest.mark.parametrize("op", [Swell(per_class=2), Darken(fraction=0.5, per_class=2), Squeeze(per_class=2)], ids=repr)
+def test_what_chooses_among_a_batch_chooses_in_each_of_several(op):
+    images = torch.rand(300, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+    after = augment_batches((op,), images, torch.arange(300) % 10, 100, torch.Generator().manual_seed(0))
+    assert (after != images).flatten(1).any(1).view(3, 100).sum(1).tolist() == [20, 20, 20]
+
+
+def test_batches_made_together_have_draws_of_their_own(digits):
+    images = digits[:1].repeat(300, 1, 1, 1)
+    after = augment_batches(STRONG[:3], images, torch.arange(300) % 10, 100, torch.Generator().manual_seed(0))
+    assert len({image.numpy().tobytes() for image in after}) > 290
 
 
 @pytest.mark.parametrize("op", [Affine(), Elastic(alpha=0), Jitter(), Cutout(p=0), Erase(p=0), Darken(fraction=0)], ids=repr)

@@ -93,7 +93,28 @@ def test_what_is_slow_is_replaced():
     assert [name for name, module in fast.named_modules() if module._forward_pre_hooks] == ["block1.0.1", "block3.1.1"]
 
 
-def test_a_first_convolution_gives_a_narrow_norm_its_maps_channels_first():
+def test_a_ragged_norm_works_channels_first_between_maps_channels_last():
+    norm = accelerate(nn.Sequential(nn.BatchNorm2d(20)), CPU)
+    seen = []
+    norm[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].is_contiguous()))
+    x = torch.randn(4, 20, 7, 7).contiguous(memory_format=torch.channels_last).requires_grad_()
+    y = norm(x)
+    y.register_hook(lambda gradient: seen.append(gradient.is_contiguous(memory_format=torch.channels_last)))
+    y.grad_fn.next_functions[0][0].register_prehook(lambda gradients: seen.append(gradients[0].is_contiguous()))
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    y.square().sum().backward()
+    assert seen == [True, True, True]
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_what_follows_a_ragged_norm_may_change_its_output_in_place(size):
+    network = accelerate(nn.Sequential(nn.BatchNorm2d(20), nn.ReLU(inplace=True)), CPU)
+    x = torch.randn(4, 20, size, size, requires_grad=True)
+    network(x).sum().backward()
+    assert x.grad.abs().sum() > 0
+
+
+def test_a_first_convolution_gives_a_ragged_norm_its_maps_channels_first():
     images = torch.zeros(4, 1, 28, 28).contiguous(memory_format=torch.channels_last)
     plain = Net3().to(memory_format=torch.channels_last)
     assert not plain.block1[0][0](images).is_contiguous()

@@ -4,6 +4,7 @@ Each acts on a batch of images in [0, 1], and draws for each image by itself.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from utils.bounds import check, check_counts, reject
 
@@ -11,6 +12,9 @@ from utils.bounds import check, check_counts, reject
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """A change to a batch of images, each image its own draw."""
+
+    by_batch: ClassVar[bool] = False
+    """Whether it chooses among the images of a batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +98,7 @@ class Erase(Augmentation):
 class Swell(Augmentation):
     """Dilate the strokes inside a `size` x `size` patch, in `per_class` images of each digit of the batch (reference 003)."""
 
+    by_batch = True
     size: int = 7
     kernel: int = 3
     per_class: int = 10
@@ -108,6 +113,7 @@ class Swell(Augmentation):
 class Darken(Augmentation):
     """Times `factor` for a share `fraction` of the bright pixels, in `per_class` images of each digit of the batch (reference 003)."""
 
+    by_batch = True
     fraction: float = 0.15
     factor: float = 0.2
     per_class: int = 10
@@ -121,6 +127,7 @@ class Darken(Augmentation):
 class Squeeze(Augmentation):
     """Smear a `size` x `size` patch along its rows or columns, in `per_class` images of each digit of the batch (reference 003)."""
 
+    by_batch = True
     size: int = 6
     per_class: int = 10
 

@@ -8,8 +8,8 @@ from torch import nn
 
 LARGE = 1 << 17
 """Numbers from which a mask is worth drawing otherwise: below it, draws are as torch's."""
-NARROW = 16
-"""Channels below which torch's BatchNorm is slow on channels-last maps: they do not fill a vector."""
+VECTOR = 16
+"""Channels of which torch's BatchNorm wants a multiple on channels-last maps: what does not fill a vector is computed number by number."""
 
 
 class FastDropout(nn.Dropout):
@@ -35,13 +35,30 @@ def draw_mask(x: torch.Tensor, p: float) -> torch.Tensor:
     return mask.as_strided(x.shape, x.stride())
 
 
-def is_narrow(module: nn.Module) -> bool:
-    return type(module) is nn.BatchNorm2d and module.num_features < NARROW
+class ChannelsLast(torch.autograd.Function):
+    """A channels-first map (N, C, H, W) made channels last; its gradient comes back channels first. Where the two meet, torch goes number by number."""
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor) -> torch.Tensor:
+        return x.contiguous(memory_format=torch.channels_last)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient.contiguous()
 
 
-def make_contiguous(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    """A forward pre-hook: channels first."""
+def is_ragged(module: nn.Module) -> bool:
+    return type(module) is nn.BatchNorm2d and module.num_features % VECTOR != 0
+
+
+def make_channels_first(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """A forward pre-hook."""
     return tuple(each.contiguous() for each in inputs)
+
+
+def make_channels_last(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor | None:
+    """A forward hook."""
+    return None if output.is_contiguous(memory_format=torch.channels_last) else ChannelsLast.apply(output)
 
 
 def accelerate(network: nn.Module, device: torch.device) -> nn.Module:
@@ -51,12 +68,13 @@ def accelerate(network: nn.Module, device: torch.device) -> nn.Module:
     for module in network.modules():
         pairs = itertools.pairwise(module) if isinstance(module, nn.Sequential) else ()
         for first, second in pairs:
-            if isinstance(first, nn.Conv2d) and first.in_channels == 1 and is_narrow(second):
+            if isinstance(first, nn.Conv2d) and first.in_channels == 1 and is_ragged(second):
                 first.weight.data = first.weight.data.clone(memory_format=torch.contiguous_format)  # it then gives its maps channels first
     for name, module in list(network.named_modules()):
         if type(module) is nn.Dropout:
             parent = network.get_submodule(name.rpartition(".")[0])
             setattr(parent, name.rpartition(".")[2], FastDropout(module.p))
-        elif is_narrow(module):
-            module.register_forward_pre_hook(make_contiguous)
+        elif is_ragged(module):
+            module.register_forward_pre_hook(make_channels_first)
+            module.register_forward_hook(make_channels_last)
     return network

@@ -10,7 +10,7 @@ from torch import nn
 from tqdm import tqdm
 
 from utils import optim
-from utils.augment import augment_batch
+from utils.augment import augment_batches
 from utils.data import Images, as_floats, normalise
 from utils.entry import Entry, Finish, Recipe
 from utils.evaluate import measure
@@ -92,10 +92,12 @@ class Training:
 
     def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """An epoch of batches: indices (B,), augmented and normalised images (B, 1, 28, 28), and labels (B,) or, mixed, (B, 10)."""
-        for index in self.order.epoch(len(self.history)):
-            batch = self.train[index]
-            images = augment_batch(self.phase.augment, as_floats(batch.pixels), batch.labels, self.generator)
-            yield index, *mix_batch(self.phase.mix, self.prepare(images), batch.labels)
+        size = self.batch_size
+        for indices in self.order.epoch(len(self.history)):
+            some = self.train[indices.flatten()]
+            images = self.prepare(augment_batches(self.phase.augment, as_floats(some.pixels), some.labels, size, self.generator))
+            for index, *batch in zip(indices, images.split(size), some.labels.split(size), strict=True):
+                yield index, *mix_batch(self.phase.mix, *batch)
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
         layout = torch.channels_last if self.recipe.channels_last else torch.contiguous_format
