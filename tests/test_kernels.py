@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from model import EraA6, Net3, Slim, VggDigits
+from model import EraA6, Net3, Slim, Sprint, VggDigits
 from utils.kernels import LARGE, FastDropout, accelerate, draw_mask
 
 CPU = torch.device("cpu")
@@ -69,7 +69,7 @@ def test_an_accelerated_network_keeps_its_tensors_and_their_names(network):
     assert all(one is other for one, other in zip(after.parameters(), parameters, strict=True))
 
 
-@pytest.mark.parametrize("network", [Net3, EraA6])
+@pytest.mark.parametrize("network", [Net3, EraA6, Sprint])
 def test_an_accelerated_network_learns_the_same_but_for_what_is_dropped(network):
     torch.manual_seed(0)
     plain = network().double().to(memory_format=torch.channels_last).train()
@@ -104,6 +104,16 @@ def test_a_ragged_norm_works_channels_first_between_maps_channels_last():
     assert y.is_contiguous(memory_format=torch.channels_last)
     y.square().sum().backward()
     assert seen == [True, True, True]
+
+
+def test_a_gradient_comes_back_through_a_flatten_as_the_map_lay():
+    x = torch.randn(4, 16, 3, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
+    y = x * 1
+    y.register_hook(seen := [].append)
+    features = accelerate(nn.Sequential(nn.Flatten()), CPU)(y)
+    features.square().sum().backward()
+    assert torch.equal(features, x.flatten(1)) and torch.equal(x.grad, 2 * x)
+    assert seen.__self__[0].is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("size", [1, 7])

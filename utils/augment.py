@@ -22,8 +22,11 @@ from utils.warp import affine_places, draw_uniform, elastic_places, take
 def augment_batches(augmentations: tuple[Augmentation, ...], images: torch.Tensor, labels: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
     """`images` (N, 1, H, W) in [0, 1] with `labels` (N,), a batch of `size` after another, after each augmentation in turn. The input is left as it was."""
     for augmentation in augmentations:
-        parts = zip(images.split(size), labels.split(size), strict=True) if augmentation.by_batch else [(images, labels)]
-        images = torch.cat([augment(augmentation, *part, generator) for part in parts])
+        if augmentation.by_batch:
+            batches = zip(images.split(size), labels.split(size), strict=True)
+            images = torch.cat([augment(augmentation, *batch, generator) for batch in batches])
+        else:
+            images = augment(augmentation, images, labels, generator)
     return images
 
 

@@ -35,30 +35,32 @@ def draw_mask(x: torch.Tensor, p: float) -> torch.Tensor:
     return mask.as_strided(x.shape, x.stride())
 
 
-class ChannelsLast(torch.autograd.Function):
-    """A channels-first map (N, C, H, W) made channels last; its gradient comes back channels first. Where the two meet, torch goes number by number."""
+class Layout(torch.autograd.Function):
+    """A map (N, C, H, W) in the layout `to`; its gradient comes back in the layout `back`. Where two layouts meet, torch goes number by number."""
 
     @staticmethod
-    def forward(ctx, x: torch.Tensor) -> torch.Tensor:
-        return x.contiguous(memory_format=torch.channels_last)
+    def forward(ctx, x: torch.Tensor, to: torch.memory_format, back: torch.memory_format) -> torch.Tensor:
+        ctx.back = back
+        return x.contiguous(memory_format=to)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
-        return gradient.contiguous()
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return gradient.contiguous(memory_format=ctx.back), None, None
 
 
 def is_ragged(module: nn.Module) -> bool:
     return type(module) is nn.BatchNorm2d and module.num_features % VECTOR != 0
 
 
-def make_channels_first(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+def make_channels_first(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """A forward pre-hook."""
-    return tuple(each.contiguous() for each in inputs)
+    (x,) = inputs
+    return x if x.is_contiguous() else Layout.apply(x, torch.contiguous_format, torch.channels_last)
 
 
-def make_channels_last(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor | None:
+def make_channels_last(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
     """A forward hook."""
-    return None if output.is_contiguous(memory_format=torch.channels_last) else ChannelsLast.apply(output)
+    return output if output.is_contiguous(memory_format=torch.channels_last) else Layout.apply(output, torch.channels_last, torch.contiguous_format)
 
 
 def accelerate(network: nn.Module, device: torch.device) -> nn.Module:
@@ -77,4 +79,6 @@ def accelerate(network: nn.Module, device: torch.device) -> nn.Module:
         elif is_ragged(module):
             module.register_forward_pre_hook(make_channels_first)
             module.register_forward_hook(make_channels_last)
+        elif type(module) is nn.Flatten:
+            module.register_forward_pre_hook(make_channels_first)
     return network
