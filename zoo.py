@@ -16,6 +16,7 @@ from utils.entry import (
     Cutout,
     Darken,
     Dropout,
+    Elastic,
     Ensemble,
     Entry,
     Erase,
@@ -44,6 +45,30 @@ TURNED_MOVED_ZOOMED = (Affine(rotate=10, translate=0.08, scale=0.1),)
 
 TEN_EPOCHS = Recipe(epochs=10, batch_size=128, optimizer=Adam(), schedule=OneCycle(max_lr=3e-3), augment=TURNED_MOVED_ZOOMED)
 """Reference 002's augmentation in a third of its 30 epochs."""
+
+TWO_PHASES = Recipe(
+    epochs=16,
+    batch_size=128,
+    optimizer=SGD(momentum=0.9, weight_decay=5e-4, decay_all=False),
+    schedule=OneCycle(max_lr=0.1),
+    augment=(Affine(rotate=10, translate=0.08, scale=0.1, shear=5), Elastic(alpha=40)),
+    finish=Finish(epochs=4, augment=(Affine(rotate=5, translate=0.04, scale=0.05),)),
+    average=EMA(decay=0.998),
+    focus=Focus(share=0.3, noise=1.0),
+)
+"""More than reference 002's augmentation, then half of it, on what is still hard, in half of its 30 epochs."""
+
+TWO_PHASES_ADAM = Recipe(
+    epochs=16,
+    batch_size=128,
+    optimizer=Adam(),
+    schedule=OneCycle(max_lr=2e-3),
+    augment=(Affine(rotate=10, translate=0.08, scale=0.1, shear=5), Elastic(alpha=40)),
+    finish=Finish(epochs=4, augment=(Affine(rotate=5, translate=0.04, scale=0.05),)),
+    average=EMA(decay=0.998),
+    focus=Focus(share=0.3, noise=1.0),
+)
+"""The same for a network without BatchNorm, which learns from Adam's smaller steps."""
 
 VGG_AUGMENTED = Entry(
     name="vgg_augmented",
@@ -103,6 +128,42 @@ VGG_KAGGLE = Entry(
     recipe=TEN_EPOCHS,
     stored="float16",
     budget=Budget(max_params=900_000, max_epochs=11, max_misses=170, seeds=5, requires=(BatchNorm(), Dropout())),
+)
+VGG_TWO_PHASES_KAGGLE = Entry(
+    name="vgg_two_phases_kaggle",
+    source="reference 002, a member of model 5",
+    network=VggDigits,
+    dataset="kaggle_deal",
+    recipe=TWO_PHASES,
+    stored="float16",
+    budget=Budget(max_params=900_000, max_epochs=17, max_misses=140, seeds=2, requires=(BatchNorm(), Dropout())),
+)
+BIG_KERNEL_KAGGLE = Entry(
+    name="big_kernel_kaggle",
+    source="reference 002, a member of model 5",
+    network=BigKernel,
+    dataset="kaggle_deal",
+    recipe=TWO_PHASES,
+    stored="float16",
+    budget=Budget(max_params=900_000, max_epochs=17, max_misses=150),
+)
+RESNET5_KAGGLE = Entry(
+    name="resnet5_kaggle",
+    source="reference 002, a member of model 5",
+    network=ResNet5,
+    dataset="kaggle_deal",
+    recipe=TWO_PHASES,
+    stored="float16",
+    budget=Budget(max_params=210_000, max_epochs=17, max_misses=150),
+)
+STN_KAGGLE = Entry(
+    name="stn_kaggle",
+    source="reference 002, a member of model 5",
+    network=SpatialTransformer,
+    dataset="kaggle_deal",
+    recipe=TWO_PHASES_ADAM,
+    stored="float16",
+    budget=Budget(max_params=450_000, max_epochs=17, max_misses=130),
 )
 ZOO = (
     Entry(
@@ -265,5 +326,22 @@ ZOO = (
         members=(Member(entry=VGG_KAGGLE, seeds=(0, 1, 2, 3, 4)),),
         vote="logits",
         budget=Budget(max_params=4_500_000, max_epochs=11, max_misses=120, requires=(BatchNorm(), Dropout())),
+    ),
+    VGG_TWO_PHASES_KAGGLE,
+    BIG_KERNEL_KAGGLE,
+    RESNET5_KAGGLE,
+    STN_KAGGLE,
+    Ensemble(
+        name="mixed_ensemble_kaggle",
+        source="reference 002, model 5",
+        published=99.61,
+        members=(
+            Member(entry=VGG_TWO_PHASES_KAGGLE, seeds=(0, 1)),
+            Member(entry=BIG_KERNEL_KAGGLE),
+            Member(entry=RESNET5_KAGGLE),
+            Member(entry=STN_KAGGLE),
+        ),
+        vote="probabilities",
+        budget=Budget(max_params=3_500_000, max_epochs=17, max_misses=109),
     ),
 )
