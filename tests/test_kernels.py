@@ -116,6 +116,14 @@ def test_a_gradient_comes_back_through_a_flatten_as_the_map_lay():
     assert seen.__self__[0].is_contiguous(memory_format=torch.channels_last)
 
 
+def test_what_is_no_map_is_flattened_as_ever():
+    x = torch.randn(4, 5, 6, requires_grad=True)
+    flatten = accelerate(nn.Sequential(nn.Flatten()), CPU)[0]
+    assert torch.equal(flatten(x.transpose(1, 2)), x.transpose(1, 2).flatten(1)) and torch.equal(flatten(input=x), x.flatten(1))
+    flatten(x.transpose(1, 2)).sum().backward()
+    assert torch.equal(x.grad, torch.ones_like(x))
+
+
 @pytest.mark.parametrize("size", [1, 7])
 def test_what_follows_a_ragged_norm_may_change_its_output_in_place(size):
     network = accelerate(nn.Sequential(nn.BatchNorm2d(20), nn.ReLU(inplace=True)), CPU)

@@ -52,10 +52,9 @@ def is_ragged(module: nn.Module) -> bool:
     return type(module) is nn.BatchNorm2d and module.num_features % VECTOR != 0
 
 
-def make_channels_first(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """A forward pre-hook."""
-    (x,) = inputs
-    return x if x.is_contiguous() else Layout.apply(x, torch.contiguous_format, torch.channels_last)
+def make_channels_first(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """A forward pre-hook; what is no map is left alone."""
+    return tuple(Layout.apply(x, torch.contiguous_format, torch.channels_last) if x.dim() == 4 and not x.is_contiguous() else x for x in inputs)
 
 
 def make_channels_last(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
