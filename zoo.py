@@ -78,29 +78,37 @@ VGG_AUGMENTED = Entry(
     stored="float16",
     budget=Budget(max_params=900_000, max_epochs=11, max_misses=50, seeds=5, requires=(BatchNorm(), Dropout())),
 )
+VGG_TWO_PHASES = Entry(
+    name="vgg_two_phases",
+    source="reference 002, a member of model 5",
+    network=VggDigits,
+    recipe=TWO_PHASES,
+    stored="float16",
+    budget=Budget(max_params=900_000, max_epochs=17, max_misses=50, seeds=2, requires=(BatchNorm(), Dropout())),
+)
 BIG_KERNEL = Entry(
     name="big_kernel",
     source="reference 002, a member of model 5",
     network=BigKernel,
-    recipe=TEN_EPOCHS,
+    recipe=TWO_PHASES,
     stored="float16",
-    budget=Budget(max_params=900_000, max_epochs=11, max_misses=55),
+    budget=Budget(max_params=900_000, max_epochs=17, max_misses=55),
 )
 RESNET5 = Entry(
     name="resnet5",
     source="reference 002, a member of model 5",
     network=ResNet5,
-    recipe=TEN_EPOCHS,
+    recipe=TWO_PHASES,
     stored="float16",
-    budget=Budget(max_params=210_000, max_epochs=11, max_misses=55),
+    budget=Budget(max_params=210_000, max_epochs=17, max_misses=55),
 )
 STN = Entry(
     name="stn",
     source="reference 002, a member of model 5",
     network=SpatialTransformer,
-    recipe=TEN_EPOCHS,
+    recipe=TWO_PHASES_ADAM,
     stored="float16",
-    budget=Budget(max_params=450_000, max_epochs=11, max_misses=55),
+    budget=Budget(max_params=450_000, max_epochs=17, max_misses=55),
 )
 FIVE_VIEWS = (View(), View(right=1), View(right=-1), View(down=1), View(down=-1))
 
@@ -305,9 +313,23 @@ ZOO = (
         vote="logits",
         budget=Budget(max_params=4_500_000, max_epochs=11, max_misses=32, requires=(BatchNorm(), Dropout())),
     ),
+    VGG_TWO_PHASES,
     BIG_KERNEL,
     RESNET5,
     STN,
+    Ensemble(
+        name="mixed_ensemble",
+        source="reference 002, model 5",
+        published=99.61,
+        members=(
+            Member(entry=VGG_TWO_PHASES, seeds=(0, 1)),
+            Member(entry=BIG_KERNEL),
+            Member(entry=RESNET5),
+            Member(entry=STN),
+        ),
+        vote="probabilities",
+        budget=Budget(max_params=3_500_000, max_epochs=17, max_misses=28),
+    ),
     Entry(
         name="wide_resnet",
         source="reference 000",
