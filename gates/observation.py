@@ -102,7 +102,10 @@ class Observation:
 
     @cached_property
     def size(self) -> tuple[int, int]:
-        """Numbers that the network keeps, and its multiply-adds."""
+        """Numbers that the network keeps, and its multiply-adds; of an ensemble those of its members."""
+        if self.entry.voters:
+            kept, multiply_adds = zip(*[part.size for part in self.parts], strict=True)
+            return sum(kept), sum(multiply_adds)
         return measure_size(self.network, self.train_trace, self.eval_trace)
 
     @cached_property

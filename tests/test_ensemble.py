@@ -12,6 +12,8 @@ import torch
 from tampering import edit, failed, judge
 
 import train
+from gates.engine import Engine
+from utils.base import measure_size
 from utils.ensemble import Jury, vote
 from utils.evaluate import measure
 from utils.evidence import read_results
@@ -62,6 +64,11 @@ def test_an_ensemble_counts_all_its_members(elected):
     assert run.train_seconds == pytest.approx(sum(member.train_seconds for member in members)) and run.history == []
     assert [(ballot["entry"], ballot["seed"]) for ballot in run.recipe["ballots"]] == [("tiny", 1), ("tiny", 0)]
     assert not (elected / "weights" / "jury-seed0-mnist_sample.safetensors").exists()
+
+
+def test_its_size_is_that_of_the_network_that_holds_its_members(elected):
+    entry = load_zoo(elected / "zoo.py")["jury"]
+    assert Engine(elected / "zoo.py", ()).observe(entry).size == measure_size(entry.network())
 
 
 def test_every_gate_passes_on_what_train_left(jury):
