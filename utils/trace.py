@@ -10,6 +10,8 @@ from functools import cached_property
 
 import torch
 from torch import fx, nn
+from torch._guards import TracingContext, tracing
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -158,7 +160,8 @@ def trace(network: nn.Module, training: bool, batch: int = INPUT_SHAPE[0]) -> Tr
         tensors = dict(network.named_parameters()) | dict(network.named_buffers())  # tied ones once
         trainable = frozenset(name for name, tensor in tensors.items() if tensor.requires_grad)
         state = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-        with inline_compiled(), torch.random.fork_rng(devices=[]), torch.no_grad():
+        shapes = tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True)))  # else make_fx makes a mode for each tensor
+        with inline_compiled(), shapes, torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(0)
             network.train(training)
             module = make_fx(lambda tensors, batch: call_with(network, tensors, batch), pre_dispatch=True)(state, images)
