@@ -46,15 +46,19 @@ TURNED_MOVED_ZOOMED = (Affine(rotate=10, translate=0.08, scale=0.1),)
 TEN_EPOCHS = Recipe(epochs=10, batch_size=128, optimizer=Adam(), schedule=OneCycle(max_lr=3e-3), augment=TURNED_MOVED_ZOOMED)
 """Reference 002's augmentation in a third of its 30 epochs."""
 
+STRONG = (Affine(rotate=10, translate=0.08, scale=0.1, shear=5), Elastic(alpha=40))
+LIGHT = Finish(epochs=4, augment=(Affine(rotate=5, translate=0.04, scale=0.05),))
+HARD = Focus(share=0.3, noise=1.0)
+
 TWO_PHASES = Recipe(
     epochs=16,
     batch_size=128,
     optimizer=SGD(momentum=0.9, weight_decay=5e-4, decay_all=False),
     schedule=OneCycle(max_lr=0.1),
-    augment=(Affine(rotate=10, translate=0.08, scale=0.1, shear=5), Elastic(alpha=40)),
-    finish=Finish(epochs=4, augment=(Affine(rotate=5, translate=0.04, scale=0.05),)),
+    augment=STRONG,
+    finish=LIGHT,
     average=EMA(decay=0.998),
-    focus=Focus(share=0.3, noise=1.0),
+    focus=HARD,
 )
 """More than reference 002's augmentation, then half of it, on what is still hard, in half of its 30 epochs."""
 
@@ -63,10 +67,10 @@ TWO_PHASES_ADAM = Recipe(
     batch_size=128,
     optimizer=Adam(),
     schedule=OneCycle(max_lr=2e-3),
-    augment=(Affine(rotate=10, translate=0.08, scale=0.1, shear=5), Elastic(alpha=40)),
-    finish=Finish(epochs=4, augment=(Affine(rotate=5, translate=0.04, scale=0.05),)),
+    augment=STRONG,
+    finish=LIGHT,
     average=EMA(decay=0.998),
-    focus=Focus(share=0.3, noise=1.0),
+    focus=HARD,
 )
 """The same for a network without BatchNorm, which learns from Adam's smaller steps."""
 

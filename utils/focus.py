@@ -8,7 +8,7 @@ import torch
 from utils.entry import Focus
 
 AHEAD = 8
-"""Batches that are made at a time: their augmentation is as many calls as that of one, and takes half to four fifths of the time a batch."""
+"""Batches that are made at a time: their augmentation is as many calls as that of one."""
 
 
 class Order:
