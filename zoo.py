@@ -132,6 +132,20 @@ WIDE = Recipe(
 
 # --- the same on Kaggle's deal, where references 000 and 002 were scored: 42,000 images to train on, 28,000 to test ------------
 
+WIDE_KAGGLE = Recipe(
+    epochs=32,
+    batch_size=256,
+    optimizer=SGD(momentum=0.9, weight_decay=5e-4, decay_all=False),
+    lookahead=Lookahead(k=5, alpha=0.5),
+    schedule=OneCycle(max_lr=0.2),
+    augment=(Affine(rotate=12, translate=0.08, scale=0.12, shear=6), Elastic(alpha=40)),
+    mix=Mix(p=0.102, cutmix=0.8, mixup_alpha=0.091, cutmix_alpha=0.35),
+    finish=Finish(epochs=6, augment=(Affine(rotate=8, translate=0.06, scale=0.08, shear=4),)),
+    average=SWA(start_epoch=26, lr=0.01, statistics_batch=512),
+    focus=HARD,
+)
+"""`WIDE` with elastic moves and a focus."""
+
 VGG_KAGGLE = Entry(
     name="vgg_augmented_kaggle",
     source="reference 002, a member of model 4",
@@ -369,5 +383,15 @@ ZOO = (
         ),
         vote="probabilities",
         budget=Budget(max_params=3_500_000, max_epochs=17, max_misses=109),
+    ),
+    Entry(
+        name="wide_resnet_kaggle",
+        source="reference 000",
+        published=99.94,
+        network=WideResNet,
+        dataset="kaggle_deal",
+        recipe=WIDE_KAGGLE,
+        stored="float16",
+        budget=Budget(max_params=700_000, max_epochs=33, max_misses=110, seeds=3, requires=(BatchNorm(), GlobalAveragePooling())),
     ),
 )
