@@ -86,13 +86,13 @@ selftest: $(READY) ## run the corpus of planted violations and honest oddities
 	$(PYTHON) -m pytest -q tests/violations $(ARGS)
 
 test-model: $(READY) ## run the tests of the networks and their structure
-	$(PYTEST) tests/test_model.py tests/test_structure.py $(ARGS)
+	$(PYTEST) tests/test_model.py tests/torchbudget/network $(ARGS)
 
 test-training: $(READY) ## run the tests of training
 	$(PYTEST) tests/test_train.py $(ARGS)
 
 coverage: $(READY) ## fail where the last `make test` left more than 5 % of what judges uncovered
-	$(PYTHON) -m coverage report --include='gates/*,utils/evidence.py,utils/structure.py,utils/trace.py' --fail-under=95
+	$(PYTHON) -m coverage report --include='torchbudget/*' --fail-under=95
 
 clean: ## remove caches and reports
 	rm -rf reports .coverage .pytest_cache .ruff_cache .hypothesis

@@ -22,14 +22,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from utils.checkpoint import CheckpointError, load_weights
-from utils.data import DataError
-from utils.entry import Entry
-from utils.evaluate import infer
-from utils.overlap import Overlap
+from torchbudget.declare.entry import Entry
+from torchbudget.declare.zoofile import load_zoo, select_entries
+from torchbudget.errors import DataError, OverlapError, WeightsError, ZooError
+from torchbudget.evidence.measure import infer
+from torchbudget.evidence.weights import load_shipped, load_weights, weights_paths
 from utils.picture import PictureError, find_pictures, read_picture
-from utils.shipped import load_shipped, weights_paths
-from utils.zoofile import ZooError, load_zoo, select_entries
 
 HERE = Path(__file__).resolve().parent
 EXIT_VOID, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -69,7 +67,7 @@ def parse_options(argv: list[str] | None) -> argparse.Namespace:
 
 
 def load_network(entry: Entry, options: argparse.Namespace) -> tuple[nn.Module, list[Path]]:
-    """The entry's network in eval mode with the weights that were asked for, and their files; raises `CheckpointError`."""
+    """The entry's network in eval mode with the weights that were asked for, and their files; raises `WeightsError`."""
     if options.weights:
         return load_weights(options.weights, entry.network()).eval(), [options.weights]
     folder, dataset = ("results", "kaggle_csv") if options.train_csv else ("weights", None)
@@ -122,7 +120,7 @@ def predict_pictures(entry: Entry, options: argparse.Namespace) -> int:
 
 
 def predict_csv(entry: Entry, options: argparse.Namespace) -> int:
-    """Write the submission, once no image of the file is among those that the weights were trained on; else raises `Overlap`."""
+    """Write the submission, once no image of the file is among those that the weights were trained on; else raises `OverlapError`."""
     from utils.kaggle import read_test_csv, write_submission
     from utils.origin import choose_unseen, load_trained
 
@@ -144,9 +142,9 @@ def main(argv: list[str] | None = None) -> int:
         return predict_csv(entry, options) if options.csv else predict_pictures(entry, options)
     except ZooError as error:
         return complain(str(error), EXIT_USAGE)
-    except Overlap as error:
+    except OverlapError as error:
         return complain(str(error), EXIT_VOID)
-    except (DataError, CheckpointError, ValueError, OSError) as error:
+    except (DataError, WeightsError, ValueError, OSError) as error:
         return complain(str(error), EXIT_MISSING)
     except KeyboardInterrupt:
         return complain("interrupted", EXIT_INTERRUPTED)

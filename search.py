@@ -19,14 +19,18 @@ from pathlib import Path
 import optuna
 
 import environment
+from torchbudget.data.images import Dataset
+from torchbudget.data.loading import load_or_sample
+from torchbudget.data.split import split_train_val
+from torchbudget.declare.entry import Entry
+from torchbudget.declare.zoofile import load_zoo, select_entries
+from torchbudget.errors import DataError, ZooError
 from train import HERE, find_device, scale_val
 from utils import plots
 from utils import study as studies
-from utils.data import DataError, Dataset, load_or_sample, split_train_val
-from utils.entry import Entry, Recipe
 from utils.literal import literal, override_words
+from utils.recipe import Recipe
 from utils.space import Space, make_space
-from utils.zoofile import ZooError, load_zoo, select_entries
 
 EXIT_NOTHING, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 1, 2, 3, 130
 

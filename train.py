@@ -25,18 +25,25 @@ import torch
 from torch import nn
 
 import environment
-from utils import checkpoint, evidence, kaggle, plots
-from utils.data import DataError, Dataset, load_or_sample, split_train_val
-from utils.entry import Augmentation, Average, Ensemble, Entry, Optimizer, Recipe, Schedule, changed_fields, describe
-from utils.evaluate import measure
-from utils.evidence import EvidenceError, Run, is_evidence
-from utils.record import Clock, describe_measurement, describe_members, describe_training, start_clock
+from torchbudget.data.images import Dataset
+from torchbudget.data.loading import load_or_sample
+from torchbudget.data.split import split_train_val
+from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
+from torchbudget.declare.zoofile import load_zoo, select_entries
+from torchbudget.errors import CheckpointError, DataError, OverlapError, ResultsError, WeightsError, ZooError
+from torchbudget.evidence import machine
+from torchbudget.evidence.measure import measure
+from torchbudget.evidence.record import Clock, describe_measurement, describe_members, start_clock
+from torchbudget.evidence.results import Digests, Hardware, Run, append_run, is_evidence, read_results, run_stem
+from torchbudget.evidence.weights import load_shipped, round_weights, save_weights, weights_digest, weights_paths
+from torchbudget.network.structure import count_params, network_digest
+from torchbudget.network.trace import build
+from utils import checkpoint, kaggle, plots
+from utils.augmentations import Augmentation
+from utils.recipe import Average, Recipe
 from utils.resume import resume_training
-from utils.shipped import load_shipped, weights_digest, weights_paths
-from utils.structure import count_params, network_digest
-from utils.trace import build
+from utils.steps import Optimizer, Schedule
 from utils.training import Diverged, Training
-from utils.zoofile import ZooError, load_zoo, select_entries
 
 HERE = Path(__file__).resolve().parent
 DEFAULT = "slim"
@@ -74,21 +81,21 @@ def run(
     began, overrides, resumed = start_clock(), overrides or [], []
     train, val = split_train_val(dataset, scale_val(entry, dataset))
     training = Training(entry, seed, train, val, torch.device(device))
-    plain, folder = (places.checkpoints / evidence.run_stem(entry.name, seed, dataset.name, each) for each in ([], overrides))
+    plain, folder = (places.checkpoints / run_stem(entry.name, seed, dataset.name, each) for each in ([], overrides))
     if resume:
         resumed = resume_training(training, folder if checkpoint.list_checkpoints(folder) else plain)
     else:
         checkpoint.clear_checkpoints(folder)
     print(f"{entry.name}, seed {seed}: {count_params(training.network):,} parameters, {len(train):,} training and {len(val):,} val images of {dataset.name}")
-    print(f"{training.precision} on {environment.device_name(device)}", flush=True)
+    print(f"{training.precision} on {machine.device_name(device)}", flush=True)
     while len(training.history) < entry.recipe.epochs:
         training.epoch()
         checkpoint.save_checkpoint(folder, len(training.history), training.state_dict() | {"recipe": describe(entry.recipe), "resumed": resumed})
         print(describe_epoch(training), flush=True)
-    network, overrides = checkpoint.round_weights(training.final_network(), entry.stored), overrides + resumed
-    path = places.weights_of(entry, dataset.name, overrides) / f"{evidence.run_stem(entry.name, seed, dataset.name, overrides)}.safetensors"
+    network, overrides = round_weights(training.final_network(), entry.stored), overrides + resumed
+    path = places.weights_of(entry, dataset.name, overrides) / f"{run_stem(entry.name, seed, dataset.name, overrides)}.safetensors"
     trained = describe_training(training) | {"overrides": overrides}
-    return conclude(entry, seed, dataset, network, checkpoint.save_weights(path, network, entry.stored), trained, began=began, places=places, device=device)
+    return conclude(entry, seed, dataset, network, save_weights(path, network, entry.stored), trained, began=began, places=places, device=device)
 
 
 def run_all(entry: Ensemble, dataset: Dataset, *, places: Places, device: str = "cpu", resume: bool = False) -> Run:
@@ -97,12 +104,12 @@ def run_all(entry: Ensemble, dataset: Dataset, *, places: Places, device: str = 
         if dataset.name != kaggle.NAME and is_current(member, seed, dataset.name, places):
             print(f"{member.name}, seed {seed}: record in place")
         else:
-            started = resume and checkpoint.list_checkpoints(places.checkpoints / evidence.run_stem(member.name, seed, dataset.name, []))
+            started = resume and checkpoint.list_checkpoints(places.checkpoints / run_stem(member.name, seed, dataset.name, []))
             run(member, seed, dataset, places=places, device=device, resume=bool(started))
     began, folder = start_clock(), places.weights_of(entry, dataset.name)
     paths = weights_paths(entry, 0, folder, dataset.name)
     network = load_shipped(entry, 0, folder, dataset.name)
-    runs = {each.stem: each for each in evidence.read_results(places.results)}
+    runs = {each.stem: each for each in read_results(places.results)}
     print(f"{entry.name}: {len(paths)} networks vote, by mean {entry.vote}", flush=True)
     trained = describe_members(entry, [runs[path.stem] for path in paths])
     return conclude(entry, 0, dataset, network, weights_digest(paths), trained, began=began, places=places)
@@ -123,10 +130,10 @@ def conclude(
         views=describe(entry.views),
         total_seconds=round(time.perf_counter() - began[0], 3),
         started=began[1],
-        commit=environment.commit(),
-        versions=environment.versions(),
-        hardware=evidence.Hardware(**environment.hardware(device)),
-        digests=evidence.Digests(
+        commit=machine.commit(HERE),
+        versions=machine.versions(),
+        hardware=Hardware(**machine.hardware(device)),
+        digests=Digests(
             network=network_digest(build(entry.network)),
             train=train.digest,
             val=val.digest if len(val) else None,
@@ -135,10 +142,24 @@ def conclude(
             predictions=found.digest,
         ),
     )
-    evidence.append_run(places.results, record)
+    append_run(places.results, record)
     plots.write_run(places.output, record, found, dataset.test)
     print(summarise(record, places.weights_of(entry, dataset.name, record.overrides), is_evidence(record, entry)))
     return record
+
+
+def describe_training(training: Training) -> dict[str, object]:
+    """The recipe as it ran and what the optimiser did."""
+    return {
+        "recipe": describe(training.recipe),
+        "precision": training.precision,
+        "train_images": len(training.train),
+        "val_images": len(training.val),
+        "batch_size": training.batch_size,
+        "steps": training.steps,
+        "history": training.history,
+        "train_seconds": round(training.seconds, 3),
+    }
 
 
 def scale_val(entry: Entry, dataset: Dataset) -> int:
@@ -218,8 +239,8 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], obj
 
 def is_current(entry: Entry, seed: int, dataset: str, places: Places) -> bool:
     """Whether the record of `seed` is of this network, recipe and views, its weights (all members') in place."""
-    runs = {record.stem: record for record in evidence.read_results(places.results)}
-    record = runs.get(evidence.run_stem(entry.name, seed, dataset, []))
+    runs = {record.stem: record for record in read_results(places.results)}
+    record = runs.get(run_stem(entry.name, seed, dataset, []))
     if record is None or changed_fields(record.recipe, describe(entry.recipe)) or record.views != describe(entry.views):
         return False
     paths = weights_paths(entry, seed, places.weights_of(entry, dataset), dataset)
@@ -257,9 +278,9 @@ def main(argv: list[str] | None = None) -> int:
         return worst
     except (ZooError, ValueError) as error:
         return complain(str(error), EXIT_USAGE)
-    except (Diverged, kaggle.Overlap) as error:
+    except (Diverged, OverlapError) as error:
         return complain(str(error), EXIT_VOID)
-    except (DataError, checkpoint.CheckpointError, EvidenceError, OSError) as error:
+    except (DataError, CheckpointError, WeightsError, ResultsError, OSError) as error:
         return complain(str(error), EXIT_MISSING)
     except KeyboardInterrupt:
         return complain("interrupted; the same command with --resume goes on (make train ARGS=--resume)", EXIT_INTERRUPTED)

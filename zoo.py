@@ -4,37 +4,12 @@ Literals only: what a recipe or a budget can say is in `utils/entry.py`, the net
 """
 
 from model import BigKernel, EraA6, LeNet, Net3, ResNet5, Slim, SpatialTransformer, Sprint, VggDigits, WideResNet
-from utils.entry import (
-    EMA,
-    SGD,
-    SWA,
-    Adam,
-    Affine,
-    BatchNorm,
-    Budget,
-    Constant,
-    Cutout,
-    Darken,
-    Dropout,
-    Elastic,
-    Ensemble,
-    Entry,
-    Erase,
-    Finish,
-    Focus,
-    GlobalAveragePooling,
-    Jitter,
-    Lookahead,
-    Member,
-    Mix,
-    OneCycle,
-    PadCrop,
-    Recipe,
-    ReduceOnPlateau,
-    Squeeze,
-    Swell,
-    View,
-)
+from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling
+from torchbudget.declare.entry import Ensemble, Entry, Member
+from torchbudget.declare.views import View
+from utils.augmentations import Affine, Cutout, Darken, Elastic, Erase, Jitter, PadCrop, Squeeze, Swell
+from utils.recipe import EMA, SWA, Finish, Focus, Mix, Recipe
+from utils.steps import SGD, Adam, Constant, Lookahead, OneCycle, ReduceOnPlateau
 
 SMALL = (BatchNorm(), Dropout(), GlobalAveragePooling())
 """What a network of fewer than 20,000 parameters is asked for, as in reference 003."""

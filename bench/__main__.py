@@ -23,10 +23,9 @@ from pathlib import Path
 
 from bench import accuracy, breakdown, epoch, growth, inference, results, startup
 from bench.choice import Choice
-from utils.checkpoint import CheckpointError
-from utils.data import LOADERS, DataError
+from torchbudget.data.loading import LOADERS
+from torchbudget.errors import CheckpointError, DataError, WeightsError, ZooError
 from utils.training import Diverged
-from utils.zoofile import ZooError
 
 MEASUREMENTS = {"startup": startup, "breakdown": breakdown, "inference": inference, "growth": growth, "epoch": epoch, "accuracy": accuracy}
 LEAST = {"repeats": 5, "seeds": 10}
@@ -87,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
             run(name, choice, options.out)
     except (ZooError, ValueError) as error:
         return complain(str(error), EXIT_USAGE)
-    except (DataError, CheckpointError, Diverged, results.ResultsError, OSError, RuntimeError) as error:
+    except (DataError, CheckpointError, WeightsError, Diverged, results.ResultsError, OSError, RuntimeError) as error:
         return complain(str(error), EXIT_MISSING)
     except KeyboardInterrupt:
         return complain("interrupted; what was finished is kept, and accuracy goes on where it was", EXIT_INTERRUPTED)

@@ -18,12 +18,13 @@ from bench.published import EPOCHS, Published
 from bench.results import machine
 from bench.startup import wall_seconds
 from bench.stopwatch import show, spread, table
+from torchbudget.data.images import Dataset
+from torchbudget.data.split import split_train_val
+from torchbudget.declare.entry import Entry
+from torchbudget.declare.entry import describe as describe_entry
+from torchbudget.evidence.measure import measure as measure_images
 from train import scale_val
 from utils import checkpoint
-from utils.data import Dataset, split_train_val
-from utils.entry import Entry
-from utils.entry import describe as describe_entry
-from utils.evaluate import measure as measure_images
 from utils.plots import save_figure
 from utils.training import Training
 

@@ -17,8 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.choice import Choice
 from bench.peak import describe_peak, measure_peak
 from bench.stopwatch import show, spread, table
-from utils.data import Dataset, split_train_val
-from utils.entry import Entry
+from torchbudget.data.images import Dataset
+from torchbudget.data.split import split_train_val
+from torchbudget.declare.entry import Entry
 from utils.training import Training
 
 PARTS = ("augmentation", "forward", "backward", "optimiser", "the rest")

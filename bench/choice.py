@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from utils.data import Dataset, load_dataset
-from utils.entry import Entry
-from utils.zoofile import ZooError, load_zoo, select_entries
+from torchbudget.data.images import Dataset
+from torchbudget.data.loading import load_dataset
+from torchbudget.declare.entry import Entry
+from torchbudget.declare.zoofile import load_zoo, select_entries
+from torchbudget.errors import ZooError
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULTS = ("sprint", "slim")

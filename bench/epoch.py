@@ -12,8 +12,9 @@ import torch
 from bench.choice import Choice
 from bench.published import Published
 from bench.stopwatch import ratio, show, spread, table, take_turns
-from utils.data import Dataset, split_train_val
-from utils.entry import Entry
+from torchbudget.data.images import Dataset
+from torchbudget.data.split import split_train_val
+from torchbudget.declare.entry import Entry
 from utils.training import Training
 
 ENTRIES = ("net3", "net3_patches")

@@ -15,10 +15,10 @@ from bench.choice import ROOT, Choice
 from bench.exported import FORMS, Form, make_forms
 from bench.peak import describe_peak, measure_peak
 from bench.stopwatch import show, spread, table, take_turns
-from utils.data import as_floats, normalise
-from utils.entry import Entry
-from utils.shipped import load_shipped
-from utils.structure import count_multiply_adds
+from torchbudget.data.images import as_floats, normalise
+from torchbudget.declare.entry import Entry
+from torchbudget.evidence.weights import load_shipped
+from torchbudget.network.structure import count_multiply_adds
 
 BATCHES = (1, 1_000)
 COMPARED = 1_000

@@ -20,11 +20,12 @@ from torch import nn
 
 from bench.choice import Choice
 from model import ConvNormReLU
+from torchbudget.data.images import Images
+from torchbudget.data.split import split_train_val
+from torchbudget.declare.entry import Entry
+from torchbudget.evidence.measure import measure
+from torchbudget.network.structure import count_params
 from train import scale_val
-from utils.data import Images, split_train_val
-from utils.entry import Entry
-from utils.evaluate import measure
-from utils.structure import count_params
 from utils.training import Training
 
 

@@ -16,7 +16,7 @@ from torchvision import transforms
 from torchvision.transforms.functional import to_pil_image, to_tensor
 
 from model import Net3
-from utils.data import MEAN, STD, Images
+from torchbudget.data.images import MEAN, STD, Images
 
 EPOCHS, BATCH = 20, 100
 

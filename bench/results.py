@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
-import environment
-from utils.checkpoint import write_atomically
+from torchbudget.evidence.files import write_atomically
+from torchbudget.evidence.machine import commit, hardware, installed_version, versions
 
+ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = 1
 ALSO = ("onnx", "onnxruntime", "onnxscript")
 
@@ -16,8 +17,8 @@ class ResultsError(RuntimeError):
 
 def machine() -> dict[str, object]:
     """What a figure of time depends on besides the code."""
-    also = {name: environment.installed_version(name) or "missing" for name in ALSO}
-    return {"hardware": environment.hardware("cpu"), "versions": environment.versions() | also, "commit": environment.commit()}
+    also = {name: installed_version(name) or "missing" for name in ALSO}
+    return {"hardware": hardware("cpu"), "versions": versions() | also, "commit": commit(ROOT)}
 
 
 def read_measurements(path: Path) -> dict[str, dict]:

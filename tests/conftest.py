@@ -19,15 +19,20 @@ import pytest
 import torch
 from hypothesis import Phase, settings
 
-import environment
 from model import Slim
-from utils.checkpoint import save_weights
-from utils.data import MNIST_FILES, Dataset, load_mnist_sample, split_train_val
-from utils.entry import SGD, BatchNorm, Budget, Constant, Dropout, Entry, GlobalAveragePooling, Recipe, describe
-from utils.evaluate import Measurement, measure
-from utils.evidence import Digests, Epoch, Hardware, Run, Score, run_stem, seal
-from utils.structure import count_multiply_adds, count_params, network_digest
-from utils.trace import build
+from torchbudget.data.images import Dataset
+from torchbudget.data.mnist import MNIST_FILES, load_mnist_sample
+from torchbudget.data.split import split_train_val
+from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling
+from torchbudget.declare.entry import Entry, describe
+from torchbudget.evidence import machine
+from torchbudget.evidence.measure import Measurement, measure
+from torchbudget.evidence.results import Digests, Epoch, Hardware, Run, Score, run_stem, seal
+from torchbudget.evidence.weights import save_weights
+from torchbudget.network.structure import count_multiply_adds, count_params, network_digest
+from torchbudget.network.trace import build
+from utils.recipe import Recipe
+from utils.steps import SGD, Constant
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -87,7 +92,7 @@ def _network_digest(network: type) -> str:
 
 @functools.cache
 def _machine() -> dict:
-    return {"commit": environment.commit(), "versions": environment.versions(), "hardware": Hardware(**environment.hardware("cpu"))}
+    return {"commit": machine.commit(ROOT), "versions": machine.versions(), "hardware": Hardware(**machine.hardware("cpu"))}
 
 
 class RunMaker:

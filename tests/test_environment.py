@@ -1,6 +1,5 @@
 """What `environment.py` says of a machine is what the machine says of itself, and what will not do is named."""
 
-import importlib.util
 import os
 import platform
 import re
@@ -14,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import environment
+from torchbudget.evidence import machine
 
 SOURCE = Path(environment.__file__).read_text()
 TORCH = torch.__version__.split("+")[0]
@@ -27,14 +27,12 @@ def place(folder: Path, requirements: str = "", source: str = SOURCE) -> Path:
 
 
 def verify(program: Path) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, program], capture_output=True, text=True)
+    path = {"PYTHONPATH": str(Path(environment.__file__).parent)}
+    return subprocess.run([sys.executable, program], capture_output=True, text=True, env=os.environ | path)
 
 
 def commit_of(program: Path) -> str:
-    spec = importlib.util.spec_from_file_location("placed_environment", program)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.commit()
+    return machine.commit(program.parent)
 
 
 def git(folder: Path, *words: str) -> str:
@@ -82,7 +80,7 @@ def test_a_build_of_the_pinned_version_is_the_pinned_version(tmp_path, monkeypat
     (tmp_path / "some_build-1.2.3.dist-info").mkdir()
     (tmp_path / "some_build-1.2.3.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: some-build\nVersion: 1.2.3+cu132\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert environment.installed_version("some-build") == "1.2.3"
+    assert machine.installed_version("some-build") == "1.2.3"
 
 
 # --- which one it is --------------------------------------------------------------------------------------------------
@@ -94,12 +92,12 @@ def test_versions_are_those_that_would_be_imported():
     import torchvision
 
     imported = {module.__name__: module.__version__.split("+")[0] for module in (torch, torchvision, numpy, safetensors)}
-    assert environment.versions() == {"python": platform.python_version(), **imported}
-    assert environment.installed_version("no-such-package") is None
+    assert machine.versions() == {"python": platform.python_version(), **imported}
+    assert machine.installed_version("no-such-package") is None
 
 
 def test_hardware_is_what_the_machine_says():
-    found = environment.hardware("cpu")
+    found = machine.hardware("cpu")
     assert found["device"] == found["cpu"] != ""
     assert found["cores"] == os.cpu_count()
     assert found["threads"] == torch.get_num_threads()
@@ -108,14 +106,14 @@ def test_hardware_is_what_the_machine_says():
 
 def test_memory_is_what_the_system_counts():
     pages, size = (int(subprocess.run(["getconf", name], capture_output=True, text=True, check=True).stdout) for name in ("_PHYS_PAGES", "PAGE_SIZE"))
-    assert environment.memory_gib() == pytest.approx(pages * size / 2**30, abs=0.05)
+    assert machine.memory_gib() == pytest.approx(pages * size / 2**30, abs=0.05)
 
 
 def test_threads_are_those_of_the_moment():
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        assert environment.hardware("cpu")["threads"] == 1
+        assert machine.hardware("cpu")["threads"] == 1
     finally:
         torch.set_num_threads(before)
 

@@ -4,12 +4,12 @@ import json
 
 import pytest
 import torch
+from csv_files import write_csv
 from PIL import Image
-from test_kaggle import write_csv
 
 import predict
 import train
-from utils.evidence import read_results
+from torchbudget.evidence.results import read_results
 
 
 @pytest.fixture(scope="module")

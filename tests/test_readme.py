@@ -4,14 +4,14 @@ import re
 from pathlib import Path
 
 import model
-from gates import GATES
+from torchbudget.declare.budget import Budget
+from torchbudget.declare.zoofile import load_zoo
+from torchbudget.evidence.results import read_results
+from torchbudget.gates import GATES
+from torchbudget.network.structure import active_dropouts, bypasses, count_params, global_averages, unnormalised_convolutions
+from torchbudget.network.trace import build, trace
 from utils import entry as declarations
-from utils.budget import Budget
-from utils.evidence import read_results
-from utils.structure import active_dropouts, bypasses, count_params, global_averages, unnormalised_convolutions
 from utils.table import BEGIN, END, make_row, readme_table
-from utils.trace import build, trace
-from utils.zoofile import load_zoo
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()

@@ -10,10 +10,12 @@ from tiny_zoo import ZOO, Tiny
 from torch import nn
 
 import search
+from torchbudget.data.images import Dataset
+from torchbudget.declare.budget import Budget
 from utils import entry as declarations
-from utils.data import Dataset
-from utils.entry import SGD, Budget, Constant, Recipe
+from utils.recipe import Recipe
 from utils.space import make_space
+from utils.steps import SGD, Constant
 from utils.study import best_trial, finished, open_storage
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,12 +16,16 @@ from safetensors.torch import load_file
 
 import train
 from model import Slim
+from torchbudget.declare.budget import Budget
+from torchbudget.declare.entry import Entry
+from torchbudget.errors import CheckpointError, ZooError
+from torchbudget.evidence.files import file_digest
+from torchbudget.evidence.results import evidence_of, read_results
 from train import Places, run
-from utils.checkpoint import CheckpointError, file_digest
-from utils.entry import EMA, SGD, SWA, Affine, Budget, Constant, Cosine, Cutout, Entry, OneCycle, Recipe
-from utils.evidence import evidence_of, read_results
+from utils.augmentations import Affine, Cutout
+from utils.recipe import EMA, SWA, Recipe
+from utils.steps import SGD, Constant, Cosine, OneCycle
 from utils.training import Diverged
-from utils.zoofile import ZooError
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = Recipe(

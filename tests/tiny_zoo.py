@@ -3,7 +3,11 @@
 import torch.nn.functional as F
 from torch import nn
 
-from utils.entry import EMA, SGD, Affine, BatchNorm, Budget, Dropout, Entry, GlobalAveragePooling, OneCycle, Recipe
+from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling
+from torchbudget.declare.entry import Entry
+from utils.augmentations import Affine
+from utils.recipe import EMA, Recipe
+from utils.steps import SGD, OneCycle
 
 WIDTH = 8
 

@@ -8,14 +8,15 @@ from pathlib import Path
 import msgspec
 from conftest import RunMaker
 
-import environment
-from gates.observation import Observation
-from utils.data import Dataset, load_mnist_sample
-from utils.entry import Entry
-from utils.evidence import Run, append_run, read_results, seal
-from utils.zoofile import load_zoo
+from torchbudget.data.images import Dataset
+from torchbudget.data.mnist import load_mnist_sample
+from torchbudget.declare.entry import Entry
+from torchbudget.declare.zoofile import load_zoo
+from torchbudget.evidence import machine
+from torchbudget.evidence.results import Run, append_run, read_results, seal
+from torchbudget.gates.observation import Observation
 
-HERE = (environment.device_name("cpu"), environment.installed_version("torch"))
+HERE = (machine.device_name("cpu"), machine.installed_version("torch"))
 """The platform that the runs name."""
 
 

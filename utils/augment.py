@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from utils.data import as_floats, load_mnist_sample
-from utils.entry import Affine, Augmentation, Cutout, Darken, Elastic, Erase, Jitter, PadCrop, Squeeze, Swell
+from torchbudget.data.images import as_floats
+from torchbudget.data.mnist import load_mnist_sample
+from utils.augmentations import Affine, Augmentation, Cutout, Darken, Elastic, Erase, Jitter, PadCrop, Squeeze, Swell
 from utils.plots import plot_augmentations, save_figure
 from utils.warp import affine_places, draw_uniform, elastic_places, take
 

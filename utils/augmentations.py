@@ -6,7 +6,7 @@ Each acts on a batch of images in [0, 1], and draws for each image by itself.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from utils.bounds import check, check_counts, reject
+from torchbudget.declare.validation import check, check_counts, reject
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import torch
 
-from utils.entry import Focus
+from utils.recipe import Focus
 
 AHEAD = 8
 """Batches that are made at a time: their augmentation is as many calls as that of one."""
 
 
-class Order:
+class Sampler:
     """The order in which `count` images are trained on, `steps` batches of `size` an epoch.
 
     Without a focus an epoch is a random order of all images; what is left over waits for another one. With a focus, every epoch but the first is

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from utils.checkpoint import write_atomically
-from utils.data import DataError, Dataset, Images, dealt_order, split_train_val
-from utils.overlap import Overlap, find_twins, name_rows
-from utils.zoofile import ZooError
+from torchbudget.data.images import Dataset, Images
+from torchbudget.data.overlap import find_twins, name_rows
+from torchbudget.data.split import fixed_permutation, split_train_val
+from torchbudget.errors import DataError, OverlapError, ZooError
+from torchbudget.evidence.files import write_atomically
 
 NAME = "kaggle_csv"
 FEWEST = 100
@@ -45,23 +46,23 @@ def write_submission(path: Path, predictions: torch.Tensor, image_ids: list[int]
 def deal_train_csv(images: Images, against: torch.Tensor | None = None, drop_overlap: bool = False) -> Dataset:
     """The images of a train.csv as the data set `kaggle_csv`: one in six, dealt by a fixed order, is its test, the others are to train on.
 
-    None to train on may stand among the test's or in `against`, uint8 (N, 1, 28, 28): such rows raise `Overlap`, or are left out.
+    None to train on may stand among the test's or in `against`, uint8 (N, 1, 28, 28): such rows raise `OverlapError`, or are left out.
     """
     if len(images) < FEWEST:
         raise DataError(f"a train.csv of {len(images)} images is too small: {FEWEST} are needed, one in {HELD_OUT} to be held out as test")
     held_out = torch.zeros(len(images), dtype=torch.bool)
-    held_out[dealt_order(f"{NAME} test", len(images))[: len(images) // HELD_OUT]] = True
+    held_out[fixed_permutation(f"{NAME} test", len(images))[: len(images) // HELD_OUT]] = True
     test = images[held_out]
     shared = torch.zeros_like(held_out)
     for others, place in ((test.pixels, "among the images held out as test"), (against, "in the file to be predicted")):
         found = ~held_out & find_twins(images.pixels, others) if others is not None else shared
         if found.any() and not drop_overlap:
-            raise Overlap(
+            raise OverlapError(
                 f"VOID: {int(found.sum()):,} of {len(images):,} training images ({name_rows(found)}) also stand {place}; --drop-overlap leaves them out"
             )
         shared = shared | found
     if not (~held_out & ~shared).any():
-        raise Overlap(f"VOID: all {int((~held_out).sum()):,} training images also stand there or among those held out; nothing is left to train on")
+        raise OverlapError(f"VOID: all {int((~held_out).sum()):,} training images also stand there or among those held out; nothing is left to train on")
     return Dataset(NAME, images[~held_out & ~shared], test)
 
 
@@ -75,7 +76,7 @@ def add_options(parser: ArgumentParser) -> None:
 def load_asked(options: Namespace) -> Dataset | None:
     """The data set of the `--train_csv` that was asked for, if any; says on stdout what became of its images.
 
-    Raises `DataError`, `Overlap`, and `ZooError` where the options do not go together.
+    Raises `DataError`, `OverlapError`, and `ZooError` where the options do not go together.
     """
     if not options.train_csv:
         if options.against or options.drop_overlap:
@@ -100,7 +101,7 @@ def recover_trained(images: Images, against: torch.Tensor, val_images: int, dige
     for others in (None, against):
         try:
             dataset = deal_train_csv(images, others, drop_overlap=True)
-        except Overlap:
+        except OverlapError:
             continue  # nothing is left, so this is not what the run did
         if val_images < len(dataset.train):
             train, val = split_train_val(dataset, val_images)

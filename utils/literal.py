@@ -4,7 +4,8 @@ import json
 import shlex
 from dataclasses import fields, is_dataclass
 
-from utils.entry import Recipe, changed_fields, describe
+from torchbudget.declare.entry import changed_fields, describe
+from utils.recipe import Recipe
 
 WIDTH = 100
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from utils.entry import Mix
+from utils.recipe import Mix
 
 CLASSES = 10
 

@@ -12,7 +12,8 @@ from torch import nn
 from torch.optim import lr_scheduler
 from torch.optim.swa_utils import SWALR, AveragedModel, get_ema_multi_avg_fn, update_bn
 
-from utils.entry import EMA, SGD, SWA, Constant, Cosine, OneCycle, Recipe, ReduceOnPlateau
+from utils.recipe import EMA, SWA, Recipe
+from utils.steps import SGD, Constant, Cosine, OneCycle, ReduceOnPlateau
 
 
 def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:

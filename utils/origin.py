@@ -4,18 +4,20 @@ from pathlib import Path
 
 import torch
 
+from torchbudget.data.images import Images
+from torchbudget.data.loading import load_dataset
+from torchbudget.data.overlap import find_twins, name_rows
+from torchbudget.errors import DataError, OverlapError, ResultsError
+from torchbudget.evidence.files import file_digest
+from torchbudget.evidence.results import Run, read_results
 from utils import kaggle
-from utils.checkpoint import file_digest
-from utils.data import DataError, Images, load_dataset
-from utils.evidence import EvidenceError, Run, read_results
-from utils.overlap import Overlap, find_twins, name_rows
 
 
 def find_record(weights: Path, results: Path) -> Run:
     """The record in `results` of the run that left this file of weights, found by digest; raises `DataError`."""
     try:
         digest, runs = file_digest(weights), read_results(results)
-    except EvidenceError as error:
+    except ResultsError as error:
         raise DataError(str(error)) from error
     record = next((run for run in runs if run.digests.weights == digest), None)
     if record is None:
@@ -52,7 +54,7 @@ def _recover(path: Path, record: Run, train_csv: Path | None, images: Images | N
 def choose_unseen(pixels: torch.Tensor, trained: dict[str, torch.Tensor], drop_overlap: bool) -> torch.Tensor:
     """Indices of those of `pixels` that do not stand among the images that weights were `trained` on, which are named.
 
-    Where any does, raises `Overlap` or, with `drop_overlap`, says on stdout what is left out; raises `Overlap` too where nothing is left.
+    Where any does, raises `OverlapError` or, with `drop_overlap`, says on stdout what is left out; raises `OverlapError` too where nothing is left.
     """
     names, shared = " and ".join(trained), find_twins(pixels, torch.cat([*trained.values()]))
     if not shared.any():
@@ -60,7 +62,7 @@ def choose_unseen(pixels: torch.Tensor, trained: dict[str, torch.Tensor], drop_o
         return torch.arange(len(pixels))
     found = f"{int(shared.sum()):,} of {len(pixels):,} images to be predicted ({name_rows(shared)}) are among those of {names} that the weights were trained on"
     if shared.all() or not drop_overlap:
-        raise Overlap(
+        raise OverlapError(
             f"VOID: {found}; they would be recalled, not read, so no submission is written: train on other images "
             "(train.py ENTRY --train-csv train.csv --against test.csv --drop-overlap), or leave these rows out (--drop-overlap)"
         )

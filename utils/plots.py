@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import torch
 
-from utils.checkpoint import write_atomically
-from utils.data import Images
-from utils.evaluate import Measurement
-from utils.evidence import Run
+from torchbudget.data.images import Images
+from torchbudget.evidence.files import write_atomically
+from torchbudget.evidence.measure import Measurement
+from torchbudget.evidence.results import Run
 
 MAX_SHOWN = 60
 

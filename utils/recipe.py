@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from torchbudget.declare.validation import INFINITY, check, check_counts, check_kind, reject
 from utils.augmentations import Augmentation
-from utils.bounds import INFINITY, check, check_counts, check_kind, reject
 from utils.steps import Lookahead, Optimizer, ReduceOnPlateau, Schedule
 
 # --- weight averaging -------------------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from utils.checkpoint import CheckpointError, load_checkpoint
-from utils.entry import changed_fields, describe
+from torchbudget.declare.entry import changed_fields, describe
+from torchbudget.errors import CheckpointError
+from utils.checkpoint import load_checkpoint
 from utils.training import Training
 
 CHANGEABLE = {"epochs", "schedule", "augment", "mix", "finish", "label_smoothing", "clip_norm"}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 
-from utils.entry import Entry
+from torchbudget.declare.entry import Entry
 
 RANGE = re.compile(r"(?P<field>[\w.]+)=(?P<low>[^:]+):(?P<high>[^:]+?)(?P<log>:log)?")
 

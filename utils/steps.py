@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from utils.bounds import INFINITY, check, check_counts, check_kind, reject
+from torchbudget.declare.validation import INFINITY, check, check_counts, check_kind, reject
 
 # --- optimisers -------------------------------------------------------------------------------------------------------
 

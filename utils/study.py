@@ -16,13 +16,14 @@ from optuna.storages.journal import JournalRedisBackend
 from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
-from utils.checkpoint import round_weights
-from utils.data import Images
-from utils.entry import changed_fields, describe
-from utils.evaluate import measure
+from torchbudget.data.images import Images
+from torchbudget.declare.entry import changed_fields, describe
+from torchbudget.errors import NetworkError
+from torchbudget.evidence.measure import measure
+from torchbudget.evidence.weights import round_weights
+from torchbudget.network.structure import count_params
+from torchbudget.network.trace import build
 from utils.space import Space
-from utils.structure import count_params
-from utils.trace import StructureError, build
 from utils.training import Diverged, Training
 
 HEARTBEAT, GRACE = 30, 120  # seconds: a trial silent for the second is taken for killed, and tried again
@@ -49,7 +50,7 @@ class Objective:
         except KeyboardInterrupt:
             trial.study.enqueue_trial(values)
             raise
-        except (Diverged, StructureError, ValueError, torch.OutOfMemoryError) as error:
+        except (Diverged, NetworkError, ValueError, torch.OutOfMemoryError) as error:
             raise give_up(trial, str(error).splitlines()[0]) from error
 
     def train_and_count(self, trial: optuna.Trial, values: dict[str, float]) -> int:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from utils.checkpoint import write_atomically
-from utils.entry import Entry
-from utils.evidence import EvidenceError, Run, evidence_of, read_results
-from utils.report import make_console, make_table
-from utils.zoofile import ZooError, load_zoo
+from torchbudget.declare.entry import Entry
+from torchbudget.declare.zoofile import load_zoo
+from torchbudget.errors import ResultsError, ZooError
+from torchbudget.evidence.files import write_atomically
+from torchbudget.evidence.results import Run, evidence_of, read_results
+from torchbudget.report.terminal import make_console, make_table
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- zoo table: make readme -->", "<!-- end of zoo table -->"
@@ -171,7 +172,7 @@ def main(argv: list[str] | None = None) -> int:
             print(json.dumps([asdict(row) for row in rows], indent=1))
         else:
             print_zoo(rows)
-    except (ZooError, EvidenceError, ValueError, OSError) as error:
+    except (ZooError, ResultsError, ValueError, OSError) as error:
         print(f"table: {error}", file=sys.stderr)
         return 2
     return 0

@@ -9,16 +9,17 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
+from torchbudget.data.images import Images, as_floats, normalise
+from torchbudget.declare.entry import Entry
+from torchbudget.evidence.measure import measure
+from torchbudget.evidence.results import Epoch
 from utils import optim
 from utils.augment import augment_batches
-from utils.data import Images, as_floats, normalise
-from utils.entry import Entry, Finish, Recipe
-from utils.evaluate import measure
-from utils.evidence import Epoch
-from utils.focus import Order
+from utils.focus import Sampler
 from utils.kernels import accelerate
 from utils.memory import keep_freed_memory
 from utils.mixing import mix_batch
+from utils.recipe import Finish, Recipe
 
 STATISTICS_BATCH = 1_000
 
@@ -47,7 +48,7 @@ class Training:
         self.averager = optim.Averager(self.recipe, self.network)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.generator = torch.Generator(device).manual_seed(seed)
-        self.order = Order(self.recipe.focus, len(train), self.batch_size, self.steps_per_epoch, self.generator)
+        self.order = Sampler(self.recipe.focus, len(train), self.batch_size, self.steps_per_epoch, self.generator)
         self.steps = 0
         self.seconds = 0.0
         self.history: list[Epoch] = []

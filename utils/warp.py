@@ -6,7 +6,7 @@ from functools import cache
 import torch
 import torch.nn.functional as F
 
-from utils.entry import Affine, Elastic
+from utils.augmentations import Affine, Elastic
 
 
 def draw_uniform(images: torch.Tensor, generator: torch.Generator, low: float, high: float, *shape: int) -> torch.Tensor:

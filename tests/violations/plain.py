@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from utils.entry import SGD, BatchNorm, Budget, Constant, Dropout, Entry, GlobalAveragePooling, Recipe
+from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling
+from torchbudget.declare.entry import Entry
+from utils.recipe import Recipe
+from utils.steps import SGD, Constant
 
 __all__ = ["F", "Net", "nn", "torch", "zoo"]
 

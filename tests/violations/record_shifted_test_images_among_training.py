@@ -4,7 +4,9 @@ from tampering import edit
 
 LEAK = """
 import torch
-from utils.data import LOADERS, Dataset, Images, load_mnist_sample
+from torchbudget.data.images import Dataset, Images
+from torchbudget.data.loading import LOADERS
+from torchbudget.data.mnist import load_mnist_sample
 
 
 def load_leaky(root, download):

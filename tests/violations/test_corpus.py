@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import check
-from gates import GATES
+from torchbudget import cli
+from torchbudget.gates import GATES
 
 HERE = Path(__file__).resolve().parent
 STATIC = "params,structure,cost"
@@ -27,7 +27,7 @@ def named_gate(path: Path) -> str:
 def verdicts(*words: str, out: Path) -> tuple[int, dict[str, set[str]]]:
     """Exit code of check.py, and the statuses that each gate gave."""
     out.unlink(missing_ok=True)
-    code = check.main([*words, "--json", str(out)])
+    code = cli.main([*words, "--json", str(out)])
     found: dict[str, set[str]] = {}
     for verdict in json.loads(out.read_text())["verdicts"] if out.exists() else []:
         found.setdefault(verdict["gate"], set()).add(verdict["status"])
@@ -68,4 +68,4 @@ def test_no_state_of_the_world_without_a_measurement_exits_0(tmp_path, zoo):
     (tmp_path / "empty.py").write_text("ZOO = ()\n")
     states = [["--zoo", str(tmp_path / "empty.py")], ["--zoo", str(tmp_path / "gone.py")], ["--only", "nothing"], ["nobody"]]
     states += [["--zoo", str(zoo / "zoo.py"), *words] for words in (["--weights", str(tmp_path)], ["--results", str(tmp_path / "none.json")])]
-    assert all(check.main(words) != 0 for words in states)
+    assert all(cli.main(words) != 0 for words in states)

@@ -1,0 +1,88 @@
+"""The bench as a command: what it merges, where it goes on, what it refuses, on the real sample."""
+
+import argparse
+import json
+
+import pytest
+import torch
+
+from bench import accuracy, point, results
+from bench.__main__ import MEASUREMENTS, main, parse_options
+from bench.choice import Choice
+from torchbudget.data.images import Dataset
+from torchbudget.data.split import split_train_val
+from torchbudget.network.structure import count_params
+
+
+@pytest.fixture
+def bench(tmp_path, capsys):
+    def run(*words: str) -> tuple[int, str, str]:
+        places = ["--out", str(tmp_path / "results.json"), "--checkpoints", str(tmp_path / "checkpoints")]
+        return main([*words, *places]), *capsys.readouterr()
+
+    return run
+
+
+ON_SAMPLE = ("--entry", "slim", "--dataset", "mnist_sample", "--seeds", "1", "--epochs", "1", "--repeats", "1")
+
+
+def test_what_is_measured_is_merged_with_what_stands_there(bench, tmp_path):
+    results.merge(tmp_path / "results.json", "startup", {"figures": "earlier"})
+    code, out, _ = bench("accuracy", *ON_SAMPLE)
+    assert code == 0
+    assert "seeds within 6 of 1,000" in out
+    found = results.read_measurements(tmp_path / "results.json")
+    assert set(found) == {"startup", "accuracy"} <= set(MEASUREMENTS)
+    assert found["startup"] == {"figures": "earlier"}
+    assert {"figures", "hardware", "versions", "commit", "started", "choice"} <= set(found["accuracy"])
+    (run,), (row,) = found["accuracy"]["figures"]["ours"]["runs"], found["accuracy"]["figures"]["published"]["curve"]
+    assert 0 < run["misses"] <= 1_000 and run["seconds"] > 0 and row["misses"] > 0
+    assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+    assert list((tmp_path / "checkpoints").rglob("*.pt")) == []
+
+
+def test_an_interrupted_race_goes_on_where_it_was_and_another_does_not(tmp_path, sample, capsys):
+    choice = Choice(named="lenet_sgd", data="mnist_sample", seeds=1, epochs=1, checkpoints=tmp_path)
+    vars(choice)["dataset"] = Dataset("mnist_sample", sample.train[torch.arange(300)], sample.test)
+    race = accuracy.Race(choice, choice.entry)
+    race.runs, race.turns = [{"seed": 0, "misses": 3}], ["ours", "published"]
+    race.turn()
+    again, other = accuracy.Race(choice, choice.entry), accuracy.Race(choice, choice.zoo["lenet_adam"])
+    again.resume()
+    assert (again.done, again.curve, again.runs) == (2, race.curve, race.runs)
+    other.folder = again.folder
+    other.resume()
+    assert other.done == 0 and "anew" in capsys.readouterr().out
+
+
+def test_wrong_usage_missing_data_and_a_foreign_file_are_one_line_each(bench, tmp_path):
+    code, _, err = bench("accuracy", *ON_SAMPLE[2:], "--entry", "vgg_ensemble")
+    assert (code, err.count("\n")) == (2, 1) and "ensemble" in err
+    code, _, err = bench("accuracy", "--data-root", str(tmp_path))
+    assert (code, err.count("\n")) == (3, 1) and "lacks" in err
+    (tmp_path / "results.json").write_text(json.dumps([1]))
+    code, _, err = bench("epoch", *ON_SAMPLE)
+    assert (code, err.count("\n")) == (3, 1) and "--out" in err
+    assert (tmp_path / "results.json").read_text() == "[1]"
+
+
+@pytest.mark.parametrize("words", [["nothing"], ["--repeats", "0"], ["--seeds", "x"], ["--dataset", "no"]])
+def test_options_that_cannot_be_are_refused(words, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 2 and "bench: error:" in capsys.readouterr().err
+
+
+def test_only_a_whole_bench_on_mnist_is_written_beside_the_code():
+    assert str(parse_options(["epoch"]).out) == "bench/results.json"
+    assert {str(parse_options([*words, "epoch"]).out) for words in (["--dataset=mnist_sample"], ["--seeds=3"], ["--epochs=2"], ["--repeats=2"])} == {
+        "results/bench.json"
+    }
+
+
+def test_a_point_of_growth_is_what_it_was_asked_for(sample, small_entry):
+    train, val = split_train_val(sample, 100)
+    options = argparse.Namespace(repeats=1, batch_size=200, width=4)
+    found = point.run_point(point.change_entry(small_entry, options), train[torch.arange(400)], val, sample.test, 1)
+    assert found["steps"] == 2 and len(found["seconds"]) == 1
+    assert found["params"] == count_params(point.Growing(4)) and found["peak_bytes"] >= found["loaded_bytes"] > 50e6

@@ -1,0 +1,114 @@
+"""A measurement's integers agree with each other, and it leaves the network as it was."""
+
+import hashlib
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from model import Slim
+from torchbudget.data.images import Images, as_floats, normalise
+from torchbudget.evidence.measure import BATCH, Measurement, measure, predictions_digest
+
+
+@st.composite
+def measurements(draw) -> Measurement:
+    """Arbitrary logits, ties among them, and labels of which some are hit."""
+    count = draw(st.integers(1, 40))
+    logits = draw(st.lists(st.lists(st.integers(-3, 3), min_size=10, max_size=10), min_size=count, max_size=count))
+    logits = torch.tensor(logits, dtype=torch.float32)
+    return Measurement(logits, torch.tensor(draw(st.lists(st.integers(0, 9), min_size=count, max_size=count))))
+
+
+@given(measurements())
+def test_misses_missed_confusion_and_predictions_agree(found):
+    pairs = list(zip(found.labels.tolist(), found.predictions.tolist(), strict=True))
+    assert found.total == len(pairs) == sum(map(sum, found.confusion))
+    assert found.misses == sum(true != predicted for true, predicted in pairs) == found.total - sum(found.confusion[digit][digit] for digit in range(10))
+    assert found.missed == {index: predicted for index, (true, predicted) in enumerate(pairs) if true != predicted}
+    assert found.confusion == [[pairs.count((true, predicted)) for predicted in range(10)] for true in range(10)]
+    assert all(found.logits[index, predicted] == found.logits[index].max() for index, (_, predicted) in enumerate(pairs))
+    assert found.loss == pytest.approx(-found.logits.double().log_softmax(1).gather(1, found.labels[:, None]).mean().item(), abs=1e-5)
+
+
+@given(measurements(), st.integers(0, 39), st.integers(1, 9))
+def test_the_digest_changes_when_one_prediction_changes_and_only_then(found, index, other):
+    index %= found.total
+    changed = found.predictions.clone()
+    changed[index] = (changed[index] + other) % 10
+    assert predictions_digest(changed) != found.digest == hashlib.sha256(bytes(found.predictions.tolist())).hexdigest()
+    assert Measurement(found.logits * 2 + 1, found.labels).digest == found.digest
+
+
+@pytest.fixture
+def slim() -> nn.Module:
+    torch.manual_seed(0)
+    return Slim()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_measuring_restores_the_mode_and_changes_nothing(training, slim, sample):
+    before = {name: tensor.clone() for name, tensor in slim.train(training).state_dict().items()}
+    random = torch.get_rng_state()
+    measure(slim, sample.test[torch.arange(50)])
+    assert all(layer.training == training for layer in slim.modules()) and torch.equal(random, torch.get_rng_state())
+    assert all(torch.equal(before[name], tensor) and not tensor.requires_grad for name, tensor in slim.state_dict().items())
+
+
+def test_a_network_is_measured_in_eval_mode_on_normalised_images(slim, sample):
+    images, found = sample.test[torch.arange(200)], measure(slim, sample.test[torch.arange(200)])
+    with torch.no_grad():
+        expected = slim.eval()(normalise(as_floats(images.pixels)))
+    torch.testing.assert_close(found.logits, expected, rtol=1e-4, atol=1e-5)
+    assert not found.logits.requires_grad and torch.equal(found.labels, images.labels) and torch.equal(images.pixels, sample.test.pixels[:200])
+    assert found.loss == pytest.approx(F.cross_entropy(expected, images.labels).item(), abs=1e-5)
+
+
+def test_every_image_is_measured_whatever_is_left_after_whole_batches(slim, sample):
+    images = sample.train[torch.arange(2 * BATCH + 7)]
+    found = measure(slim, images)
+    assert found.total == len(found.logits) == 2 * BATCH + 7
+    torch.testing.assert_close(found.logits[-7:], measure(slim, images[torch.arange(2 * BATCH, 2 * BATCH + 7)]).logits, rtol=1e-4, atol=1e-5)
+
+
+class Broken(nn.Module):
+    """Gives `logits` whatever it is shown."""
+
+    def __init__(self, change) -> None:
+        super().__init__()
+        self.change = change
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.change(torch.zeros(len(x), 10))
+
+
+BROKEN = {
+    "nan": lambda logits: logits.index_fill(1, torch.tensor([3]), float("nan")),
+    "infinite": lambda logits: logits.index_fill(1, torch.tensor([3]), float("inf")),
+    "nine classes": lambda logits: logits[:, :9],
+    "a row short": lambda logits: logits[1:],
+    "a map": lambda logits: logits[:, :, None],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_logits_that_are_not_finite_n_by_10_are_refused(name, sample):
+    network = Broken(BROKEN[name])
+    with pytest.raises(ValueError, match=r"logits, not finite \(50, 10\)"):
+        measure(network, sample.test[torch.arange(50)])
+    assert network.training
+
+
+def test_a_network_that_fails_keeps_its_mode(sample):
+    network = Broken(lambda logits: logits.no_such_method())
+    with pytest.raises(AttributeError):
+        measure(network, sample.test[torch.arange(5)])
+    assert network.training
+
+
+def test_of_no_images_none_is_missed(slim, sample):
+    empty = Images(sample.test.pixels[:0], sample.test.labels[:0])
+    assert measure(slim, empty).total == measure(slim, empty).misses == 0

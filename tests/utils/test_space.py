@@ -1,0 +1,56 @@
+"""What a search may change: valid recipes around the declared one, each of which its literal and its command make again."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_zoo import ZOO
+
+import train
+from torchbudget.declare.zoofile import load_zoo
+from utils import entry as declarations
+from utils.augmentations import Cutout, Jitter
+from utils.literal import literal, override_words
+from utils.recipe import Recipe
+from utils.space import list_numbers, make_space
+from utils.steps import Adam, Cosine
+
+ROOT = Path(__file__).resolve().parents[2]
+ADAM = Recipe(epochs=3, batch_size=2, optimizer=Adam(weight_decay=0.9, decoupled=True), schedule=Cosine(lr=900.0), augment=(Jitter(brightness=1), Cutout(p=1)))
+ENTRIES = {entry.name: entry for entry in (*load_zoo(ROOT / "zoo.py").values(), *ZOO, replace(ZOO[0], name="adam", recipe=ADAM)) if not entry.voters}
+
+
+@given(st.sampled_from(sorted(ENTRIES)), st.data())
+def test_every_recipe_of_a_space_is_valid_and_its_literal_makes_it_again(name, data):
+    space = make_space(ENTRIES[name])
+    drawn = {
+        each: data.draw(st.one_of(st.sampled_from((range_.low, range_.high)), st.floats(range_.low, range_.high))) for each, range_ in space.ranges.items()
+    }
+    recipe = space.apply(drawn).recipe
+    assert eval(literal(recipe), vars(declarations)) == eval(literal(recipe, 8), vars(declarations)) == recipe
+    assert all(range_.low <= list_numbers(space.apply(drawn))[each][0] <= range_.high for each, range_ in space.ranges.items())
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_the_declared_recipe_is_in_its_space_and_no_range_is_empty(name):
+    space = make_space(ENTRIES[name])
+    assert space.apply(space.declared) == ENTRIES[name] and space.holds_declared
+    assert all(each.low < each.high for each in space.ranges.values())
+    assert {"batch_size", "label_smoothing"} <= set(space.ranges)
+
+
+def test_the_command_trains_the_very_recipe():
+    space = make_space(ENTRIES["slim"])
+    recipe = space.apply({name: each.high for name, each in space.ranges.items()}).recipe
+    words = shlex.split(" ".join(override_words(ENTRIES["slim"].recipe, recipe)))
+    entry, overrides, _ = train.parse(["slim", *words], ENTRIES)
+    assert entry.recipe == recipe != ENTRIES["slim"].recipe and overrides
+
+
+def test_ranges_and_fixes_say_what_moves():
+    space = make_space(ENTRIES["slim"], ["schedule.max_lr=0.01:1:log"], ["augment", "optimizer.momentum"])
+    assert str(space.ranges["schedule.max_lr"]) == "0.01 to 1, log"
+    assert [name for name in space.ranges if name.startswith(("augment", "optimizer"))] == ["optimizer.weight_decay"]

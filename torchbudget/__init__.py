@@ -1,0 +1,1 @@
+"""Hold any PyTorch image classifier to a declared budget."""

@@ -1,0 +1,136 @@
+"""Verdicts as machines read them: JSON, JUnit, SARIF 2.1.0 and GitHub's annotations."""
+
+import hashlib
+import json
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import asdict
+from pathlib import Path
+from urllib.parse import quote
+
+from torchbudget.report.metrics import Metrics
+from torchbudget.report.terminal import by_urgency, failure_lines
+from torchbudget.report.verdict import Status, Verdict, exit_code
+
+JSON_SCHEMA = 2
+MAX_ANNOTATIONS = 9
+ILLEGAL_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def to_json(verdicts: list[Verdict], figures: list[Metrics]) -> str:
+    """The verdicts in the order they were judged, and the unrounded numbers behind them."""
+    document = {
+        "schema": JSON_SCHEMA,
+        "exit_code": exit_code(verdicts),
+        "verdicts": [asdict(verdict) for verdict in verdicts],
+        "figures": [asdict(figure) for figure in figures],
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+# --- JUnit ------------------------------------------------------------------------------------------------------------
+
+
+def to_junit(verdicts: list[Verdict]) -> str:
+    """A suite for each entry, a case for each gate: a failed gate is a failure, one that could not measure an error, a waived one skipped."""
+    suites = ET.Element("testsuites", _counts(verdicts))
+    for entry in dict.fromkeys(verdict.entry for verdict in verdicts):
+        mine = [verdict for verdict in verdicts if verdict.entry == entry]
+        suite = ET.SubElement(suites, "testsuite", {"name": _legal(entry), **_counts(mine)})
+        for verdict in mine:
+            _add_case(suite, verdict)
+    return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _add_case(suite: ET.Element, verdict: Verdict) -> None:
+    case = ET.SubElement(suite, "testcase", classname=_legal(f"zoo.{verdict.entry}"), name=_legal(verdict.gate))
+    if verdict.status is Status.PASS:
+        ET.SubElement(case, "system-out").text = _legal(verdict.observed)
+        return
+    kind = {Status.FAIL: "failure", Status.WAIVED: "skipped"}.get(verdict.status, "error")
+    problem = ET.SubElement(case, kind, message=_legal(f"expected {verdict.expected}, found {verdict.observed}"), type=verdict.status)
+    problem.text = _legal("\n".join(failure_lines(verdict)))
+
+
+def _counts(verdicts: list[Verdict]) -> dict[str, str]:
+    statuses = [verdict.status for verdict in verdicts]
+    errors = statuses.count(Status.NOT_RUN) + statuses.count(Status.ERROR)
+    return {
+        "tests": str(len(statuses)),
+        "failures": str(statuses.count(Status.FAIL)),
+        "errors": str(errors),
+        "skipped": str(statuses.count(Status.WAIVED)),
+    }
+
+
+def _legal(text: str) -> str:
+    """The text without what XML 1.0 cannot hold, even escaped."""
+    return ILLEGAL_IN_XML.sub("\ufffd", text)
+
+
+# --- SARIF ------------------------------------------------------------------------------------------------------------
+
+
+def to_sarif(verdicts: list[Verdict], rules: dict[str, str], zoo: Path) -> str:
+    """A result for each verdict that is no pass, under the rule `zoo/<gate>`; `rules` says what each gate passes, a waiver suppresses."""
+    unhappy = [verdict for verdict in verdicts if verdict.status is not Status.PASS]
+    rules = rules | {verdict.gate: "" for verdict in verdicts if verdict.gate not in rules}
+    driver = {
+        "name": "digit-zoo",
+        "rules": [{"id": f"zoo/{gate}", "name": gate, "shortDescription": {"text": text or gate}} for gate, text in rules.items()],
+    }
+    code = exit_code(verdicts)
+    run = {
+        "tool": {"driver": driver},
+        "invocations": [{"executionSuccessful": code in (0, 1), "exitCode": code}],
+        "results": [_result(verdict, list(rules).index(verdict.gate), zoo) for verdict in unhappy],
+    }
+    return json.dumps({"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
+
+
+def _result(verdict: Verdict, rule: int, zoo: Path) -> dict:
+    file, line = _place(verdict, zoo)
+    place = {"artifactLocation": {"uri": Path(file).as_uri() if file.startswith("/") else quote(file)}, "region": {"startLine": line}}
+    result = {
+        "ruleId": f"zoo/{verdict.gate}",
+        "ruleIndex": rule,
+        "level": "error",
+        "message": {"text": "\n".join(failure_lines(verdict))},
+        "locations": [{"physicalLocation": place}],
+        "partialFingerprints": {"entryAndGate/v1": hashlib.sha256(f"{verdict.entry}/{verdict.gate}".encode()).hexdigest()},
+    }
+    return result | ({"suppressions": [{"kind": "external", "justification": verdict.remedy}]} if verdict.status is Status.WAIVED else {})
+
+
+def _place(verdict: Verdict, zoo: Path) -> tuple[str, int]:
+    """The file, relative to here where it lies below, and the line; the zoo file's first where the verdict has no place."""
+    name, line = re.fullmatch(r"(.*?)(?::(\d+))?", verdict.where).groups()
+    path, here = (zoo.parent / (name or zoo.name)).resolve(), Path.cwd().resolve()
+    return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix(), int(line or 1)
+
+
+# --- GitHub -----------------------------------------------------------------------------------------------------------
+
+
+def to_annotations(verdicts: list[Verdict], zoo: Path) -> list[str]:
+    """Workflow commands that mark what failed, failures first: at most nine, and one that counts the rest."""
+    unhappy = by_urgency([verdict for verdict in verdicts if verdict.status is not Status.PASS])
+    shown, rest = unhappy[:MAX_ANNOTATIONS], unhappy[MAX_ANNOTATIONS:]
+    lines = [_annotation(verdict, zoo) for verdict in shown]
+    if rest:
+        level = "error" if any(verdict.status is not Status.WAIVED for verdict in rest) else "notice"
+        lines.append(f"::{level} title=digit zoo::and {len(rest)} more, in the log and in the step summary")
+    return lines
+
+
+def _annotation(verdict: Verdict, zoo: Path) -> str:
+    (file, line), (title, *body) = _place(verdict, zoo), failure_lines(verdict)
+    level = "notice" if verdict.status is Status.WAIVED else "error"
+    return f"::{level} file={_escape(file, ':,')},line={line},title={_escape(title, ':,')}::{_escape(chr(10).join(body))}"
+
+
+def _escape(text: str, also: str = "") -> str:
+    """The text as a workflow command's data, or with `also` as its property: nothing in it can end the command or begin another."""
+    for character in "%\r\n" + also:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
