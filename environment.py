@@ -36,7 +36,9 @@ def problems() -> list[str]:
     """What keeps this environment from being the pinned one; empty when it will do."""
     found = []
     if sys.version_info < MIN_PYTHON:
-        found.append(f"Python {platform.python_version()} is older than {MIN_PYTHON[0]}.{MIN_PYTHON[1]}")
+        found.append(
+            f"Python {platform.python_version()} is older than {MIN_PYTHON[0]}.{MIN_PYTHON[1]}"
+        )
     for package, wanted in pinned_versions().items():
         if (version := installed_version(package)) is None:
             found.append(f"{package} {wanted} is not installed")
@@ -47,11 +49,16 @@ def problems() -> list[str]:
 
 def main() -> int:
     """Print the verification; 0 when the environment will do, else 3."""
-    print(f"python {platform.python_version()} on {platform.system()} {platform.machine()}, commit {commit(ROOT)}")
+    print(
+        f"python {platform.python_version()} on {platform.system()} {platform.machine()}, commit {commit(ROOT)}"
+    )
     print(f"{cpu_name()}, {os.cpu_count()} cores, {memory_gib()} GiB")
     for package, wanted in pinned_versions().items():
         version = installed_version(package)
-        print(f"  {'ok  ' if version == wanted else 'BAD '} {package} {version or 'missing'}" + ("" if version == wanted else f" (pinned: {wanted})"))
+        print(
+            f"  {'ok  ' if version == wanted else 'BAD '} {package} {version or 'missing'}"
+            + ("" if version == wanted else f" (pinned: {wanted})")
+        )
     if found := problems():
         print("\n".join([*found, "run: make env-update"]), file=sys.stderr)
         return 3

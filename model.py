@@ -11,9 +11,22 @@ class ConvNormReLU(nn.Sequential):
     `pool=True` takes the maximum of each 2x2 before the norm: what the norm and the ReLU see is a quarter of the map, at a quarter of the time.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, padding: int = 0, pool: bool = False, stride: int = 1) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 3,
+        padding: int = 0,
+        pool: bool = False,
+        stride: int = 1,
+    ) -> None:
         convolution = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=False)
-        super().__init__(convolution, *[nn.MaxPool2d(2)] * pool, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
+        super().__init__(
+            convolution,
+            *[nn.MaxPool2d(2)] * pool,
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        )
 
 
 class Slim(nn.Module):
@@ -69,7 +82,9 @@ class Net3(nn.Module):
         super().__init__()
         self.block1 = nn.Sequential(ConvNormReLU(1, 8, padding=1), ConvNormReLU(8, 16, padding=1))
         self.dropout = nn.Dropout(0.05)
-        self.block2 = nn.Sequential(ConvNormReLU(16, 16, padding=1), ConvNormReLU(16, 32, padding=1))
+        self.block2 = nn.Sequential(
+            ConvNormReLU(16, 16, padding=1), ConvNormReLU(16, 32, padding=1)
+        )
         self.block3 = nn.Sequential(ConvNormReLU(32, 32), ConvNormReLU(32, 10, kernel=1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -88,7 +103,9 @@ class EraA6(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.input = nn.Sequential(ConvNormReLU(1, 12, padding=1), ConvNormReLU(12, 16, padding=1), nn.Dropout(0.05))
+        self.input = nn.Sequential(
+            ConvNormReLU(1, 12, padding=1), ConvNormReLU(12, 16, padding=1), nn.Dropout(0.05)
+        )
         self.first = ConvNormReLU(16, 20, padding=1)
         self.transition = nn.Sequential(ConvNormReLU(20, 24, padding=1), nn.Dropout(0.1))
         self.second = ConvNormReLU(24, 24, padding=1)
@@ -108,8 +125,21 @@ class LeNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = nn.Sequential(nn.Conv2d(1, 6, 5), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(inplace=True), nn.MaxPool2d(2))
-        self.classify = nn.Sequential(nn.Linear(256, 120), nn.ReLU(inplace=True), nn.Linear(120, 84), nn.ReLU(inplace=True), nn.Linear(84, 10))
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 6, 5),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+        )
+        self.classify = nn.Sequential(
+            nn.Linear(256, 120),
+            nn.ReLU(inplace=True),
+            nn.Linear(120, 84),
+            nn.ReLU(inplace=True),
+            nn.Linear(84, 10),
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.classify(self.features(x).flatten(1))  # (N, 16, 4, 4) -> (N, 256) -> (N, 10)
@@ -122,13 +152,23 @@ class VggDigits(nn.Module):
         super().__init__()
         self.block1 = self._block(1, 32)
         self.block2 = self._block(32, 64)
-        self.classify = nn.Sequential(nn.Linear(64 * 7 * 7, 256), nn.BatchNorm1d(256), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(256, 10))
+        self.classify = nn.Sequential(
+            nn.Linear(64 * 7 * 7, 256),
+            nn.BatchNorm1d(256),
+            nn.ReLU(inplace=True),
+            nn.Dropout(0.5),
+            nn.Linear(256, 10),
+        )
 
     @staticmethod
     def _block(in_channels: int, out_channels: int) -> nn.Sequential:
         convolutions = []
         for channels in (in_channels, out_channels):
-            convolutions += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)]
+            convolutions += [
+                nn.Conv2d(channels, out_channels, 3, padding=1),
+                nn.BatchNorm2d(out_channels),
+                nn.ReLU(inplace=True),
+            ]
         return nn.Sequential(*convolutions, nn.MaxPool2d(2), nn.Dropout2d(0.25))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -142,10 +182,22 @@ class BigKernel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            *[nn.Conv2d(1, 32, 5, padding=2), nn.BatchNorm2d(32), nn.ReLU(inplace=True), nn.MaxPool2d(2)],
-            *[nn.Conv2d(32, 64, 5, padding=2), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(2)],
+            *[
+                nn.Conv2d(1, 32, 5, padding=2),
+                nn.BatchNorm2d(32),
+                nn.ReLU(inplace=True),
+                nn.MaxPool2d(2),
+            ],
+            *[
+                nn.Conv2d(32, 64, 5, padding=2),
+                nn.BatchNorm2d(64),
+                nn.ReLU(inplace=True),
+                nn.MaxPool2d(2),
+            ],
         )
-        self.classify = nn.Sequential(nn.Linear(64 * 7 * 7, 256), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(256, 10))
+        self.classify = nn.Sequential(
+            nn.Linear(64 * 7 * 7, 256), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(256, 10)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.classify(self.features(x).flatten(1))  # (N, 64, 7, 7) -> (N, 10)
@@ -154,15 +206,28 @@ class BigKernel(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut (He et al. 2016): (N, in, H, W) -> (N, out, H / stride, W / stride)."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, norm: type[nn.BatchNorm2d] = nn.BatchNorm2d, bias: bool = True) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        norm: type[nn.BatchNorm2d] = nn.BatchNorm2d,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            *[nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=bias), norm(out_channels), nn.ReLU(inplace=True)],
+            *[
+                nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=bias),
+                norm(out_channels),
+                nn.ReLU(inplace=True),
+            ],
             *[nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=bias), norm(out_channels)],
         )
         self.shortcut = nn.Identity()
         if stride != 1 or in_channels != out_channels:
-            self.shortcut = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride, bias=bias), norm(out_channels))
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=bias), norm(out_channels)
+            )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.relu(self.residual(x) + self.shortcut(x))
@@ -190,22 +255,42 @@ class SpatialTransformer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.localise = nn.Sequential(
-            *[nn.Conv2d(1, 8, 7), nn.MaxPool2d(2), nn.ReLU(inplace=True), nn.Conv2d(8, 10, 5), nn.MaxPool2d(2), nn.ReLU(inplace=True)],
+            *[
+                nn.Conv2d(1, 8, 7),
+                nn.MaxPool2d(2),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(8, 10, 5),
+                nn.MaxPool2d(2),
+                nn.ReLU(inplace=True),
+            ],
             *[nn.Flatten(), nn.Linear(10 * 3 * 3, 32), nn.ReLU(inplace=True), nn.Linear(32, 6)],
         )
         nn.init.zeros_(self.localise[-1].weight)
         self.localise[-1].bias.data.copy_(torch.eye(2, 3).flatten())
         self.features = nn.Sequential(
-            *[nn.Conv2d(1, 32, 3), nn.MaxPool2d(2), nn.ReLU(inplace=True), nn.Conv2d(32, 64, 3), nn.MaxPool2d(2), nn.ReLU(inplace=True)],
+            *[
+                nn.Conv2d(1, 32, 3),
+                nn.MaxPool2d(2),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(32, 64, 3),
+                nn.MaxPool2d(2),
+                nn.ReLU(inplace=True),
+            ],
         )
-        self.classify = nn.Sequential(nn.Linear(64 * 5 * 5, 256), nn.ReLU(inplace=True), nn.Linear(256, 10))
+        self.classify = nn.Sequential(
+            nn.Linear(64 * 5 * 5, 256), nn.ReLU(inplace=True), nn.Linear(256, 10)
+        )
 
     def straighten(self, x: torch.Tensor) -> torch.Tensor:
         theta = self.localise(x).float().view(-1, 2, 3)
-        return F.grid_sample(x, F.affine_grid(theta, list(x.shape), align_corners=True), align_corners=True)
+        return F.grid_sample(
+            x, F.affine_grid(theta, list(x.shape), align_corners=True), align_corners=True
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.classify(self.features(self.straighten(x)).flatten(1))  # (N, 64, 5, 5) -> (N, 10)
+        return self.classify(
+            self.features(self.straighten(x)).flatten(1)
+        )  # (N, 64, 5, 5) -> (N, 10)
 
 
 # --- reference 000 --------------------------------------------------------------------------------------------------------
@@ -228,8 +313,15 @@ class GhostBatchNorm(nn.BatchNorm2d):
             return super().forward(x)
         momentum, least, larger = self.momentum, len(x) // groups, len(x) % groups
         try:
-            self.momentum = momentum and 1 - (1 - momentum) ** (1 / groups)  # None is a cumulative average, of groups as of batches
-            return torch.cat([super(GhostBatchNorm, self).forward(group) for group in x.split([least + 1] * larger + [least] * (groups - larger))])
+            self.momentum = momentum and 1 - (1 - momentum) ** (
+                1 / groups
+            )  # None is a cumulative average, of groups as of batches
+            return torch.cat(
+                [
+                    super(GhostBatchNorm, self).forward(group)
+                    for group in x.split([least + 1] * larger + [least] * (groups - larger))
+                ]
+            )
         finally:
             self.momentum = momentum
 
@@ -242,10 +334,19 @@ class WideResNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(1, 32, 5, padding=2, bias=False), nn.MaxPool2d(2), GhostBatchNorm(32), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, 32, 5, padding=2, bias=False),
+            nn.MaxPool2d(2),
+            GhostBatchNorm(32),
+            nn.ReLU(inplace=True),
+        )
         widths = ((32, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 1))
-        self.blocks = nn.Sequential(*[ResidualBlock(*each, norm=GhostBatchNorm, bias=False) for each in widths])
+        self.blocks = nn.Sequential(
+            *[ResidualBlock(*each, norm=GhostBatchNorm, bias=False) for each in widths]
+        )
         self.classify = nn.Linear(128, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.classify(self.blocks(self.stem(x)).mean((2, 3)))  # (N, 128, 7, 7) -> (N, 128) -> (N, 10)
+        return self.classify(
+            self.blocks(self.stem(x)).mean((2, 3))
+        )  # (N, 128, 7, 7) -> (N, 128) -> (N, 10)

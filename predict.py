@@ -34,21 +34,59 @@ EXIT_VOID, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="predict.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", nargs="*", type=Path, metavar="FILE|FOLDER", help="pictures of one digit each; of a folder, the PNG and JPEG files in it")
+    parser = argparse.ArgumentParser(
+        prog="predict.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "pictures",
+        nargs="*",
+        type=Path,
+        metavar="FILE|FOLDER",
+        help="pictures of one digit each; of a folder, the PNG and JPEG files in it",
+    )
     parser.add_argument("--entry", default="slim", help="of the zoo; default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="whose shipped weights; default: %(default)s")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="other weights of the entry, such as those that a run on a train.csv left in results/")
-    parser.add_argument("--zoo", type=Path, default=HERE / "zoo.py", help="the zoo file; its weights/ and results.json are beside it")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="whose shipped weights; default: %(default)s"
+    )
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="other weights of the entry, such as those that a run on a train.csv left in results/",
+    )
+    parser.add_argument(
+        "--zoo",
+        type=Path,
+        default=HERE / "zoo.py",
+        help="the zoo file; its weights/ and results.json are beside it",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
     table = parser.add_argument_group("a competition's file")
-    table.add_argument("--csv", type=Path, metavar="TEST", help="predict the images of this file (pixel0,...,pixel783)")
-    table.add_argument("--out", type=Path, metavar="FILE", help="write the submission (ImageId,Label) here")
     table.add_argument(
-        "--train-csv", type=Path, metavar="TRAIN", help="what the weights were trained from; the weights are then those in results/, if not --weights"
+        "--csv",
+        type=Path,
+        metavar="TEST",
+        help="predict the images of this file (pixel0,...,pixel783)",
     )
-    table.add_argument("--drop-overlap", action="store_true", help="leave out of the submission what the weights were trained on")
-    table.add_argument("--data-root", type=Path, help="a torchvision MNIST root; default: MNIST_ROOT, then data/, downloaded")
+    table.add_argument(
+        "--out", type=Path, metavar="FILE", help="write the submission (ImageId,Label) here"
+    )
+    table.add_argument(
+        "--train-csv",
+        type=Path,
+        metavar="TRAIN",
+        help="what the weights were trained from; the weights are then those in results/, if not --weights",
+    )
+    table.add_argument(
+        "--drop-overlap",
+        action="store_true",
+        help="leave out of the submission what the weights were trained on",
+    )
+    table.add_argument(
+        "--data-root",
+        type=Path,
+        help="a torchvision MNIST root; default: MNIST_ROOT, then data/, downloaded",
+    )
     return parser
 
 
@@ -72,7 +110,9 @@ def load_network(entry: Entry, options: argparse.Namespace) -> tuple[nn.Module, 
         return load_weights(options.weights, entry.network()).eval(), [options.weights]
     folder, dataset = ("results", "kaggle_csv") if options.train_csv else ("weights", None)
     place = options.zoo.parent / folder
-    return load_shipped(entry, options.seed, place, dataset), weights_paths(entry, options.seed, place, dataset)
+    return load_shipped(entry, options.seed, place, dataset), weights_paths(
+        entry, options.seed, place, dataset
+    )
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
@@ -97,20 +137,36 @@ def read_pictures(places: list[Path]) -> tuple[dict[Path, torch.Tensor], list[st
 def describe_logits(file: Path, logits: torch.Tensor) -> dict[str, object]:
     """What is said of one picture, by its logits (10,)."""
     (first, second), digits = (values.tolist() for values in logits.softmax(0).topk(2))
-    return {"file": str(file), "digit": digits[0], "confidence": first, "runner_up": digits[1], "runner_up_confidence": second}
+    return {
+        "file": str(file),
+        "digit": digits[0],
+        "confidence": first,
+        "runner_up": digits[1],
+        "runner_up_confidence": second,
+    }
 
 
 def predict_pictures(entry: Entry, options: argparse.Namespace) -> int:
     """Print what each picture shows; the exit code."""
     network, _ = load_network(entry, options)
     pictures, complaints = read_pictures(options.pictures)
-    logits = infer(network, torch.stack(list(pictures.values())), views=entry.views) if pictures else []
+    logits = (
+        infer(network, torch.stack(list(pictures.values())), views=entry.views) if pictures else []
+    )
     rows = [describe_logits(file, each) for file, each in zip(pictures, logits, strict=True)]
     if options.json:
-        print(json.dumps({"entry": entry.name, "predictions": rows, "unreadable": complaints}, indent=1))
+        print(
+            json.dumps(
+                {"entry": entry.name, "predictions": rows, "unreadable": complaints}, indent=1
+            )
+        )
     else:
         for row in rows:
-            print("{file}: {digit} ({confidence:.2%}), runner-up {runner_up} ({runner_up_confidence:.2%})".format(**row))
+            print(
+                "{file}: {digit} ({confidence:.2%}), runner-up {runner_up} ({runner_up_confidence:.2%})".format(
+                    **row
+                )
+            )
     for complaint in complaints:
         complain(complaint, EXIT_MISSING)
     return EXIT_MISSING if complaints else 0
@@ -126,7 +182,9 @@ def predict_csv(entry: Entry, options: argparse.Namespace) -> int:
 
     pixels = read_test_csv(options.csv)
     network, weights = load_network(entry, options)
-    trained = load_trained(weights, options.zoo.parent / "results.json", options.train_csv, pixels, options.data_root)
+    trained = load_trained(
+        weights, options.zoo.parent / "results.json", options.train_csv, pixels, options.data_root
+    )
     kept = choose_unseen(pixels, trained, options.drop_overlap)
     predictions = infer(network, pixels[kept], views=entry.views).argmax(1)
     write_submission(options.out, predictions, (kept + 1).tolist())

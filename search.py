@@ -36,25 +36,62 @@ EXIT_NOTHING, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="search.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="search.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("entry", nargs="?", default="slim")
-    parser.add_argument("--trials", type=int, default=30, help="trials of the study in all, those of earlier runs and other machines counted")
+    parser.add_argument(
+        "--trials",
+        type=int,
+        default=30,
+        help="trials of the study in all, those of earlier runs and other machines counted",
+    )
     parser.add_argument("--epochs", type=int, help="of each trial; default: the recipe's own")
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn and of every training")
-    parser.add_argument("--search", action="append", default=[], metavar="FIELD=LOW:HIGH[:log]", help="the range of one number, in place of the derived one")
-    parser.add_argument("--fix", action="append", default=[], metavar="FIELD", help="leave this, and all beneath it, as declared")
-    parser.add_argument("--storage", help="URL of an Optuna storage; default: a SQLite file in --out")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of what is drawn and of every training"
+    )
+    parser.add_argument(
+        "--search",
+        action="append",
+        default=[],
+        metavar="FIELD=LOW:HIGH[:log]",
+        help="the range of one number, in place of the derived one",
+    )
+    parser.add_argument(
+        "--fix",
+        action="append",
+        default=[],
+        metavar="FIELD",
+        help="leave this, and all beneath it, as declared",
+    )
+    parser.add_argument(
+        "--storage", help="URL of an Optuna storage; default: a SQLite file in --out"
+    )
     parser.add_argument("--study", help="name of the study; default: search-ENTRY-DATASET")
     parser.add_argument("--device", default=environment.default_device(), help="cpu, cuda, cuda:1")
     parser.add_argument("--zoo", type=Path, default=HERE / "zoo.py")
-    parser.add_argument("--data-root", type=Path, help="a torchvision MNIST root; default MNIST_ROOT, then data/, downloaded")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the study's file and of the plots")
+    parser.add_argument(
+        "--data-root",
+        type=Path,
+        help="a torchvision MNIST root; default MNIST_ROOT, then data/, downloaded",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results"),
+        help="folder of the study's file and of the plots",
+    )
     options = parser.parse_args(argv)
     for name in ("trials", "epochs"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ZooError(f"--{name} must be at least 1, not {getattr(options, name)}")
     if options.study and not re.fullmatch(r"[\w.-]+", options.study):
-        raise ZooError(f"--study {options.study!r} names files: letters, digits, dots, dashes and underscores only")
+        raise ZooError(
+            f"--study {options.study!r} names files: letters, digits, dots, dashes and underscores only"
+        )
     return options
 
 
@@ -62,10 +99,16 @@ def find_space(options: argparse.Namespace) -> Space:
     """The space of the entry that is named; raises `ValueError` where there is nothing to search, or nothing to choose by."""
     (entry,) = select_entries(load_zoo(options.zoo), [options.entry])
     if not isinstance(entry.recipe, Recipe):
-        raise ZooError(f"{entry.name} is an ensemble and has no recipe to search; search the recipes of its members")
+        raise ZooError(
+            f"{entry.name} is an ensemble and has no recipe to search; search the recipes of its members"
+        )
     if not entry.recipe.val_images:
-        raise ZooError(f"{entry.name} declares val_images=0: there is nothing to choose by but the test images, and those are not for that")
-    entry = replace(entry, recipe=replace(entry.recipe, epochs=options.epochs or entry.recipe.epochs))
+        raise ZooError(
+            f"{entry.name} declares val_images=0: there is nothing to choose by but the test images, and those are not for that"
+        )
+    entry = replace(
+        entry, recipe=replace(entry.recipe, epochs=options.epochs or entry.recipe.epochs)
+    )
     return make_space(entry, options.search, options.fix)
 
 
@@ -73,21 +116,34 @@ def search(space: Space, dataset: Dataset, options: argparse.Namespace) -> int:
     """Bring the study to its trials, then say what came of it. `dataset.test` is not touched."""
     train, val = split_train_val(dataset, scale_val(space.entry, dataset))
     if not len(val):
-        raise ZooError(f"{space.entry.recipe.val_images} val images of MNIST are none of {dataset.name}: there is nothing to choose by")
+        raise ZooError(
+            f"{space.entry.recipe.val_images} val images of MNIST are none of {dataset.name}: there is nothing to choose by"
+        )
     objective = studies.Objective(space, options.seed, train, val, find_device(options.device))
     name = options.study or f"search-{space.entry.name}-{dataset.name}"
     options.out.mkdir(parents=True, exist_ok=True)
-    study = studies.open_study(studies.open_storage(options.storage or f"sqlite:///{options.out / name}.db"), name, objective)
+    study = studies.open_study(
+        studies.open_storage(options.storage or f"sqlite:///{options.out / name}.db"),
+        name,
+        objective,
+    )
     print(introduce(space, dataset.name, len(train), len(val)), flush=True)
     studies.run_trials(study, objective, options.trials)
     return conclude(study, space, len(val), options)
 
 
 def introduce(space: Space, dataset: str, num_train: int, num_val: int) -> str:
-    lines = [f"{space.entry.name}: {len(space.ranges)} numbers searched, judged by {num_val:,} val images of {dataset}, {num_train:,} to train on"]
-    lines += [f"  {name:<28} {space.ranges[name]!s:<28} declared {value:g}" for name, value in space.declared.items()]
+    lines = [
+        f"{space.entry.name}: {len(space.ranges)} numbers searched, judged by {num_val:,} val images of {dataset}, {num_train:,} to train on"
+    ]
+    lines += [
+        f"  {name:<28} {space.ranges[name]!s:<28} declared {value:g}"
+        for name, value in space.declared.items()
+    ]
     if not space.holds_declared:
-        lines.append("A range leaves out what is declared: the recipe as declared is not among the trials.")
+        lines.append(
+            "A range leaves out what is declared: the recipe as declared is not among the trials."
+        )
     return "\n".join(lines)
 
 
@@ -96,26 +152,41 @@ def conclude(study, space: Space, num_val: int, options: argparse.Namespace) -> 
     trials, best = studies.finished(study), studies.best_trial(study)
     if best is None:
         whys = sorted({trial.user_attrs.get("why", "") for trial in trials})
-        return complain(f"none of {len(trials)} trials came to its end ({'; '.join(whys)[:200]})", EXIT_NOTHING)
+        return complain(
+            f"none of {len(trials)} trials came to its end ({'; '.join(whys)[:200]})", EXIT_NOTHING
+        )
     title = f"{study.study_name}: misses of {num_val:,} val images"
     figures = {"history": plots.plot_search(title, trials)}
     if importances := studies.find_importances(study):
-        figures["importances"] = plots.plot_importances(f"{study.study_name}: what the best trials have in common", importances)
-    paths = [plots.save_figure(figure, options.out / f"{study.study_name}-{name}.png") for name, figure in figures.items()]
+        figures["importances"] = plots.plot_importances(
+            f"{study.study_name}: what the best trials have in common", importances
+        )
+    paths = [
+        plots.save_figure(figure, options.out / f"{study.study_name}-{name}.png")
+        for name, figure in figures.items()
+    ]
     found = space.apply(best.params)
     print(describe_best(found, best, space, num_val, len(trials)))
     print(f"\nTo train it as an experiment:\n\n{confirm(space.entry, found, options)}\n")
-    print(f"Plots: {', '.join(map(str, paths))}{'' if importances else ' (too few completed trials for importances)'}")
-    print("Val chose this recipe, and a choice flatters: the test images were not read. To confirm it, paste it and run train.py, which reads them once.")
+    print(
+        f"Plots: {', '.join(map(str, paths))}{'' if importances else ' (too few completed trials for importances)'}"
+    )
+    print(
+        "Val chose this recipe, and a choice flatters: the test images were not read. To confirm it, paste it and run train.py, which reads them once."
+    )
     return 0
 
 
 def describe_best(found: Entry, best, space: Space, num_val: int, num_trials: int) -> str:
     same = found.recipe == space.entry.recipe and not isinstance(found.network, partial)
-    lines = [f"\nBest of {num_trials} trials: trial {best.number}, {best.value:.0f} val misses of {num_val:,}{', the recipe as declared' if same else ''}."]
+    lines = [
+        f"\nBest of {num_trials} trials: trial {best.number}, {best.value:.0f} val misses of {num_val:,}{', the recipe as declared' if same else ''}."
+    ]
     lines += ["To paste into zoo.py:", ""]
     if isinstance(found.network, partial):
-        lines.append(f"        network={name_network(found.network)},  # from functools import partial")
+        lines.append(
+            f"        network={name_network(found.network)},  # from functools import partial"
+        )
     return "\n".join([*lines, f"        recipe={literal(found.recipe, 8)},"])
 
 
@@ -126,10 +197,15 @@ def name_network(network: partial) -> str:
 def confirm(declared: Entry, found: Entry, options: argparse.Namespace) -> str:
     """The command that trains what was found; an argument of the network has to be pasted first."""
     (zoo_entry,) = select_entries(load_zoo(options.zoo), [options.entry])
-    words = [f"python train.py {found.name} --seed {options.seed}", *([f"--zoo {options.zoo}"] if options.zoo != HERE / "zoo.py" else [])]
+    words = [
+        f"python train.py {found.name} --seed {options.seed}",
+        *([f"--zoo {options.zoo}"] if options.zoo != HERE / "zoo.py" else []),
+    ]
     if isinstance(found.network, partial):
         return f"    {' '.join(words)}    # once network and recipe are pasted"
-    return "    " + " \\\n        ".join([" ".join(words), *override_words(zoo_entry.recipe, found.recipe)])
+    return "    " + " \\\n        ".join(
+        [" ".join(words), *override_words(zoo_entry.recipe, found.recipe)]
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -144,11 +220,16 @@ def main(argv: list[str] | None = None) -> int:
     except studies.StudyError as error:
         return complain(str(error), EXIT_USAGE if error.usage else EXIT_MISSING)
     except optuna.exceptions.StorageInternalError as error:
-        return complain(f"the storage failed: {str(error.__cause__ or error).splitlines()[0]}; the same command goes on", EXIT_MISSING)
+        return complain(
+            f"the storage failed: {str(error.__cause__ or error).splitlines()[0]}; the same command goes on",
+            EXIT_MISSING,
+        )
     except (DataError, OSError) as error:
         return complain(str(error), EXIT_MISSING)
     except KeyboardInterrupt:
-        return complain("interrupted; the same command goes on where the study is", EXIT_INTERRUPTED)
+        return complain(
+            "interrupted; the same command goes on where the study is", EXIT_INTERRUPTED
+        )
 
 
 def complain(message: str, code: int) -> int:

@@ -30,12 +30,33 @@ from torchbudget.data.loading import load_or_sample
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
 from torchbudget.declare.zoofile import load_zoo, select_entries
-from torchbudget.errors import CheckpointError, DataError, OverlapError, ResultsError, WeightsError, ZooError
+from torchbudget.errors import (
+    CheckpointError,
+    DataError,
+    OverlapError,
+    ResultsError,
+    WeightsError,
+    ZooError,
+)
 from torchbudget.evidence import machine
 from torchbudget.evidence.measure import measure
 from torchbudget.evidence.record import Clock, describe_measurement, describe_members, start_clock
-from torchbudget.evidence.results import Digests, Hardware, Run, append_run, is_evidence, read_results, run_stem
-from torchbudget.evidence.weights import load_shipped, round_weights, save_weights, weights_digest, weights_paths
+from torchbudget.evidence.results import (
+    Digests,
+    Hardware,
+    Run,
+    append_run,
+    is_evidence,
+    read_results,
+    run_stem,
+)
+from torchbudget.evidence.weights import (
+    load_shipped,
+    round_weights,
+    save_weights,
+    weights_digest,
+    weights_paths,
+)
 from torchbudget.network.structure import count_params, network_digest
 from torchbudget.network.trace import build
 from utils import checkpoint, kaggle, plots
@@ -81,30 +102,58 @@ def run(
     began, overrides, resumed = start_clock(), overrides or [], []
     train, val = split_train_val(dataset, scale_val(entry, dataset))
     training = Training(entry, seed, train, val, torch.device(device))
-    plain, folder = (places.checkpoints / run_stem(entry.name, seed, dataset.name, each) for each in ([], overrides))
+    plain, folder = (
+        places.checkpoints / run_stem(entry.name, seed, dataset.name, each)
+        for each in ([], overrides)
+    )
     if resume:
-        resumed = resume_training(training, folder if checkpoint.list_checkpoints(folder) else plain)
+        resumed = resume_training(
+            training, folder if checkpoint.list_checkpoints(folder) else plain
+        )
     else:
         checkpoint.clear_checkpoints(folder)
-    print(f"{entry.name}, seed {seed}: {count_params(training.network):,} parameters, {len(train):,} training and {len(val):,} val images of {dataset.name}")
+    print(
+        f"{entry.name}, seed {seed}: {count_params(training.network):,} parameters, {len(train):,} training and {len(val):,} val images of {dataset.name}"
+    )
     print(f"{training.precision} on {machine.device_name(device)}", flush=True)
     while len(training.history) < entry.recipe.epochs:
         training.epoch()
-        checkpoint.save_checkpoint(folder, len(training.history), training.state_dict() | {"recipe": describe(entry.recipe), "resumed": resumed})
+        checkpoint.save_checkpoint(
+            folder,
+            len(training.history),
+            training.state_dict() | {"recipe": describe(entry.recipe), "resumed": resumed},
+        )
         print(describe_epoch(training), flush=True)
     network, overrides = round_weights(training.final_network(), entry.stored), overrides + resumed
-    path = places.weights_of(entry, dataset.name, overrides) / f"{run_stem(entry.name, seed, dataset.name, overrides)}.safetensors"
+    path = (
+        places.weights_of(entry, dataset.name, overrides)
+        / f"{run_stem(entry.name, seed, dataset.name, overrides)}.safetensors"
+    )
     trained = describe_training(training) | {"overrides": overrides}
-    return conclude(entry, seed, dataset, network, save_weights(path, network, entry.stored), trained, began=began, places=places, device=device)
+    return conclude(
+        entry,
+        seed,
+        dataset,
+        network,
+        save_weights(path, network, entry.stored),
+        trained,
+        began=began,
+        places=places,
+        device=device,
+    )
 
 
-def run_all(entry: Ensemble, dataset: Dataset, *, places: Places, device: str = "cpu", resume: bool = False) -> Run:
+def run_all(
+    entry: Ensemble, dataset: Dataset, *, places: Places, device: str = "cpu", resume: bool = False
+) -> Run:
     """The run of an ensemble: train the members whose record is missing or stale, then let them vote on test, once. Raises as `run`."""
     for member, seed in entry.voters:
         if dataset.name != kaggle.NAME and is_current(member, seed, dataset.name, places):
             print(f"{member.name}, seed {seed}: record in place")
         else:
-            started = resume and checkpoint.list_checkpoints(places.checkpoints / run_stem(member.name, seed, dataset.name, []))
+            started = resume and checkpoint.list_checkpoints(
+                places.checkpoints / run_stem(member.name, seed, dataset.name, [])
+            )
             run(member, seed, dataset, places=places, device=device, resume=bool(started))
     began, folder = start_clock(), places.weights_of(entry, dataset.name)
     paths = weights_paths(entry, 0, folder, dataset.name)
@@ -112,15 +161,29 @@ def run_all(entry: Ensemble, dataset: Dataset, *, places: Places, device: str = 
     runs = {each.stem: each for each in read_results(places.results)}
     print(f"{entry.name}: {len(paths)} networks vote, by mean {entry.vote}", flush=True)
     trained = describe_members(entry, [runs[path.stem] for path in paths])
-    return conclude(entry, 0, dataset, network, weights_digest(paths), trained, began=began, places=places)
+    return conclude(
+        entry, 0, dataset, network, weights_digest(paths), trained, began=began, places=places
+    )
 
 
 def conclude(
-    entry: Entry, seed: int, dataset: Dataset, network: nn.Module, weights: str, trained: dict, *, began: Clock, places: Places, device: str = "cpu"
+    entry: Entry,
+    seed: int,
+    dataset: Dataset,
+    network: nn.Module,
+    weights: str,
+    trained: dict,
+    *,
+    began: Clock,
+    places: Places,
+    device: str = "cpu",
 ) -> Run:
     """Measure the final `network`, whose weights have the digest `weights`: val, then test, once; record it with what is said of its training."""
     train, val = split_train_val(dataset, scale_val(entry, dataset))
-    found_val, found = measure(network, val, views=entry.views) if len(val) else None, measure(network, dataset.test, views=entry.views)
+    found_val, found = (
+        measure(network, val, views=entry.views) if len(val) else None,
+        measure(network, dataset.test, views=entry.views),
+    )
     record = Run(
         entry=entry.name,
         seed=seed,
@@ -144,7 +207,13 @@ def conclude(
     )
     append_run(places.results, record)
     plots.write_run(places.output, record, found, dataset.test)
-    print(summarise(record, places.weights_of(entry, dataset.name, record.overrides), is_evidence(record, entry)))
+    print(
+        summarise(
+            record,
+            places.weights_of(entry, dataset.name, record.overrides),
+            is_evidence(record, entry),
+        )
+    )
     return record
 
 
@@ -164,12 +233,20 @@ def describe_training(training: Training) -> dict[str, object]:
 
 def scale_val(entry: Entry, dataset: Dataset) -> int:
     """The recipe's val images, or on the sample the same share of it."""
-    return entry.recipe.val_images if dataset.name == entry.dataset else entry.recipe.val_images * len(dataset.train) // 60_000
+    return (
+        entry.recipe.val_images
+        if dataset.name == entry.dataset
+        else entry.recipe.val_images * len(dataset.train) // 60_000
+    )
 
 
 def describe_epoch(training: Training) -> str:
     row, done = training.history[-1], len(training.history)
-    val = f"val loss {row.val_loss:.4f}, val misses {row.val_misses} of {len(training.val):,}, " if row.val_loss is not None else ""
+    val = (
+        f"val loss {row.val_loss:.4f}, val misses {row.val_misses} of {len(training.val):,}, "
+        if row.val_loss is not None
+        else ""
+    )
     left = sum(each.seconds for each in training.history) / done * (training.recipe.epochs - done)
     return f"epoch {done:>2}/{training.recipe.epochs}  train loss {row.train_loss:.4f}, {val}lr {row.lr:.5f}, {row.seconds:.1f} s, {left / 60:.1f} min left"
 
@@ -177,12 +254,20 @@ def describe_epoch(training: Training) -> str:
 def summarise(record: Run, weights: Path, counts_as_evidence: bool) -> str:
     lines = [
         f"test: {record.test.misses} misses of {record.test.total:,} ({1 - record.test.misses / record.test.total:.2%})"
-        + (f", {record.test_without_views.misses} without views" if record.test_without_views else "")
+        + (
+            f", {record.test_without_views.misses} without views"
+            if record.test_without_views
+            else ""
+        )
         + (f", val: {record.val.misses} of {record.val.total:,}" if record.val else ""),
         f"trained in {record.train_seconds:.0f} s; weights in {weights}/, history and pictures in {record.stem}-*",
     ]
     if not counts_as_evidence:
-        why = f"overridden: {', '.join(record.overrides)}" if record.overrides else f"trained on {record.dataset}"
+        why = (
+            f"overridden: {', '.join(record.overrides)}"
+            if record.overrides
+            else f"trained on {record.dataset}"
+        )
         lines.append(f"This run is no evidence for the budget of {record.entry} ({why}).")
     return "\n".join(lines)
 
@@ -202,7 +287,9 @@ def find_device(name: str) -> str:
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise ZooError(f"--device {name} is not to be had here: {str(error).splitlines()[0]}") from error
+        raise ZooError(
+            f"--device {name} is not to be had here: {str(error).splitlines()[0]}"
+        ) from error
     return name
 
 
@@ -211,18 +298,44 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], obj
     from jsonargparse import ArgumentParser, set_parsing_settings
 
     set_parsing_settings(subclasses_enabled=[Optimizer, Schedule, Average, Augmentation])
-    argv = [re.sub(r"^--[^=]+", lambda option: "--" + option[0][2:].replace("-", "_"), word) for word in argv]
-    name = argv[0] if argv and not argv[0].startswith("-") else DEFAULT if DEFAULT in zoo else next(iter(zoo))
+    argv = [
+        re.sub(r"^--[^=]+", lambda option: "--" + option[0][2:].replace("-", "_"), word)
+        for word in argv
+    ]
+    name = (
+        argv[0]
+        if argv and not argv[0].startswith("-")
+        else DEFAULT
+        if DEFAULT in zoo
+        else next(iter(zoo))
+    )
     (entry,) = select_entries(zoo, [name])
     parser = ArgumentParser(prog="train.py", description=__doc__.split("\n\n")[0])
-    parser.add_argument("entry", nargs="?", default=name, help=f"comes first; one of: {', '.join(zoo)}")
+    parser.add_argument(
+        "entry", nargs="?", default=name, help=f"comes first; one of: {', '.join(zoo)}"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
-    parser.add_argument("--check", action="store_true", help="run the gates on what was made; their exit code is this program's")
-    parser.add_argument("--all", action="store_true", help="train every entry and declared seed whose evidence is missing or stale")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="run the gates on what was made; their exit code is this program's",
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="train every entry and declared seed whose evidence is missing or stale",
+    )
     parser.add_argument("--device", default=environment.default_device(), help="cpu, cuda, cuda:1")
-    parser.add_argument("--zoo", type=Path, default=HERE / "zoo.py", help="the zoo file; judged by check.py --zoo")
-    parser.add_argument("--data_root", type=Path, default=None, help="a torchvision MNIST root; default MNIST_ROOT, then data/, downloaded")
+    parser.add_argument(
+        "--zoo", type=Path, default=HERE / "zoo.py", help="the zoo file; judged by check.py --zoo"
+    )
+    parser.add_argument(
+        "--data_root",
+        type=Path,
+        default=None,
+        help="a torchvision MNIST root; default MNIST_ROOT, then data/, downloaded",
+    )
     kaggle.add_options(parser)
     for field in ("results", "weights", "output", "checkpoints"):
         parser.add_argument(f"--{field}", type=Path, default=getattr(Places, field))
@@ -233,7 +346,10 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], obj
         raise ZooError(f"the entry comes first: train.py {options.entry} ...")
     if entry.voters:
         return entry, [], options
-    overrides = [f"{field}={now}" for field, _, now in changed_fields(describe(entry.recipe), describe(options.recipe))]
+    overrides = [
+        f"{field}={now}"
+        for field, _, now in changed_fields(describe(entry.recipe), describe(options.recipe))
+    ]
     return replace(entry, recipe=options.recipe), overrides, options
 
 
@@ -241,20 +357,40 @@ def is_current(entry: Entry, seed: int, dataset: str, places: Places) -> bool:
     """Whether the record of `seed` is of this network, recipe and views, its weights (all members') in place."""
     runs = {record.stem: record for record in read_results(places.results)}
     record = runs.get(run_stem(entry.name, seed, dataset, []))
-    if record is None or changed_fields(record.recipe, describe(entry.recipe)) or record.views != describe(entry.views):
+    if (
+        record is None
+        or changed_fields(record.recipe, describe(entry.recipe))
+        or record.views != describe(entry.views)
+    ):
         return False
     paths = weights_paths(entry, seed, places.weights_of(entry, dataset), dataset)
-    in_place = all(path.is_file() for path in paths) and weights_digest(paths) == record.digests.weights
+    in_place = (
+        all(path.is_file() for path in paths) and weights_digest(paths) == record.digests.weights
+    )
     return in_place and record.digests.network == network_digest(build(entry.network))
 
 
 def check(record: Run, entry: Entry, zoo_file: Path, places: Places, data_root: Path | None) -> int:
     """Judge `record` by check.py in a process of its own; a run that is no evidence is judged by what does not need any."""
-    command = [sys.executable, HERE / "check.py", entry.name, "--zoo", zoo_file, "--results", places.results, "--weights", places.weights]
+    command = [
+        sys.executable,
+        HERE / "check.py",
+        entry.name,
+        "--zoo",
+        zoo_file,
+        "--results",
+        places.results,
+        "--weights",
+        places.weights,
+    ]
     if record.overrides or record.dataset != entry.dataset:
-        print(f"The gates on evidence do not judge this run; params and structure of {entry.name} as the zoo declares it:")
+        print(
+            f"The gates on evidence do not judge this run; params and structure of {entry.name} as the zoo declares it:"
+        )
         command += ["--only", "params,structure"]
-    return subprocess.run(command + (["--data-root", data_root] if data_root else []), check=False).returncode
+    return subprocess.run(
+        command + (["--data-root", data_root] if data_root else []), check=False
+    ).returncode
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -264,17 +400,37 @@ def main(argv: list[str] | None = None) -> int:
         zoo_file = find_zoo(argv)
         zoo = load_zoo(zoo_file)
         entry, overrides, options = parse(argv, zoo)
-        places = Places(results=options.results, weights=options.weights, output=options.output, checkpoints=options.checkpoints)
-        todo = [(each, seed) for each in zoo.values() for seed in range(each.budget.seeds)] if options.all else [(entry, options.seed)]
+        places = Places(
+            results=options.results,
+            weights=options.weights,
+            output=options.output,
+            checkpoints=options.checkpoints,
+        )
+        todo = (
+            [(each, seed) for each in zoo.values() for seed in range(each.budget.seeds)]
+            if options.all
+            else [(entry, options.seed)]
+        )
         asked, worst = kaggle.load_asked(options), 0
         for each, seed in todo:
             if options.all and is_current(each, seed, each.dataset, places):
                 print(f"{each.name}, seed {seed}: evidence in place")
                 continue
             dataset = asked or load_or_sample(each.dataset, options.data_root)
-            settings = {"places": places, "device": find_device(options.device), "resume": options.resume}
-            record = run_all(each, dataset, **settings) if each.voters else run(each, seed, dataset, overrides=overrides, **settings)
-            worst = max(worst, check(record, each, zoo_file, places, options.data_root) if options.check else 0)
+            settings = {
+                "places": places,
+                "device": find_device(options.device),
+                "resume": options.resume,
+            }
+            record = (
+                run_all(each, dataset, **settings)
+                if each.voters
+                else run(each, seed, dataset, overrides=overrides, **settings)
+            )
+            worst = max(
+                worst,
+                check(record, each, zoo_file, places, options.data_root) if options.check else 0,
+            )
         return worst
     except (ZooError, ValueError) as error:
         return complain(str(error), EXIT_USAGE)
@@ -283,7 +439,10 @@ def main(argv: list[str] | None = None) -> int:
     except (DataError, CheckpointError, WeightsError, ResultsError, OSError) as error:
         return complain(str(error), EXIT_MISSING)
     except KeyboardInterrupt:
-        return complain("interrupted; the same command with --resume goes on (make train ARGS=--resume)", EXIT_INTERRUPTED)
+        return complain(
+            "interrupted; the same command with --resume goes on (make train ARGS=--resume)",
+            EXIT_INTERRUPTED,
+        )
 
 
 def complain(message: str, code: int) -> int:

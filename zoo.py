@@ -3,11 +3,32 @@
 Literals only: what a recipe or a budget can say is in `utils/entry.py`, the networks are in `model.py`.
 """
 
-from model import BigKernel, EraA6, LeNet, Net3, ResNet5, Slim, SpatialTransformer, Sprint, VggDigits, WideResNet
+from model import (
+    BigKernel,
+    EraA6,
+    LeNet,
+    Net3,
+    ResNet5,
+    Slim,
+    SpatialTransformer,
+    Sprint,
+    VggDigits,
+    WideResNet,
+)
 from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling
 from torchbudget.declare.entry import Ensemble, Entry, Member
 from torchbudget.declare.views import View
-from utils.augmentations import Affine, Cutout, Darken, Elastic, Erase, Jitter, PadCrop, Squeeze, Swell
+from utils.augmentations import (
+    Affine,
+    Cutout,
+    Darken,
+    Elastic,
+    Erase,
+    Jitter,
+    PadCrop,
+    Squeeze,
+    Swell,
+)
 from utils.recipe import EMA, SWA, Finish, Focus, Mix, Recipe
 from utils.steps import SGD, Adam, Constant, Lookahead, OneCycle, ReduceOnPlateau
 
@@ -18,7 +39,13 @@ SMALL = (BatchNorm(), Dropout(), GlobalAveragePooling())
 
 TURNED_MOVED_ZOOMED = (Affine(rotate=10, translate=0.08, scale=0.1),)
 
-TEN_EPOCHS = Recipe(epochs=10, batch_size=128, optimizer=Adam(), schedule=OneCycle(max_lr=3e-3), augment=TURNED_MOVED_ZOOMED)
+TEN_EPOCHS = Recipe(
+    epochs=10,
+    batch_size=128,
+    optimizer=Adam(),
+    schedule=OneCycle(max_lr=3e-3),
+    augment=TURNED_MOVED_ZOOMED,
+)
 """Reference 002's augmentation in a third of its 30 epochs."""
 
 STRONG = (Affine(rotate=10, translate=0.08, scale=0.1, shear=5), Elastic(alpha=40))
@@ -55,7 +82,9 @@ VGG_AUGMENTED = Entry(
     network=VggDigits,
     recipe=TEN_EPOCHS,
     stored="float16",
-    budget=Budget(max_params=900_000, max_epochs=11, max_misses=50, seeds=5, requires=(BatchNorm(), Dropout())),
+    budget=Budget(
+        max_params=900_000, max_epochs=11, max_misses=50, seeds=5, requires=(BatchNorm(), Dropout())
+    ),
 )
 VGG_TWO_PHASES = Entry(
     name="vgg_two_phases",
@@ -63,7 +92,9 @@ VGG_TWO_PHASES = Entry(
     network=VggDigits,
     recipe=TWO_PHASES,
     stored="float16",
-    budget=Budget(max_params=900_000, max_epochs=17, max_misses=50, seeds=2, requires=(BatchNorm(), Dropout())),
+    budget=Budget(
+        max_params=900_000, max_epochs=17, max_misses=50, seeds=2, requires=(BatchNorm(), Dropout())
+    ),
 )
 BIG_KERNEL = Entry(
     name="big_kernel",
@@ -129,7 +160,13 @@ VGG_KAGGLE = Entry(
     dataset="kaggle_deal",
     recipe=TEN_EPOCHS,
     stored="float16",
-    budget=Budget(max_params=900_000, max_epochs=11, max_misses=170, seeds=5, requires=(BatchNorm(), Dropout())),
+    budget=Budget(
+        max_params=900_000,
+        max_epochs=11,
+        max_misses=170,
+        seeds=5,
+        requires=(BatchNorm(), Dropout()),
+    ),
 )
 VGG_TWO_PHASES_KAGGLE = Entry(
     name="vgg_two_phases_kaggle",
@@ -138,7 +175,13 @@ VGG_TWO_PHASES_KAGGLE = Entry(
     dataset="kaggle_deal",
     recipe=TWO_PHASES,
     stored="float16",
-    budget=Budget(max_params=900_000, max_epochs=17, max_misses=140, seeds=2, requires=(BatchNorm(), Dropout())),
+    budget=Budget(
+        max_params=900_000,
+        max_epochs=17,
+        max_misses=140,
+        seeds=2,
+        requires=(BatchNorm(), Dropout()),
+    ),
 )
 BIG_KERNEL_KAGGLE = Entry(
     name="big_kernel_kaggle",
@@ -200,7 +243,9 @@ ZOO = (
             focus=Focus(share=0.3, noise=1.0),
             val_images=10_000,
         ),
-        budget=Budget(max_params=20_000, max_epochs=5, max_misses=60, seeds=10, requires=(BatchNorm(),)),
+        budget=Budget(
+            max_params=20_000, max_epochs=5, max_misses=60, seeds=10, requires=(BatchNorm(),)
+        ),
     ),
     Entry(
         name="net3",
@@ -278,7 +323,9 @@ ZOO = (
         source="reference 002, model 1",
         published=97.928,
         network=LeNet,
-        recipe=Recipe(epochs=10, batch_size=64, optimizer=SGD(nesterov=False), schedule=Constant(lr=0.01)),
+        recipe=Recipe(
+            epochs=10, batch_size=64, optimizer=SGD(nesterov=False), schedule=Constant(lr=0.01)
+        ),
         budget=Budget(max_params=45_000, max_epochs=11, max_misses=150),
     ),
     Entry(
@@ -286,7 +333,12 @@ ZOO = (
         source="reference 002, model 2",
         published=98.757,
         network=LeNet,
-        recipe=Recipe(epochs=15, batch_size=64, optimizer=Adam(), schedule=ReduceOnPlateau(lr=1e-3, factor=0.2, patience=1)),
+        recipe=Recipe(
+            epochs=15,
+            batch_size=64,
+            optimizer=Adam(),
+            schedule=ReduceOnPlateau(lr=1e-3, factor=0.2, patience=1),
+        ),
         budget=Budget(max_params=45_000, max_epochs=16, max_misses=110),
     ),
     Entry(
@@ -296,7 +348,9 @@ ZOO = (
         network=VggDigits,
         recipe=Recipe(epochs=10, batch_size=128, optimizer=Adam(), schedule=OneCycle(max_lr=3e-3)),
         stored="float16",
-        budget=Budget(max_params=900_000, max_epochs=11, max_misses=60, requires=(BatchNorm(), Dropout())),
+        budget=Budget(
+            max_params=900_000, max_epochs=11, max_misses=60, requires=(BatchNorm(), Dropout())
+        ),
     ),
     VGG_AUGMENTED,
     Ensemble(
@@ -305,7 +359,9 @@ ZOO = (
         published=99.571,
         members=(Member(entry=VGG_AUGMENTED, seeds=(0, 1, 2, 3, 4)),),
         vote="logits",
-        budget=Budget(max_params=4_500_000, max_epochs=11, max_misses=32, requires=(BatchNorm(), Dropout())),
+        budget=Budget(
+            max_params=4_500_000, max_epochs=11, max_misses=32, requires=(BatchNorm(), Dropout())
+        ),
     ),
     VGG_TWO_PHASES,
     BIG_KERNEL,
@@ -332,7 +388,12 @@ ZOO = (
         recipe=WIDE,
         views=FIVE_VIEWS,
         stored="float16",
-        budget=Budget(max_params=700_000, max_epochs=31, max_misses=25, requires=(BatchNorm(), GlobalAveragePooling())),
+        budget=Budget(
+            max_params=700_000,
+            max_epochs=31,
+            max_misses=25,
+            requires=(BatchNorm(), GlobalAveragePooling()),
+        ),
     ),
     VGG_KAGGLE,
     Ensemble(
@@ -341,7 +402,9 @@ ZOO = (
         published=99.571,
         members=(Member(entry=VGG_KAGGLE, seeds=(0, 1, 2, 3, 4)),),
         vote="logits",
-        budget=Budget(max_params=4_500_000, max_epochs=11, max_misses=120, requires=(BatchNorm(), Dropout())),
+        budget=Budget(
+            max_params=4_500_000, max_epochs=11, max_misses=120, requires=(BatchNorm(), Dropout())
+        ),
     ),
     VGG_TWO_PHASES_KAGGLE,
     BIG_KERNEL_KAGGLE,
@@ -368,6 +431,12 @@ ZOO = (
         dataset="kaggle_deal",
         recipe=WIDE_KAGGLE,
         stored="float16",
-        budget=Budget(max_params=700_000, max_epochs=33, max_misses=110, seeds=3, requires=(BatchNorm(), GlobalAveragePooling())),
+        budget=Budget(
+            max_params=700_000,
+            max_epochs=33,
+            max_misses=110,
+            seeds=3,
+            requires=(BatchNorm(), GlobalAveragePooling()),
+        ),
     ),
 )

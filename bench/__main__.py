@@ -27,7 +27,14 @@ from torchbudget.data.loading import LOADERS
 from torchbudget.errors import CheckpointError, DataError, WeightsError, ZooError
 from utils.training import Diverged
 
-MEASUREMENTS = {"startup": startup, "breakdown": breakdown, "inference": inference, "growth": growth, "epoch": epoch, "accuracy": accuracy}
+MEASUREMENTS = {
+    "startup": startup,
+    "breakdown": breakdown,
+    "inference": inference,
+    "growth": growth,
+    "epoch": epoch,
+    "accuracy": accuracy,
+}
 LEAST = {"repeats": 5, "seeds": 10}
 EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 2, 3, 130
 
@@ -39,17 +46,50 @@ def at_least_one(word: str) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASUREMENTS)}; default: all")
-    parser.add_argument("--entry", help="what is looked into; default: sprint, or slim where the zoo has none, and of inference every entry")
-    parser.add_argument("--repeats", type=at_least_one, default=LEAST["repeats"], help="of each timing; the median is shown; default: %(default)s")
-    parser.add_argument("--seeds", type=at_least_one, default=LEAST["seeds"], help="of accuracy; default: %(default)s")
+    parser = argparse.ArgumentParser(
+        prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASUREMENTS)}; default: all"
+    )
+    parser.add_argument(
+        "--entry",
+        help="what is looked into; default: sprint, or slim where the zoo has none, and of inference every entry",
+    )
+    parser.add_argument(
+        "--repeats",
+        type=at_least_one,
+        default=LEAST["repeats"],
+        help="of each timing; the median is shown; default: %(default)s",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=at_least_one,
+        default=LEAST["seeds"],
+        help="of accuracy; default: %(default)s",
+    )
     parser.add_argument("--epochs", type=at_least_one, help="cut the runs of accuracy short")
     parser.add_argument("--dataset", choices=LOADERS, default="mnist")
-    parser.add_argument("--data-root", type=Path, help="a torchvision MNIST root; default: MNIST_ROOT, then data/, downloaded")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: bench/results.json, or results/bench.json where it is cut short")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="default: accuracy.png beside the results")
-    parser.add_argument("--checkpoints", type=Path, default=Choice.checkpoints, help="what an interrupted accuracy goes on from")
+    parser.add_argument(
+        "--data-root",
+        type=Path,
+        help="a torchvision MNIST root; default: MNIST_ROOT, then data/, downloaded",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="default: bench/results.json, or results/bench.json where it is cut short",
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="default: accuracy.png beside the results"
+    )
+    parser.add_argument(
+        "--checkpoints",
+        type=Path,
+        default=Choice.checkpoints,
+        help="what an interrupted accuracy goes on from",
+    )
     return parser
 
 
@@ -59,7 +99,11 @@ def parse_options(argv: list[str] | None) -> argparse.Namespace:
     for name in options.names:
         if name not in MEASUREMENTS:
             parser.error(f"no measurement {name!r}; there are {', '.join(MEASUREMENTS)}")
-    short = options.dataset != "mnist" or options.epochs or any(getattr(options, name) < least for name, least in LEAST.items())
+    short = (
+        options.dataset != "mnist"
+        or options.epochs
+        or any(getattr(options, name) < least for name, least in LEAST.items())
+    )
     options.out = options.out or Path("results/bench.json" if short else "bench/results.json")
     options.plot = options.plot or options.out.with_name("accuracy.png")
     return options
@@ -71,7 +115,12 @@ def run(name: str, choice: Choice, out: Path) -> None:
     print(f"--- {name} ---", flush=True)
     figures = MEASUREMENTS[name].measure(choice)
     print(MEASUREMENTS[name].describe(figures), end="\n\n", flush=True)
-    about = {"started": started, "seconds": round(time.perf_counter() - began, 1), "choice": choice.describe(), **results.machine()}
+    about = {
+        "started": started,
+        "seconds": round(time.perf_counter() - began, 1),
+        "choice": choice.describe(),
+        **results.machine(),
+    }
     results.merge(out, name, {"figures": figures, **about})
 
 
@@ -79,17 +128,32 @@ def main(argv: list[str] | None = None) -> int:
     """Measure what is asked for, one after the other."""
     options = parse_options(argv)
     fields = ("data_root", "repeats", "seeds", "epochs", "plot", "checkpoints")
-    choice = Choice(named=options.entry, data=options.dataset, **{name: getattr(options, name) for name in fields})
+    choice = Choice(
+        named=options.entry,
+        data=options.dataset,
+        **{name: getattr(options, name) for name in fields},
+    )
     try:
         choice.describe(), results.read_measurements(options.out)
         for name in options.names or MEASUREMENTS:
             run(name, choice, options.out)
     except (ZooError, ValueError) as error:
         return complain(str(error), EXIT_USAGE)
-    except (DataError, CheckpointError, WeightsError, Diverged, results.ResultsError, OSError, RuntimeError) as error:
+    except (
+        DataError,
+        CheckpointError,
+        WeightsError,
+        Diverged,
+        results.ResultsError,
+        OSError,
+        RuntimeError,
+    ) as error:
         return complain(str(error), EXIT_MISSING)
     except KeyboardInterrupt:
-        return complain("interrupted; what was finished is kept, and accuracy goes on where it was", EXIT_INTERRUPTED)
+        return complain(
+            "interrupted; what was finished is kept, and accuracy goes on where it was",
+            EXIT_INTERRUPTED,
+        )
     print(f"written: {options.out}")
     return 0
 

@@ -44,7 +44,9 @@ def order_turns(num_seeds: int, num_epochs: int) -> list[str]:
 def run_ours(entry: Entry, seed: int, dataset: Dataset) -> dict:
     """A run from first to last step, then test, once."""
     began = time.perf_counter()
-    training = Training(entry, seed, *split_train_val(dataset, scale_val(entry, dataset)), torch.device("cpu"))
+    training = Training(
+        entry, seed, *split_train_val(dataset, scale_val(entry, dataset)), torch.device("cpu")
+    )
     while len(training.history) < entry.recipe.epochs:
         training.epoch()
     network = training.final_network()
@@ -55,7 +57,9 @@ def run_ours(entry: Entry, seed: int, dataset: Dataset) -> dict:
         "seconds_off_the_clock": time.perf_counter() - began - training.seconds,
         "misses": misses,
         "val_images": len(training.val),
-        "history": [{"seconds": row.seconds, "val_misses": row.val_misses} for row in training.history],
+        "history": [
+            {"seconds": row.seconds, "val_misses": row.val_misses} for row in training.history
+        ],
     }
 
 
@@ -81,12 +85,16 @@ class Race:
             return
         state = checkpoint.load_checkpoint(self.folder)
         if state["started_as"] != self.started_as:
-            print("what an interrupted bench left is of another choice, machine or commit: starting anew")
+            print(
+                "what an interrupted bench left is of another choice, machine or commit: starting anew"
+            )
             checkpoint.clear_checkpoints(self.folder)
             return
         self.published.load_state_dict(state["published"])
         self.curve, self.runs = state["curve"], state["runs"]
-        print(f"going on: {len(self.curve)} published epochs and {len(self.runs)} runs of {self.entry.name} are done")
+        print(
+            f"going on: {len(self.curve)} published epochs and {len(self.runs)} runs of {self.entry.name} are done"
+        )
 
     def turn(self) -> None:
         """The next turn; it is kept before it is told."""
@@ -95,16 +103,33 @@ class Race:
             told = f"{self.entry.name}, seed {run['seed']}: {run['misses']} misses on test, {run['seconds']:.1f} s"
         else:
             seconds = self.published.epoch() + (self.curve[-1]["seconds"] if self.curve else 0.0)
-            self.curve.append({"seconds": seconds, "misses": measure_images(self.published.network, self.dataset.test).misses})
+            self.curve.append(
+                {
+                    "seconds": seconds,
+                    "misses": measure_images(self.published.network, self.dataset.test).misses,
+                }
+            )
             told = f"published, epoch {len(self.curve)}: {self.curve[-1]['misses']} misses on test, {seconds:.1f} s so far"
-        state = {"published": self.published.state_dict(), "curve": self.curve, "runs": self.runs, "started_as": self.started_as}
+        state = {
+            "published": self.published.state_dict(),
+            "curve": self.curve,
+            "runs": self.runs,
+            "started_as": self.started_as,
+        }
         checkpoint.save_checkpoint(self.folder, self.done, state)
         print(told, flush=True)
 
     def figures(self) -> dict:
         allowed, misses = max_misses(self.dataset), [run["misses"] for run in self.runs]
         seconds = [run["seconds"] for run in self.runs]
-        first = next(({"epoch": number, **row} for number, row in enumerate(self.curve, 1) if row["misses"] <= allowed), None)
+        first = next(
+            (
+                {"epoch": number, **row}
+                for number, row in enumerate(self.curve, 1)
+                if row["misses"] <= allowed
+            ),
+            None,
+        )
         return {
             "entry": self.entry.name,
             "test_images": len(self.dataset.test),
@@ -117,7 +142,9 @@ class Race:
                 "num_within": sum(each <= allowed for each in misses),
                 "mean_seconds": statistics.mean(seconds),
                 "seconds": spread(seconds),
-                "seconds_off_the_clock": spread([run["seconds_off_the_clock"] for run in self.runs]),
+                "seconds_off_the_clock": spread(
+                    [run["seconds_off_the_clock"] for run in self.runs]
+                ),
             },
             "ratio": first and first["seconds"] / statistics.mean(seconds),
             "ratio_by_seed": first and spread([first["seconds"] / each for each in seconds]),
@@ -133,27 +160,50 @@ def measure(choice: Choice) -> dict:
     race.resume()
     while race.done < len(race.turns):
         race.turn()
-    figures = race.figures() | {"seconds_of_imports": wall_seconds([sys.executable, "-c", "import train"], ROOT)}
+    figures = race.figures() | {
+        "seconds_of_imports": wall_seconds([sys.executable, "-c", "import train"], ROOT)
+    }
     save_figure(plot_accuracy(figures), choice.plot)
     checkpoint.clear_checkpoints(race.folder)
     return figures
 
 
 def describe(figures: dict) -> str:
-    published, ours, allowed = figures["published"], figures["ours"], f"{figures['max_misses']} of {figures['test_images']:,}"
+    published, ours, allowed = (
+        figures["published"],
+        figures["ours"],
+        f"{figures['max_misses']} of {figures['test_images']:,}",
+    )
     first, last = published["first"], published["curve"][-1]
     reached = f"{first['seconds']:.1f} s, epoch {first['epoch']}" if first else "never"
     rows = [
         (f"published: first epoch with at most {allowed} misses", reached),
-        (f"published: after epoch {len(published['curve'])}", f"{last['misses']} misses, {last['seconds']:.1f} s"),
-        (f"{figures['entry']}: seeds within {allowed}", f"{ours['num_within']} of {len(ours['runs'])}"),
-        (f"{figures['entry']}: misses, mean and worst", f"{ours['mean_misses']:.1f}, {ours['worst_misses']}"),
+        (
+            f"published: after epoch {len(published['curve'])}",
+            f"{last['misses']} misses, {last['seconds']:.1f} s",
+        ),
+        (
+            f"{figures['entry']}: seeds within {allowed}",
+            f"{ours['num_within']} of {len(ours['runs'])}",
+        ),
+        (
+            f"{figures['entry']}: misses, mean and worst",
+            f"{ours['mean_misses']:.1f}, {ours['worst_misses']}",
+        ),
         (f"{figures['entry']}: seconds of training, mean", f"{ours['mean_seconds']:.2f}"),
         (f"{figures['entry']}: seconds of training", show(ours["seconds"])),
-        (f"{figures['entry']}: set-up and evaluation, off the clock", show(ours["seconds_off_the_clock"])),
+        (
+            f"{figures['entry']}: set-up and evaluation, off the clock",
+            show(ours["seconds_off_the_clock"]),
+        ),
         ("imports, off the clock", f"{figures['seconds_of_imports']:.2f}"),
     ]
     if first:
         by_seed = figures["ratio_by_seed"]
-        rows.append(("published / mean of ours", f"{figures['ratio']:.1f} ({by_seed['lowest']:.1f} to {by_seed['highest']:.1f})"))
+        rows.append(
+            (
+                "published / mean of ours",
+                f"{figures['ratio']:.1f} ({by_seed['lowest']:.1f} to {by_seed['highest']:.1f})",
+            )
+        )
     return table(("time to accuracy", ""), rows)

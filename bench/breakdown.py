@@ -52,8 +52,12 @@ def watch(training: Training, spent: Counter) -> Iterator[None]:
 
     with (
         patch.object(training, "batches", watched_batches),
-        patch.object(training.network, "forward", timed(training.network.forward, "forward", spent)),
-        patch.object(training.optimizer, "step", timed(training.optimizer.step, "optimiser", spent)),
+        patch.object(
+            training.network, "forward", timed(training.network.forward, "forward", spent)
+        ),
+        patch.object(
+            training.optimizer, "step", timed(training.optimizer.step, "optimiser", spent)
+        ),
         patch.object(torch.Tensor, "backward", timed(torch.Tensor.backward, "backward", spent)),
     ):
         yield
@@ -80,7 +84,10 @@ def time_parts(training: Training) -> dict[str, float]:
     with watch(training, spent):
         training.epoch()
     seconds = training.seconds - before
-    return {part: spent[part] for part in PARTS[:-1]} | {"the rest": seconds - spent.total(), "all": seconds}
+    return {part: spent[part] for part in PARTS[:-1]} | {
+        "the rest": seconds - spent.total(),
+        "all": seconds,
+    }
 
 
 def count_operations(training: Training) -> int:
@@ -93,7 +100,12 @@ def count_operations(training: Training) -> int:
 def measure(choice: Choice) -> dict:
     """The first epochs of a run, each apart, after one of another run that warms up and counts operations."""
     operations = count_operations(next(epochs_of(choice.entry, choice.dataset)))
-    rows = [time_parts(training) for training, _ in zip(epochs_of(choice.entry, choice.dataset), range(choice.repeats), strict=False)]
+    rows = [
+        time_parts(training)
+        for training, _ in zip(
+            epochs_of(choice.entry, choice.dataset), range(choice.repeats), strict=False
+        )
+    ]
     peak = measure_peak(choice.repeats)
     most = max(peak.values())
     return {
@@ -103,14 +115,30 @@ def measure(choice: Choice) -> dict:
         "operations": operations,
         "peak": peak,
         "share_of_peak": spread([operations / row["all"] / most for row in rows]),
-        "share_of_peak_in_network": spread([operations / (row["forward"] + row["backward"]) / most for row in rows]),
+        "share_of_peak_in_network": spread(
+            [operations / (row["forward"] + row["backward"]) / most for row in rows]
+        ),
     }
 
 
 def describe(figures: dict) -> str:
-    per_cent = {part: {key: 100 * found[key] for key in ("median", "lowest", "highest")} for part, found in figures["shares"].items()}
-    rows = [(part, show(figures["seconds"][part], digits=3), show(per_cent[part], digits=1)) for part in PARTS]
+    per_cent = {
+        part: {key: 100 * found[key] for key in ("median", "lowest", "highest")}
+        for part, found in figures["shares"].items()
+    }
+    rows = [
+        (part, show(figures["seconds"][part], digits=3), show(per_cent[part], digits=1))
+        for part in PARTS
+    ]
     rows.append(("all", show(figures["seconds"]["all"], digits=3), "100.0"))
-    whole, network = (figures[key]["median"] for key in ("share_of_peak", "share_of_peak_in_network"))
+    whole, network = (
+        figures[key]["median"] for key in ("share_of_peak", "share_of_peak_in_network")
+    )
     used = f"{figures['operations'] / 1e9:,.0f} Gop an epoch: {whole:.1%} of the higher peak over the epoch, {network:.1%} in forward and backward"
-    return "\n".join([table((f"{figures['entry']}, an epoch", "seconds", "per cent"), rows), describe_peak(figures["peak"]), used])
+    return "\n".join(
+        [
+            table((f"{figures['entry']}, an epoch", "seconds", "per cent"), rows),
+            describe_peak(figures["peak"]),
+            used,
+        ]
+    )

@@ -35,9 +35,13 @@ class Choice:
     @cached_property
     def entry(self) -> Entry:
         """The one that is looked into; raises `ZooError` where it is an ensemble, which is not trained itself."""
-        (entry,) = select_entries(self.zoo, [self.named or next(name for name in DEFAULTS if name in self.zoo)])
+        (entry,) = select_entries(
+            self.zoo, [self.named or next(name for name in DEFAULTS if name in self.zoo)]
+        )
         if entry.voters:
-            raise ZooError(f"{entry.name} is an ensemble; --entry names an entry that is trained itself")
+            raise ZooError(
+                f"{entry.name} is an ensemble; --entry names an entry that is trained itself"
+            )
         return entry
 
     @cached_property
@@ -45,4 +49,10 @@ class Choice:
         return load_dataset(self.data, self.data_root)
 
     def describe(self) -> dict[str, object]:
-        return {"entry": self.entry.name, "dataset": self.data, "repeats": self.repeats, "seeds": self.seeds, "epochs": self.epochs}
+        return {
+            "entry": self.entry.name,
+            "dataset": self.data,
+            "repeats": self.repeats,
+            "seeds": self.seeds,
+            "epochs": self.epochs,
+        }

@@ -36,7 +36,10 @@ def measure(choice: Choice) -> dict:
     warm = {workers: Published(dataset.train, num_workers=workers).epoch() for workers in WORKERS}
     best = min(warm, key=warm.get)
     ours = {entry.name: functools.partial(our_epoch, entry, dataset) for entry in entries}
-    found = take_turns({"published": lambda: Published(dataset.train, num_workers=best).epoch()} | ours, choice.repeats)
+    found = take_turns(
+        {"published": lambda: Published(dataset.train, num_workers=best).epoch()} | ours,
+        choice.repeats,
+    )
     return {
         "images": len(dataset.train),
         "seconds": {name: spread(values) for name, values in found.items()},
@@ -47,8 +50,19 @@ def measure(choice: Choice) -> dict:
 
 
 def describe(figures: dict) -> str:
-    rows = [(f"published, {workers} workers, once", f"{seconds:.2f}") for workers, seconds in figures["published_once_by_num_workers"].items()]
-    rows += [(f"published, {figures['published_num_workers']} workers", show(figures["seconds"]["published"]))]
+    rows = [
+        (f"published, {workers} workers, once", f"{seconds:.2f}")
+        for workers, seconds in figures["published_once_by_num_workers"].items()
+    ]
+    rows += [
+        (
+            f"published, {figures['published_num_workers']} workers",
+            show(figures["seconds"]["published"]),
+        )
+    ]
     for name, found in figures["ratio"].items():
-        rows += [(f"ours, {name}", show(figures["seconds"][name])), (f"published / {name}", show(found))]
+        rows += [
+            (f"ours, {name}", show(figures["seconds"][name])),
+            (f"published / {name}", show(found)),
+        ]
     return table((f"one epoch, {figures['images']:,} images", "seconds"), rows)

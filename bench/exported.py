@@ -37,7 +37,9 @@ def make_compiled(network: nn.Module, example: torch.Tensor, folder: Path) -> Fo
     from torch._inductor import aoti_compile_and_package, aoti_load_package
 
     program = torch.export.export(network, (example,))
-    return aoti_load_package(aoti_compile_and_package(program, package_path=str(folder / "network.pt2")))
+    return aoti_load_package(
+        aoti_compile_and_package(program, package_path=str(folder / "network.pt2"))
+    )
 
 
 FORMS: dict[str, Callable[[nn.Module, torch.Tensor, Path], Form]] = {
@@ -48,7 +50,9 @@ FORMS: dict[str, Callable[[nn.Module, torch.Tensor, Path], Form]] = {
 }
 
 
-def make_forms(network: nn.Module, example: torch.Tensor, folder: Path) -> tuple[dict[str, Form], dict[str, str]]:
+def make_forms(
+    network: nn.Module, example: torch.Tensor, folder: Path
+) -> tuple[dict[str, Form], dict[str, str]]:
     """The forms of `network` for batches of the shape of `example`, and of those that cannot be made or do not run the reason."""
     forms, reasons = {}, {}
     for name, make in FORMS.items():
@@ -57,7 +61,11 @@ def make_forms(network: nn.Module, example: torch.Tensor, folder: Path) -> tuple
         try:
             forms[name] = make(network, example, place)
             forms[name](example)
-        except Exception as error:  # whatever a compiler or a runtime that is not ours stumbles over
+        except (
+            Exception
+        ) as error:  # whatever a compiler or a runtime that is not ours stumbles over
             forms.pop(name, None)
-            reasons[name] = f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0][:160]}"
+            reasons[name] = (
+                f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0][:160]}"
+            )
     return forms, reasons

@@ -28,9 +28,16 @@ ENOUGH = 0.2
 
 def choose_entries(choice: Choice) -> dict[str, list[Entry]]:
     """Name of a network: the entries that have it."""
-    entries = [choice.entry] if choice.named else [entry for entry in choice.zoo.values() if not entry.voters]
+    entries = (
+        [choice.entry]
+        if choice.named
+        else [entry for entry in choice.zoo.values() if not entry.voters]
+    )
     networks = {entry.network: entry.network.__name__ for entry in entries}
-    return {name: [entry for entry in entries if entry.network is network] for network, name in networks.items()}
+    return {
+        name: [entry for entry in entries if entry.network is network]
+        for network, name in networks.items()
+    }
 
 
 def images_per_second(form: Form, images: torch.Tensor) -> float:
@@ -52,11 +59,21 @@ def measure_network(network: nn.Module, images: torch.Tensor, batch: int, repeat
     batch, expected = min(batch, len(images)), network(images).argmax(1)
     with tempfile.TemporaryDirectory() as folder:
         forms, reasons = make_forms(network, images[:batch].clone(), Path(folder))
-        runs: dict[str, Callable[[], float]] = {name: lambda form=form: images_per_second(form, images[:batch]) for name, form in forms.items()}
+        runs: dict[str, Callable[[], float]] = {
+            name: lambda form=form: images_per_second(form, images[:batch])
+            for name, form in forms.items()
+        }
         found = take_turns(runs, repeats)
         whole = images[: len(images) // batch * batch]
-        differing = {name: count_differing(form, whole, batch, expected[: len(whole)]) for name, form in forms.items()}
-    return {"images_per_second": {name: spread(rates) for name, rates in found.items()}, "other_digits": differing, "does_not_run": reasons}
+        differing = {
+            name: count_differing(form, whole, batch, expected[: len(whole)])
+            for name, form in forms.items()
+        }
+    return {
+        "images_per_second": {name: spread(rates) for name, rates in found.items()},
+        "other_digits": differing,
+        "does_not_run": reasons,
+    }
 
 
 @torch.no_grad()
@@ -66,7 +83,12 @@ def measure(choice: Choice) -> dict:
     for name, entries in choose_entries(choice).items():
         network = load_shipped(entries[0], 0, ROOT / "weights")
         for batch in BATCHES:
-            found = {"network": name, "entries": [entry.name for entry in entries], "batch": batch, "operations": 2 * count_multiply_adds(network)}
+            found = {
+                "network": name,
+                "entries": [entry.name for entry in entries],
+                "batch": batch,
+                "operations": 2 * count_multiply_adds(network),
+            }
             rows.append(found | measure_network(network, images, batch, choice.repeats))
             print(describe_row(rows[-1]), flush=True)
     return {"compared_images": len(images), "rows": rows, "peak": measure_peak(choice.repeats)}
@@ -83,9 +105,34 @@ def describe(figures: dict) -> str:
     for row in figures["rows"]:
         rates = {name: rate["median"] for name, rate in row["images_per_second"].items()}
         best = max(rates.values()) * row["operations"] / most
-        differing = ", ".join(f"{count} by {name}" for name, count in row["other_digits"].items() if count) or "0"
-        cells.append((row["network"], row["batch"], *(f"{rates[name]:,.0f}" if name in rates else "-" for name in FORMS), f"{best:.1%}", differing))
-    header = ("images a second", "batch", *FORMS, "best, of the higher peak", f"other digits of {figures['compared_images']:,}")
-    shared = [f"{row['network']}: {', '.join(row['entries'])}" for row in figures["rows"] if len(row["entries"]) > 1 and row["batch"] == 1]
-    reasons = [f"{row['network']}, batch {row['batch']}, {name}: {why}" for row in figures["rows"] for name, why in row["does_not_run"].items()]
+        differing = (
+            ", ".join(f"{count} by {name}" for name, count in row["other_digits"].items() if count)
+            or "0"
+        )
+        cells.append(
+            (
+                row["network"],
+                row["batch"],
+                *(f"{rates[name]:,.0f}" if name in rates else "-" for name in FORMS),
+                f"{best:.1%}",
+                differing,
+            )
+        )
+    header = (
+        "images a second",
+        "batch",
+        *FORMS,
+        "best, of the higher peak",
+        f"other digits of {figures['compared_images']:,}",
+    )
+    shared = [
+        f"{row['network']}: {', '.join(row['entries'])}"
+        for row in figures["rows"]
+        if len(row["entries"]) > 1 and row["batch"] == 1
+    ]
+    reasons = [
+        f"{row['network']}, batch {row['batch']}, {name}: {why}"
+        for row in figures["rows"]
+        for name, why in row["does_not_run"].items()
+    ]
     return "\n".join([table(header, cells), describe_peak(figures["peak"]), *shared, *reasons])

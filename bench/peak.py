@@ -11,7 +11,9 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 @torch.inference_mode()
 def measure_peak(repeats: int) -> dict[str, float]:
     """Operations a second (a multiply-add is two) of the best of `repeats` products of two SIDE x SIDE matrices, after one that warms up."""
-    return {name: 2 * SIDE**3 / min(_products(dtype, repeats + 1)[1:]) for name, dtype in DTYPES.items()}
+    return {
+        name: 2 * SIDE**3 / min(_products(dtype, repeats + 1)[1:]) for name, dtype in DTYPES.items()
+    }
 
 
 def _products(dtype: torch.dtype, count: int) -> list[float]:
@@ -20,4 +22,6 @@ def _products(dtype: torch.dtype, count: int) -> list[float]:
 
 
 def describe_peak(peak: dict[str, float]) -> str:
-    return "peak, by a matrix product: " + ", ".join(f"{name} {value / 1e9:,.0f} Gop/s" for name, value in peak.items())
+    return "peak, by a matrix product: " + ", ".join(
+        f"{name} {value / 1e9:,.0f} Gop/s" for name, value in peak.items()
+    )

@@ -13,14 +13,40 @@ def plot_accuracy(figures: dict):
     axes = figure.subplots()
     total, ours = figures["test_images"], figures["ours"]
     curve = figures["published"]["curve"]
-    axes.plot([row["seconds"] for row in curve], [_per_cent(row["misses"], total) for row in curve], "o-", label="published pipeline, test after each epoch")
+    axes.plot(
+        [row["seconds"] for row in curve],
+        [_per_cent(row["misses"], total) for row in curve],
+        "o-",
+        label="published pipeline, test after each epoch",
+    )
     runs = ours["runs"]
     if runs[0]["val_images"]:
-        axes.plot(*_mean_val(runs), ".-", color="C1", label=f"{figures['entry']}, val after each epoch, mean of {len(runs)}")
+        axes.plot(
+            *_mean_val(runs),
+            ".-",
+            color="C1",
+            label=f"{figures['entry']}, val after each epoch, mean of {len(runs)}",
+        )
     final = [_per_cent(run["misses"], total) for run in runs]
-    axes.plot([run["seconds"] for run in runs], final, "x", color="C3", label=f"{figures['entry']}, test by final weights, each seed")
-    axes.axhline(_per_cent(figures["max_misses"], total), color="grey", linestyle="--", label=f"{figures['max_misses']} misses of {total:,}")
-    axes.set(xlabel="seconds of training, data and augmentation included", ylabel="accuracy, %", xscale="log", title="Accuracy against time")
+    axes.plot(
+        [run["seconds"] for run in runs],
+        final,
+        "x",
+        color="C3",
+        label=f"{figures['entry']}, test by final weights, each seed",
+    )
+    axes.axhline(
+        _per_cent(figures["max_misses"], total),
+        color="grey",
+        linestyle="--",
+        label=f"{figures['max_misses']} misses of {total:,}",
+    )
+    axes.set(
+        xlabel="seconds of training, data and augmentation included",
+        ylabel="accuracy, %",
+        xscale="log",
+        title="Accuracy against time",
+    )
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(bottom=max(97.5, min(final) - 0.5) if min(final) > 97.5 else None)
     axes.grid(alpha=0.3, which="both")
@@ -34,6 +60,10 @@ def _per_cent(misses: float, total: int) -> float:
 
 def _mean_val(runs: list[dict]) -> tuple[list[float], list[float]]:
     """Mean seconds so far and mean val accuracy after each epoch."""
-    seconds = torch.tensor([list(accumulate(row["seconds"] for row in run["history"])) for run in runs])
+    seconds = torch.tensor(
+        [list(accumulate(row["seconds"] for row in run["history"])) for run in runs]
+    )
     misses = torch.tensor([[float(row["val_misses"]) for row in run["history"]] for run in runs])
-    return seconds.mean(0).tolist(), [_per_cent(each, runs[0]["val_images"]) for each in misses.mean(0).tolist()]
+    return seconds.mean(0).tolist(), [
+        _per_cent(each, runs[0]["val_images"]) for each in misses.mean(0).tolist()
+    ]

@@ -35,21 +35,41 @@ class Growing(nn.Sequential):
     def __init__(self, width: int) -> None:
         stem = ConvNormReLU(1, width, kernel=5, padding=2, pool=True)
         middle = [ConvNormReLU(width, width, padding=1, pool=last) for last in (False, False, True)]
-        super().__init__(stem, *middle, ConvNormReLU(width, width), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.1), nn.Linear(width, 10))
+        super().__init__(
+            stem,
+            *middle,
+            ConvNormReLU(width, width),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Dropout(0.1),
+            nn.Linear(width, 10),
+        )
 
 
 def change_entry(entry: Entry, options: argparse.Namespace) -> Entry:
     """`entry` with the batch size and width asked for, and epochs enough to time."""
-    recipe = replace(entry.recipe, epochs=max(entry.recipe.epochs, options.repeats + 1), batch_size=options.batch_size or entry.recipe.batch_size)
-    return replace(entry, recipe=recipe, network=partial(Growing, options.width) if options.width else entry.network)
+    recipe = replace(
+        entry.recipe,
+        epochs=max(entry.recipe.epochs, options.repeats + 1),
+        batch_size=options.batch_size or entry.recipe.batch_size,
+    )
+    return replace(
+        entry,
+        recipe=recipe,
+        network=partial(Growing, options.width) if options.width else entry.network,
+    )
 
 
 def peak_bytes() -> int:
     """The peak of resident memory of this process. Linux hands `ru_maxrss` down from the process that started this one, so its own mark is read there."""
     status = Path("/proc/self/status")
-    if status.exists() and (own := re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)):
+    if status.exists() and (
+        own := re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
+    ):
         return int(own[1]) * 1_024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1_024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1_024
+    )
 
 
 def run_point(entry: Entry, train: Images, val: Images, test: Images, repeats: int) -> dict:
@@ -69,7 +89,11 @@ def run_point(entry: Entry, train: Images, val: Images, test: Images, repeats: i
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="bench.point", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="bench.point",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("entry")
     for name in ("images", "batch-size", "threads", "width"):
         parser.add_argument(f"--{name}", type=int, help="default: as declared")
@@ -82,7 +106,17 @@ def main(argv: list[str] | None = None) -> int:
     choice = Choice(named=options.entry, data=options.dataset, data_root=options.data_root)
     train, val = split_train_val(choice.dataset, scale_val(choice.entry, choice.dataset))
     images = Images(train.pixels[: options.images], train.labels[: options.images])
-    print(json.dumps(run_point(change_entry(choice.entry, options), images, val, choice.dataset.test, options.repeats)))
+    print(
+        json.dumps(
+            run_point(
+                change_entry(choice.entry, options),
+                images,
+                val,
+                choice.dataset.test,
+                options.repeats,
+            )
+        )
+    )
     return 0
 
 

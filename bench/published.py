@@ -62,20 +62,37 @@ class Pictures(Dataset):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return self.transform(Image.fromarray(self.images.pixels[index, 0].numpy())), int(self.images.labels[index])
+        return self.transform(Image.fromarray(self.images.pixels[index, 0].numpy())), int(
+            self.images.labels[index]
+        )
 
 
 class Published:
     """A run of the published recipe, an epoch at a time. Its random numbers are its own: other runs may take place between two epochs."""
 
-    def __init__(self, train: Images, epochs: int = EPOCHS, seed: int = 0, num_workers: int = 0) -> None:
+    def __init__(
+        self, train: Images, epochs: int = EPOCHS, seed: int = 0, num_workers: int = 0
+    ) -> None:
         torch.manual_seed(seed)
         random.seed(seed)
-        self.loader = DataLoader(Pictures(train, make_transforms()), batch_size=BATCH, shuffle=True, num_workers=num_workers)
+        self.loader = DataLoader(
+            Pictures(train, make_transforms()),
+            batch_size=BATCH,
+            shuffle=True,
+            num_workers=num_workers,
+        )
         self.network = Net3()
-        self.optimizer = torch.optim.SGD(self.network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-5)
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-5
+        )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, max_lr=0.1, epochs=epochs, steps_per_epoch=len(self.loader), pct_start=0.3, div_factor=10, final_div_factor=100
+            self.optimizer,
+            max_lr=0.1,
+            epochs=epochs,
+            steps_per_epoch=len(self.loader),
+            pct_start=0.3,
+            div_factor=10,
+            final_div_factor=100,
         )
         self._keep_random()
 
@@ -103,11 +120,15 @@ class Published:
         return loss.item()
 
     @property
-    def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler]:
+    def parts(
+        self,
+    ) -> dict[str, nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler]:
         return {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule}
 
     def state_dict(self) -> dict:
-        return {name: part.state_dict() for name, part in self.parts.items()} | {"random": self.random}
+        return {name: part.state_dict() for name, part in self.parts.items()} | {
+            "random": self.random
+        }
 
     def load_state_dict(self, state: dict) -> None:
         for name, part in self.parts.items():

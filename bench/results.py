@@ -31,7 +31,9 @@ def read_measurements(path: Path) -> dict[str, dict]:
             return dict(content["measurements"])
     except (ValueError, KeyError, TypeError):
         pass
-    raise ResultsError(f"{path} is not a file of measurements of schema {SCHEMA}; move it away, or name another with --out")
+    raise ResultsError(
+        f"{path} is not a file of measurements of schema {SCHEMA}; move it away, or name another with --out"
+    )
 
 
 def merge(path: Path, name: str, measurement: dict) -> None:

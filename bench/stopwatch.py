@@ -9,7 +9,12 @@ Spread = dict[str, float | list[float]]
 
 
 def spread(values: Sequence[float]) -> Spread:
-    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values), "all": list(values)}
+    return {
+        "median": statistics.median(values),
+        "lowest": min(values),
+        "highest": max(values),
+        "all": list(values),
+    }
 
 
 def ratio(slow: Sequence[float], fast: Sequence[float]) -> Spread:
@@ -31,7 +36,9 @@ def take_turns(runs: dict[str, Callable[[], float]], repeats: int) -> dict[str, 
 
 def show(found: Spread, unit: str = "", digits: int = 2) -> str:
     """A median with its spread, "28.1 s (27.5 to 29.0)"."""
-    median, lowest, highest = (f"{found[key]:,.{digits}f}" for key in ("median", "lowest", "highest"))
+    median, lowest, highest = (
+        f"{found[key]:,.{digits}f}" for key in ("median", "lowest", "highest")
+    )
     return f"{median}{unit} ({lowest} to {highest})"
 
 
@@ -39,4 +46,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns of text, the first aligned left, the others right."""
     lines = [[str(cell) for cell in row] for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in lines)
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
+        for row in lines
+    )

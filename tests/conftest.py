@@ -36,11 +36,15 @@ from utils.steps import SGD, Constant
 
 ROOT = Path(__file__).resolve().parent.parent
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core, and a thread a worker, in what the tests start too
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # a worker a core, and a thread a worker, in what the tests start too
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
 
-settings.register_profile("laws", deadline=None, derandomize=True, max_examples=60, phases=set(Phase) - {Phase.explain})
+settings.register_profile(
+    "laws", deadline=None, derandomize=True, max_examples=60, phases=set(Phase) - {Phase.explain}
+)
 settings.load_profile("laws")
 
 
@@ -67,8 +71,20 @@ def small_entry() -> Entry:
         name="small",
         network=Slim,
         dataset="mnist_sample",
-        recipe=Recipe(epochs=2, batch_size=100, optimizer=SGD(), schedule=Constant(lr=0.05), amp="off", val_images=500),
-        budget=Budget(max_params=20_000, max_epochs=3, max_misses=1_000, requires=(BatchNorm(), Dropout(), GlobalAveragePooling())),
+        recipe=Recipe(
+            epochs=2,
+            batch_size=100,
+            optimizer=SGD(),
+            schedule=Constant(lr=0.05),
+            amp="off",
+            val_images=500,
+        ),
+        budget=Budget(
+            max_params=20_000,
+            max_epochs=3,
+            max_misses=1_000,
+            requires=(BatchNorm(), Dropout(), GlobalAveragePooling()),
+        ),
     )
 
 
@@ -92,7 +108,11 @@ def _network_digest(network: type) -> str:
 
 @functools.cache
 def _machine() -> dict:
-    return {"commit": machine.commit(ROOT), "versions": machine.versions(), "hardware": Hardware(**machine.hardware("cpu"))}
+    return {
+        "commit": machine.commit(ROOT),
+        "versions": machine.versions(),
+        "hardware": Hardware(**machine.hardware("cpu")),
+    }
 
 
 class RunMaker:
@@ -134,7 +154,10 @@ class RunMaker:
                 train=train.digest,
                 val=val.digest if len(val) else None,
                 test=_sample().test.digest,
-                weights=save_weights(self.weights / f"{run_stem(entry.name, seed, 'mnist_sample', [])}.safetensors", network),
+                weights=save_weights(
+                    self.weights / f"{run_stem(entry.name, seed, 'mnist_sample', [])}.safetensors",
+                    network,
+                ),
                 predictions=found.digest,
             ),
         )
@@ -149,8 +172,16 @@ class RunMaker:
 
 
 def _epoch(number: int, found_val: Measurement | None) -> Epoch:
-    val_loss, val_misses = (round(found_val.loss, 6), found_val.misses) if found_val else (None, None)
-    return Epoch(train_loss=round(2.3 / (number + 1), 6), val_loss=val_loss, val_misses=val_misses, lr=0.05, seconds=0.75)
+    val_loss, val_misses = (
+        (round(found_val.loss, 6), found_val.misses) if found_val else (None, None)
+    )
+    return Epoch(
+        train_loss=round(2.3 / (number + 1), 6),
+        val_loss=val_loss,
+        val_misses=val_misses,
+        lr=0.05,
+        seconds=0.75,
+    )
 
 
 @pytest.fixture
@@ -163,13 +194,20 @@ def make_run(tmp_path: Path) -> RunMaker:
 
 def idx(array: torch.Tensor) -> bytes:
     """A uint8 tensor as the IDX file of that shape."""
-    return struct.pack(f">{array.ndim + 1}I", 0x800 + array.ndim, *array.shape) + array.numpy().tobytes()
+    return (
+        struct.pack(f">{array.ndim + 1}I", 0x800 + array.ndim, *array.shape)
+        + array.numpy().tobytes()
+    )
 
 
 @pytest.fixture
 def contents(sample) -> dict[str, bytes]:
     """The four files of a data set in MNIST's form, of the sample's images."""
-    parts = [part for images in (sample.train, sample.test) for part in (images.pixels[:, 0], images.labels.to(torch.uint8))]
+    parts = [
+        part
+        for images in (sample.train, sample.test)
+        for part in (images.pixels[:, 0], images.labels.to(torch.uint8))
+    ]
     return dict(zip(MNIST_FILES, map(idx, parts), strict=True))
 
 
@@ -193,7 +231,12 @@ def trained_zoo(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     shutil.copy(ROOT / "tests" / "tiny_zoo.py", folder / "zoo.py")
     for seed in range(2):
-        subprocess.run([sys.executable, ROOT / "train.py", "tiny", "--zoo", "zoo.py", "--seed", str(seed)], cwd=folder, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, ROOT / "train.py", "tiny", "--zoo", "zoo.py", "--seed", str(seed)],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+        )
     return folder
 
 

@@ -40,20 +40,36 @@ def failed(verdicts: dict[str, dict]) -> set[str]:
 
 
 def read_run(folder: Path, seed: int) -> dict:
-    (run,) = [run for run in json.loads((folder / "results.json").read_text())["runs"] if run["seed"] == seed]
+    (run,) = [
+        run
+        for run in json.loads((folder / "results.json").read_text())["runs"]
+        if run["seed"] == seed
+    ]
     return run
 
 
 def commit(folder: Path) -> None:
     """Make `folder` a git repository with all it holds in one commit."""
-    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=zoo", "-c", "user.email=zoo@example.org", "commit", "-qm", "base"]):
+    for words in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=zoo", "-c", "user.email=zoo@example.org", "commit", "-qm", "base"],
+    ):
         subprocess.run(["git", *words], cwd=folder, check=True)
 
 
 def waive(folder: Path, gate: str, accepted: float, days: int) -> None:
     """Write a waiver for `tiny` that expires in `days` days."""
     expires = (datetime.now(UTC) + timedelta(days=days)).date()
-    lines = ["[[waiver]]", 'entry = "tiny"', f'gate = "{gate}"', f"accepted = {accepted}", 'reason = "a test"', 'owner = "zoo"', f"expires = {expires}"]
+    lines = [
+        "[[waiver]]",
+        'entry = "tiny"',
+        f'gate = "{gate}"',
+        f"accepted = {accepted}",
+        'reason = "a test"',
+        'owner = "zoo"',
+        f"expires = {expires}",
+    ]
     (folder / "waivers.toml").write_text("\n".join(lines) + "\n")
 
 

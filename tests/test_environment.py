@@ -28,7 +28,9 @@ def place(folder: Path, requirements: str = "", source: str = SOURCE) -> Path:
 
 def verify(program: Path) -> subprocess.CompletedProcess:
     path = {"PYTHONPATH": str(Path(environment.__file__).parent)}
-    return subprocess.run([sys.executable, program], capture_output=True, text=True, env=os.environ | path)
+    return subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, env=os.environ | path
+    )
 
 
 def commit_of(program: Path) -> str:
@@ -36,8 +38,19 @@ def commit_of(program: Path) -> str:
 
 
 def git(folder: Path, *words: str) -> str:
-    author = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"]
-    return subprocess.run(["git", *author, *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+    author = [
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@example.org",
+        "-c",
+        "commit.gpgsign=false",
+        "-c",
+        "core.hooksPath=/dev/null",
+    ]
+    return subprocess.run(
+        ["git", *author, *words], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 # --- whether it will do -----------------------------------------------------------------------------------------------
@@ -51,7 +64,10 @@ def test_an_environment_as_pinned_is_verified(tmp_path):
 
 @pytest.mark.parametrize(
     ("pin", "names"),
-    [("no-such-package==1.2.3", ["no-such-package", "1.2.3", "missing"]), ("torch==0.0.1", ["torch", "0.0.1", TORCH])],
+    [
+        ("no-such-package==1.2.3", ["no-such-package", "1.2.3", "missing"]),
+        ("torch==0.0.1", ["torch", "0.0.1", TORCH]),
+    ],
     ids=["not installed", "another version"],
 )
 def test_a_pin_that_does_not_hold_is_named_with_both_versions_and_exits_3(tmp_path, pin, names):
@@ -64,21 +80,32 @@ def test_a_pin_that_does_not_hold_is_named_with_both_versions_and_exits_3(tmp_pa
 
 
 def test_a_python_that_is_too_old_is_named_and_exits_3(tmp_path):
-    done = verify(place(tmp_path, source=re.sub(r"MIN_PYTHON = .*", "MIN_PYTHON = (99, 0)", SOURCE)))
+    done = verify(
+        place(tmp_path, source=re.sub(r"MIN_PYTHON = .*", "MIN_PYTHON = (99, 0)", SOURCE))
+    )
     assert done.returncode == 3
     assert f"Python {platform.python_version()} is older than 99.0" in done.stdout + done.stderr
 
 
-@given(st.dictionaries(st.from_regex(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", fullmatch=True), st.from_regex(r"[0-9]+(\.[0-9]+){1,3}", fullmatch=True)))
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", fullmatch=True),
+        st.from_regex(r"[0-9]+(\.[0-9]+){1,3}", fullmatch=True),
+    )
+)
 def test_every_pin_is_read_and_no_comment(tmp_path_factory, pins):
     path = tmp_path_factory.getbasetemp() / "requirements.txt"
-    path.write_text("# torch==0.1\n" + "".join(f"{package}=={version}\n" for package, version in pins.items()))
+    path.write_text(
+        "# torch==0.1\n" + "".join(f"{package}=={version}\n" for package, version in pins.items())
+    )
     assert environment.pinned_versions(path) == pins
 
 
 def test_a_build_of_the_pinned_version_is_the_pinned_version(tmp_path, monkeypatch):
     (tmp_path / "some_build-1.2.3.dist-info").mkdir()
-    (tmp_path / "some_build-1.2.3.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: some-build\nVersion: 1.2.3+cu132\n")
+    (tmp_path / "some_build-1.2.3.dist-info/METADATA").write_text(
+        "Metadata-Version: 2.1\nName: some-build\nVersion: 1.2.3+cu132\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     assert machine.installed_version("some-build") == "1.2.3"
 
@@ -91,7 +118,10 @@ def test_versions_are_those_that_would_be_imported():
     import safetensors
     import torchvision
 
-    imported = {module.__name__: module.__version__.split("+")[0] for module in (torch, torchvision, numpy, safetensors)}
+    imported = {
+        module.__name__: module.__version__.split("+")[0]
+        for module in (torch, torchvision, numpy, safetensors)
+    }
     assert machine.versions() == {"python": platform.python_version(), **imported}
     assert machine.installed_version("no-such-package") is None
 
@@ -105,7 +135,10 @@ def test_hardware_is_what_the_machine_says():
 
 
 def test_memory_is_what_the_system_counts():
-    pages, size = (int(subprocess.run(["getconf", name], capture_output=True, text=True, check=True).stdout) for name in ("_PHYS_PAGES", "PAGE_SIZE"))
+    pages, size = (
+        int(subprocess.run(["getconf", name], capture_output=True, text=True, check=True).stdout)
+        for name in ("_PHYS_PAGES", "PAGE_SIZE")
+    )
     assert machine.memory_gib() == pytest.approx(pages * size / 2**30, abs=0.05)
 
 

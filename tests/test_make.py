@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PLAIN = {
     name: value
     for name, value in os.environ.items()
-    if name not in {"ENTRY", "SEED", "TRIALS", "ARGS", "PYTHON", "PYTHON3", "MNIST_ROOT"} and "MAKE" not in name
+    if name not in {"ENTRY", "SEED", "TRIALS", "ARGS", "PYTHON", "PYTHON3", "MNIST_ROOT"}
+    and "MAKE" not in name
 }
 PLAIN.pop("MFLAGS", None)
 
@@ -64,7 +65,11 @@ def run_ci(script: Path, **variables: str) -> tuple[int, list[str], str]:
     """Exit code, targets in the order they were made, last line."""
     done = subprocess.run([script], env=PLAIN | variables, capture_output=True, text=True)
     lines = done.stdout.splitlines()
-    return done.returncode, [line.split()[1] for line in lines if line.startswith("made ")], lines[-1]
+    return (
+        done.returncode,
+        [line.split()[1] for line in lines if line.startswith("made ")],
+        lines[-1],
+    )
 
 
 # --- the environment --------------------------------------------------------------------------------------------------
@@ -99,7 +104,9 @@ def test_an_old_python_is_refused_in_one_line(checkout):
     assert not (checkout / ".venv").exists()
 
 
-@pytest.mark.parametrize("target", ["train", "check", "test", "lint", "verify", "view-results", "show-augment"])
+@pytest.mark.parametrize(
+    "target", ["train", "check", "test", "lint", "verify", "view-results", "show-augment"]
+)
 def test_a_target_makes_the_environment_unless_another_python_is_named(checkout, target):
     assert "pip install" in make(checkout, "--dry-run", target).stdout
     assert "pip install" not in make(checkout, "--dry-run", target, "PYTHON=python3").stdout
@@ -114,7 +121,10 @@ def test_a_target_makes_the_environment_unless_another_python_is_named(checkout,
         ("train", "train.py slim --seed 0 --check"),
         ("train ENTRY=net3 SEED=2 ARGS=--resume", "train.py net3 --seed 2 --check --resume"),
         ("train-all ARGS=--device=cpu", "train.py --all --device=cpu"),
-        ("search ENTRY=net3 TRIALS=5 ARGS=--epochs=3", "search.py net3 --trials 5 --seed 0 --epochs=3"),
+        (
+            "search ENTRY=net3 TRIALS=5 ARGS=--epochs=3",
+            "search.py net3 --trials 5 --seed 0 --epochs=3",
+        ),
         ("check", "check.py"),
         ("check ENTRY=net3 ARGS=--json=-", "check.py net3 --json=-"),
         ("check-model ENTRY=net3", "check.py net3 --only params,structure"),
@@ -132,8 +142,14 @@ def test_entry_seed_and_args_reach_the_program(words, command):
 
 
 def test_cleaning_spares_the_environment_and_what_was_learnt(checkout):
-    kept = [checkout / name for name in (".venv/lib/__pycache__/a", "checkpoints/b", "weights/c", "results/d", "data/e")]
-    gone = [checkout / name for name in ("__pycache__/a", "utils/__pycache__/b", "reports/c", ".pytest_cache/d")]
+    kept = [
+        checkout / name
+        for name in (".venv/lib/__pycache__/a", "checkpoints/b", "weights/c", "results/d", "data/e")
+    ]
+    gone = [
+        checkout / name
+        for name in ("__pycache__/a", "utils/__pycache__/b", "reports/c", ".pytest_cache/d")
+    ]
     for path in kept + gone:
         path.parent.mkdir(parents=True)
         path.touch()

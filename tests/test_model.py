@@ -7,7 +7,21 @@ import torch
 import torch.nn.functional as F
 
 import model
-from model import BigKernel, ConvNormReLU, EraA6, GhostBatchNorm, LeNet, Net3, ResidualBlock, ResNet5, Slim, SpatialTransformer, Sprint, VggDigits, WideResNet
+from model import (
+    BigKernel,
+    ConvNormReLU,
+    EraA6,
+    GhostBatchNorm,
+    LeNet,
+    Net3,
+    ResidualBlock,
+    ResNet5,
+    Slim,
+    SpatialTransformer,
+    Sprint,
+    VggDigits,
+    WideResNet,
+)
 
 SIZES = {
     Slim: 19_414,
@@ -22,7 +36,11 @@ SIZES = {
     WideResNet: 659_434,
 }
 LAYERS = {ConvNormReLU, ResidualBlock, GhostBatchNorm}
-NETWORKS = [value for value in vars(model).values() if isinstance(value, type) and issubclass(value, torch.nn.Module) and value not in LAYERS]
+NETWORKS = [
+    value
+    for value in vars(model).values()
+    if isinstance(value, type) and issubclass(value, torch.nn.Module) and value not in LAYERS
+]
 
 
 def test_every_network_has_its_size_here():
@@ -38,7 +56,16 @@ def test_a_network_has_the_parameters_that_its_docstring_says(network):
 
 def test_era_a6_has_the_nearest_reading_of_its_channel_list():
     kernels = [parameter for parameter in EraA6().parameters() if parameter.ndim == 4]
-    assert [kernel.shape[1] for kernel in kernels] + [kernels[-1].shape[0]] == [1, 12, 16, 20, 24, 24, 20, 10]
+    assert [kernel.shape[1] for kernel in kernels] + [kernels[-1].shape[0]] == [
+        1,
+        12,
+        16,
+        20,
+        24,
+        24,
+        20,
+        10,
+    ]
     assert sum(kernel.numel() for kernel in kernels) == 18_740
     assert re.search(r"published 18,752 cannot be rebuilt", EraA6.__doc__)
 
@@ -59,7 +86,11 @@ def test_every_parameter_gets_a_gradient_in_the_second_step(network):
         optimizer.zero_grad()
         F.cross_entropy(net(torch.randn(16, 1, 28, 28)), torch.arange(16) % 10).backward()
         optimizer.step()
-    assert [name for name, parameter in net.named_parameters() if parameter.grad is None or not parameter.grad.any()] == []
+    assert [
+        name
+        for name, parameter in net.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    ] == []
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -73,13 +104,17 @@ def test_an_image_is_judged_alike_alone_and_in_a_batch(network):
 
 def test_a_spatial_transformer_starts_at_the_identity():
     images = torch.rand(5, 1, 28, 28)
-    torch.testing.assert_close(SpatialTransformer().straighten(images), images, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        SpatialTransformer().straighten(images), images, atol=1e-5, rtol=1e-5
+    )
 
 
 class TestGhostBatchNorm:
     """In train each group of the batch has statistics of its own; in eval it is BatchNorm."""
 
-    def both(self, count: int, ghost: int, momentum: float | None = 0.1) -> tuple[torch.Tensor, torch.nn.Module, torch.nn.Module]:
+    def both(
+        self, count: int, ghost: int, momentum: float | None = 0.1
+    ) -> tuple[torch.Tensor, torch.nn.Module, torch.nn.Module]:
         torch.manual_seed(0)
         plain, ghosts = torch.nn.BatchNorm2d(3, momentum=momentum), GhostBatchNorm(3, ghost)
         ghosts.momentum = momentum
@@ -89,7 +124,12 @@ class TestGhostBatchNorm:
     def test_it_equals_batch_norm_where_the_ghost_is_the_batch(self, count):
         images, plain, ghosts = self.both(count, count)
         torch.testing.assert_close(ghosts(images), plain(images), rtol=0, atol=0)
-        assert all(torch.equal(one, other) for one, other in zip(plain.state_dict().values(), ghosts.state_dict().values(), strict=True))
+        assert all(
+            torch.equal(one, other)
+            for one, other in zip(
+                plain.state_dict().values(), ghosts.state_dict().values(), strict=True
+            )
+        )
 
     @pytest.mark.parametrize("count", [8, 9, 11, 16, 30])
     def test_each_group_has_mean_0_and_deviation_1_whatever_remains(self, count):
@@ -98,7 +138,9 @@ class TestGhostBatchNorm:
         for group in groups:
             assert len(group) >= 4
             torch.testing.assert_close(group.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
-            torch.testing.assert_close(group.var((0, 2, 3), unbiased=False), torch.ones(3), atol=1e-3, rtol=0)
+            torch.testing.assert_close(
+                group.var((0, 2, 3), unbiased=False), torch.ones(3), atol=1e-3, rtol=0
+            )
 
     def test_a_batch_moves_the_running_mean_as_far_as_batch_norm_does(self):
         images, plain, ghosts = self.both(16, 4)
@@ -117,4 +159,6 @@ class TestGhostBatchNorm:
         images, plain, ghosts = self.both(max(count, 8), 4)
         ghosts(images)
         plain.load_state_dict(ghosts.state_dict())
-        torch.testing.assert_close(ghosts.eval()(images[:count]), plain.eval()(images[:count]), rtol=0, atol=0)
+        torch.testing.assert_close(
+            ghosts.eval()(images[:count]), plain.eval()(images[:count]), rtol=0, atol=0
+        )

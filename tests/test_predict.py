@@ -48,8 +48,24 @@ def refuse(capsys, *words) -> str:
 
 
 def train_on(capsys, folder, *words) -> tuple[int, str, str]:
-    places = [f"--{name}={folder / path}" for name, path in (("results", "results.json"), ("output", "results"), ("checkpoints", "checkpoints"))]
-    code = train.main(["tiny", "--zoo", str(folder / "zoo.py"), f"--weights={folder / 'weights'}", *places, *map(str, words)])
+    places = [
+        f"--{name}={folder / path}"
+        for name, path in (
+            ("results", "results.json"),
+            ("output", "results"),
+            ("checkpoints", "checkpoints"),
+        )
+    ]
+    code = train.main(
+        [
+            "tiny",
+            "--zoo",
+            str(folder / "zoo.py"),
+            f"--weights={folder / 'weights'}",
+            *places,
+            *map(str, words),
+        ]
+    )
     return code, *capsys.readouterr()
 
 
@@ -65,7 +81,10 @@ def rows_of(path) -> list[list[int]]:
 def test_the_shipped_network_reads_pictures_and_folders(pictures, capsys):
     code, out, err = run(capsys, pictures, pictures / "7.png")
     assert (code, err) == (0, "")
-    assert [line.split(" (")[0] for line in out.splitlines()] == [f"{pictures}/1.png: 1", f"{pictures}/7.png: 7"]
+    assert [line.split(" (")[0] for line in out.splitlines()] == [
+        f"{pictures}/1.png: 1",
+        f"{pictures}/7.png: 7",
+    ]
 
 
 def test_programs_are_told_the_same(pictures, capsys):
@@ -78,7 +97,11 @@ def test_programs_are_told_the_same(pictures, capsys):
         for row in found["predictions"]
     ]
     assert shown == lines.splitlines()
-    assert all(row["digit"] != row["runner_up"] and 1 >= row["confidence"] > row["runner_up_confidence"] >= 0 for row in found["predictions"])
+    assert all(
+        row["digit"] != row["runner_up"]
+        and 1 >= row["confidence"] > row["runner_up_confidence"] >= 0
+        for row in found["predictions"]
+    )
 
 
 def test_what_cannot_be_read_is_named_and_the_others_are_predicted(pictures, tmp_path, capsys):
@@ -87,7 +110,10 @@ def test_what_cannot_be_read_is_named_and_the_others_are_predicted(pictures, tmp
     Image.new("L", (40, 40), 255).save(pictures / "3.png")
     code, out, err = run(capsys, tmp_path / "empty", pictures, tmp_path / "nowhere.jpg")
     assert code == 3 and len(out.splitlines()) == 2
-    assert [line.split(" ")[1] for line in err.splitlines()] == [f"{tmp_path}/{name}" for name in ("empty", "pictures/2.png", "pictures/3.png", "nowhere.jpg")]
+    assert [line.split(" ")[1] for line in err.splitlines()] == [
+        f"{tmp_path}/{name}"
+        for name in ("empty", "pictures/2.png", "pictures/3.png", "nowhere.jpg")
+    ]
     assert all(line.startswith("predict.py: ") for line in err.splitlines())
     code, out, _ = run(capsys, tmp_path / "empty", "--json")
     assert code == 3 and json.loads(out)["predictions"] == []
@@ -110,7 +136,9 @@ def test_what_is_missing_is_named(words, code, reason, pictures, zoo_file, capsy
 
 def test_wrong_usage_is_named(capsys):
     assert "give picture files and folders, or --csv FILE" in refuse(capsys)
-    assert "give picture files and folders, or --csv FILE" in refuse(capsys, "a.png", "--csv", "b.csv")
+    assert "give picture files and folders, or --csv FILE" in refuse(
+        capsys, "a.png", "--csv", "b.csv"
+    )
     assert "--csv FILE and --out FILE go together" in refuse(capsys, "--csv", "b.csv")
     assert "--json is for pictures" in refuse(capsys, "--csv", "b.csv", "--out", "c.csv", "--json")
     assert "are for --csv FILE" in refuse(capsys, "a.png", "--drop-overlap")
@@ -120,18 +148,41 @@ def test_wrong_usage_is_named(capsys):
 
 
 def test_the_kaggle_round_trip(zoo, competition, capsys):
-    code, out, _ = train_on(capsys, zoo, "--train-csv", competition / "train.csv", "--against", competition / "test.csv")
-    assert code == 0 and "66 of them held out as test" in out and "This run is no evidence for the budget of tiny (trained on kaggle_csv)" in out
+    code, out, _ = train_on(
+        capsys, zoo, "--train-csv", competition / "train.csv", "--against", competition / "test.csv"
+    )
+    assert (
+        code == 0
+        and "66 of them held out as test" in out
+        and "This run is no evidence for the budget of tiny (trained on kaggle_csv)" in out
+    )
     record = next(run for run in read_results(zoo / "results.json") if run.dataset == "kaggle_csv")
-    assert (record.stem, record.test.total, record.train_images + record.val_images) == ("tiny-seed0-kaggle_csv", 66, 334)
+    assert (record.stem, record.test.total, record.train_images + record.val_images) == (
+        "tiny-seed0-kaggle_csv",
+        66,
+        334,
+    )
     assert not (zoo / "weights" / f"{record.stem}.safetensors").exists()
-    asked = ["--zoo", zoo / "zoo.py", "--entry", "tiny", "--csv", competition / "test.csv", "--out", zoo / "submission.csv"]
+    asked = [
+        "--zoo",
+        zoo / "zoo.py",
+        "--entry",
+        "tiny",
+        "--csv",
+        competition / "test.csv",
+        "--out",
+        zoo / "submission.csv",
+    ]
     code, out, err = run(capsys, *asked, "--train-csv", competition / "train.csv")
     assert (code, err) == (0, "") and "none of 100 images to be predicted is among those of" in out
     assert [row for row, _ in rows_of(zoo / "submission.csv")] == list(range(1, 101))
     named = (*asked, "--weights", zoo / "results" / f"{record.stem}.safetensors")
     assert "name it with --train-csv" in run(capsys, *named)[2]
-    write_csv(zoo / "other.csv", torch.zeros(200, 1, 28, 28, dtype=torch.uint8), torch.zeros(200, dtype=torch.long))
+    write_csv(
+        zoo / "other.csv",
+        torch.zeros(200, 1, 28, 28, dtype=torch.uint8),
+        torch.zeros(200, dtype=torch.long),
+    )
     code, _, err = run(capsys, *named, "--train-csv", zoo / "other.csv")
     assert code == 3 and "was not trained from" in err
 
@@ -139,27 +190,56 @@ def test_the_kaggle_round_trip(zoo, competition, capsys):
 def test_training_on_what_is_to_be_predicted_is_void_unless_dropped(zoo, competition, capsys):
     words = ("--train-csv", competition / "train.csv", "--against", competition / "planted.csv")
     code, _, err = train_on(capsys, zoo, *words)
-    assert code == 1 and err.startswith("train.py: VOID: ") and "also stand in the file to be predicted; --drop-overlap leaves them out" in err
+    assert (
+        code == 1
+        and err.startswith("train.py: VOID: ")
+        and "also stand in the file to be predicted; --drop-overlap leaves them out" in err
+    )
     code, out, _ = train_on(capsys, zoo, *words, "--drop-overlap")
     assert code == 0 and "images left out of training" in out
-    asked = ("--zoo", zoo / "zoo.py", "--entry", "tiny", "--out", zoo / "submission.csv", "--train-csv", competition / "train.csv")
+    asked = (
+        "--zoo",
+        zoo / "zoo.py",
+        "--entry",
+        "tiny",
+        "--out",
+        zoo / "submission.csv",
+        "--train-csv",
+        competition / "train.csv",
+    )
     code, out, _ = run(capsys, *asked, "--csv", competition / "planted.csv")
     assert code == 0 and len(rows_of(zoo / "submission.csv")) == 40
 
 
 def test_a_run_on_one_file_never_goes_on_with_another(zoo, competition, sample, capsys):
-    assert train_on(capsys, zoo, "--train-csv", competition / "train.csv", "--recipe.epochs=1")[0] == 0
+    assert (
+        train_on(capsys, zoo, "--train-csv", competition / "train.csv", "--recipe.epochs=1")[0] == 0
+    )
     other = write_csv(zoo / "other.csv", sample.train.pixels[1:400], sample.train.labels[1:400])
     code, _, err = train_on(capsys, zoo, "--train-csv", other, "--recipe.epochs=1", "--resume")
     assert code == 3 and "trained on other images" in err
 
 
-def test_weights_that_learnt_images_of_the_file_are_void_for_it_unless_those_are_left_out(zoo, sample, capsys):
+def test_weights_that_learnt_images_of_the_file_are_void_for_it_unless_those_are_left_out(
+    zoo, sample, capsys
+):
     write_csv(zoo / "test.csv", torch.cat([sample.test.pixels[:4], sample.train.pixels[:2]]))
-    asked = ("--zoo", zoo / "zoo.py", "--entry", "tiny", "--csv", zoo / "test.csv", "--out", zoo / "submission.csv")
+    asked = (
+        "--zoo",
+        zoo / "zoo.py",
+        "--entry",
+        "tiny",
+        "--csv",
+        zoo / "test.csv",
+        "--out",
+        zoo / "submission.csv",
+    )
     code, out, err = run(capsys, *asked)
     assert (code, out) == (1, "") and len(err.splitlines()) == 1
-    assert "VOID: 2 of 6 images to be predicted (rows 5, 6) are among those of mnist_sample that the weights were trained on" in err
+    assert (
+        "VOID: 2 of 6 images to be predicted (rows 5, 6) are among those of mnist_sample that the weights were trained on"
+        in err
+    )
     assert not (zoo / "submission.csv").exists()
     code, out, _ = run(capsys, *asked, "--drop-overlap")
     assert code == 0 and "left out, so this is not a whole submission" in out
@@ -170,12 +250,23 @@ def test_weights_that_learnt_images_of_the_file_are_void_for_it_unless_those_are
 
 def test_weights_of_no_record_predict_no_file(zoo, competition, capsys):
     (zoo / "results.json").unlink()
-    asked = ("--zoo", zoo / "zoo.py", "--entry", "tiny", "--csv", competition / "test.csv", "--out", zoo / "submission.csv")
+    asked = (
+        "--zoo",
+        zoo / "zoo.py",
+        "--entry",
+        "tiny",
+        "--csv",
+        competition / "test.csv",
+        "--out",
+        zoo / "submission.csv",
+    )
     code, _, err = run(capsys, *asked)
     assert code == 3 and "belongs to no record" in err and not (zoo / "submission.csv").exists()
 
 
-@pytest.mark.parametrize("words", [("--against", "test.csv"), ("--drop-overlap",), ("--all", "--train-csv", "train.csv")])
+@pytest.mark.parametrize(
+    "words", [("--against", "test.csv"), ("--drop-overlap",), ("--all", "--train-csv", "train.csv")]
+)
 def test_options_that_do_not_go_together_are_refused(words, zoo, capsys):
     code, _, err = train_on(capsys, zoo, *words)
     assert code == 2 and "--train-csv" in err

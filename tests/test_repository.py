@@ -31,14 +31,26 @@ MAY_IMPORT = {
 """Room: what of ours it may import, by the table of the design."""
 IMPORTED_AS = {"PIL": "pillow"}
 FOR_DEVELOPERS = {"bench", "torchbudget.plugin"}
-MAX_LINES = {"zoo.py": 500}
+MAX_LINES = {"model.py": 400, "train.py": 500, "zoo.py": 500}
 PROMISED = """setup env-update train train-all search test test-model test-training lint check check-model check-params verify
 view-results show-augment predict badge bench selftest clean clean-checkpoints help""".split()
 SOURCES = sorted(
-    path for place in ROOT.iterdir() if not place.name.startswith(".") for path in ([place] if place.is_file() else place.rglob("*")) if path.suffix == ".py"
+    path
+    for place in ROOT.iterdir()
+    if not place.name.startswith(".")
+    for path in ([place] if place.is_file() else place.rglob("*"))
+    if path.suffix == ".py"
 )
-MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in SOURCES if ROOT / "tests" not in path.parents}
-MAKEFILE, WORKFLOW, CI_RUN = ROOT / "Makefile", ROOT / ".github/workflows/model_checks.yml", ROOT / ".ci/run"
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in SOURCES
+    if ROOT / "tests" not in path.parents
+}
+MAKEFILE, WORKFLOW, CI_RUN = (
+    ROOT / "Makefile",
+    ROOT / ".github/workflows/model_checks.yml",
+    ROOT / ".ci/run",
+)
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE.read_text(), re.MULTILINE))
 JOBS = yaml.safe_load(WORKFLOW.read_text())["jobs"]
 STEPS = [step for job in JOBS.values() for step in job["steps"]]
@@ -73,7 +85,9 @@ def reached(module: str) -> set[str]:
 def pins(name: str) -> dict[str, str]:
     lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("-r ")]
     matches = [re.fullmatch(r"([\w-]+)==(\d+(?:\.\d+)+)", line) for line in lines]
-    assert all(matches), f"{name}: not an exact pin: {[line for line, match in zip(lines, matches, strict=True) if not match]}"
+    assert all(matches), (
+        f"{name}: not an exact pin: {[line for line, match in zip(lines, matches, strict=True) if not match]}"
+    )
     assert len({match[1].lower() for match in matches}) == len(lines)
     return {match[1]: match[2] for match in matches}
 
@@ -88,16 +102,24 @@ def test_every_module_is_in_a_room_of_the_design():
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_imports_point_down_the_table(module):
     allowed = MAY_IMPORT[module.split(".")[0]]
-    assert {name for name in ours(imported(module)) if name not in allowed and name.split(".")[0] not in allowed} == set()
+    assert {
+        name
+        for name in ours(imported(module))
+        if name not in allowed and name.split(".")[0] not in allowed
+    } == set()
 
 
 def test_train_and_gates_never_import_each_other():
     assert reached("train") & {"check"} == set()
-    assert set.union(*(reached(module) for module in MODULES if module.startswith("torchbudget"))) == {"torchbudget"}
+    assert set.union(
+        *(reached(module) for module in MODULES if module.startswith("torchbudget"))
+    ) == {"torchbudget"}
 
 
 def test_no_module_imports_itself_through_others():
-    graphlib.TopologicalSorter({module: imported(module) & set(MODULES) for module in MODULES}).prepare()
+    graphlib.TopologicalSorter(
+        {module: imported(module) & set(MODULES) for module in MODULES}
+    ).prepare()
 
 
 def test_networks_need_nothing_but_torch():
@@ -105,12 +127,27 @@ def test_networks_need_nothing_but_torch():
 
 
 def test_the_zoo_is_literals_without_logic():
-    logic = (ast.stmt, ast.Lambda, ast.IfExp, ast.BinOp, ast.BoolOp, ast.Compare, ast.comprehension, ast.JoinedStr)
+    logic = (
+        ast.stmt,
+        ast.Lambda,
+        ast.IfExp,
+        ast.BinOp,
+        ast.BoolOp,
+        ast.Compare,
+        ast.comprehension,
+        ast.JoinedStr,
+    )
     plain = (ast.ImportFrom, ast.Assign, ast.Expr)
-    assert [node for node in ast.walk(ast.parse((ROOT / "zoo.py").read_text())) if isinstance(node, logic) and not isinstance(node, plain)] == []
+    assert [
+        node
+        for node in ast.walk(ast.parse((ROOT / "zoo.py").read_text()))
+        if isinstance(node, logic) and not isinstance(node, plain)
+    ] == []
 
 
-@pytest.mark.parametrize("path", [*SOURCES, MAKEFILE, WORKFLOW, CI_RUN], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [*SOURCES, MAKEFILE, WORKFLOW, CI_RUN], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_every_file_can_be_read_in_one_sitting(path):
     found, limit = len(path.read_text().splitlines()), MAX_LINES.get(path.name, 350)
     assert found <= limit, f"{found} lines, at most {limit}"
@@ -121,16 +158,24 @@ def test_every_file_can_be_read_in_one_sitting(path):
 
 def packages_of(modules: set[str]) -> set[str]:
     imports = {name.split(".")[0] for module in modules for name in imported(module)}
-    return {IMPORTED_AS.get(name, name) for name in imports - set(MAY_IMPORT) - sys.stdlib_module_names}
+    return {
+        IMPORTED_AS.get(name, name) for name in imports - set(MAY_IMPORT) - sys.stdlib_module_names
+    }
 
 
 def test_requirements_pin_what_is_imported_and_nothing_else():
-    needed = packages_of({module for module in MODULES if not {module, module.split(".")[0]} & FOR_DEVELOPERS})
-    assert set(pins("requirements.txt")) == needed | {"numpy"}  # by which torch hands pixels and predictions over
+    needed = packages_of(
+        {module for module in MODULES if not {module, module.split(".")[0]} & FOR_DEVELOPERS}
+    )
+    assert set(pins("requirements.txt")) == needed | {
+        "numpy"
+    }  # by which torch hands pixels and predictions over
 
 
 def test_what_only_developers_import_is_pinned_for_them():
-    extra = packages_of({module for module in MODULES if {module, module.split(".")[0]} & FOR_DEVELOPERS}) - set(pins("requirements.txt"))
+    extra = packages_of(
+        {module for module in MODULES if {module, module.split(".")[0]} & FOR_DEVELOPERS}
+    ) - set(pins("requirements.txt"))
     assert {"onnxruntime"} <= extra <= set(pins("requirements-dev.txt"))
 
 
@@ -140,10 +185,16 @@ def test_development_requirements_add_to_those_of_a_run():
 
 
 def test_the_oldest_python_is_the_same_everywhere():
-    stated = [re.findall(r"version_info < \(3, (\d+)\)", path.read_text()) for path in (MAKEFILE, CI_RUN)]
+    stated = [
+        re.findall(r"version_info < \(3, (\d+)\)", path.read_text()) for path in (MAKEFILE, CI_RUN)
+    ]
     ruff = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["target-version"]
     tested = JOBS["test"]["strategy"]["matrix"]["python"]
-    assert {*map(tuple, stated), (ruff.removeprefix("py3"),), (min(tested).removeprefix("3."),)} == {(str(environment.MIN_PYTHON[1]),)}
+    assert {
+        *map(tuple, stated),
+        (ruff.removeprefix("py3"),),
+        (min(tested).removeprefix("3."),),
+    } == {(str(environment.MIN_PYTHON[1]),)}
     assert len(tested) == 3
 
 
@@ -151,8 +202,12 @@ def test_the_oldest_python_is_the_same_everywhere():
 
 
 def test_help_is_the_default_and_lists_every_target():
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    listed = subprocess.run(["make"], cwd=ROOT, env=plain, capture_output=True, text=True, check=True).stdout.splitlines()[1:]
+    plain = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+    }
+    listed = subprocess.run(
+        ["make"], cwd=ROOT, env=plain, capture_output=True, text=True, check=True
+    ).stdout.splitlines()[1:]
     assert {line.split()[0] for line in listed} == TARGETS >= set(PROMISED)
     assert all(len(line.split()) > 1 for line in listed)
 
@@ -164,30 +219,44 @@ def test_no_file_can_stand_in_for_a_target():
 
 def test_recipes_run_only_programs_that_exist():
     recipes = re.findall(r"^\t.*", MAKEFILE.read_text(), re.MULTILINE)
-    named = set(re.findall(r"[\w/]+\.py\b", MAKEFILE.read_text())) | {f"utils/{name}.py" for name in re.findall(r"-m utils\.(\w+)", "\n".join(recipes))}
+    named = set(re.findall(r"[\w/]+\.py\b", MAKEFILE.read_text())) | {
+        f"utils/{name}.py" for name in re.findall(r"-m utils\.(\w+)", "\n".join(recipes))
+    }
     assert {"train.py", "check.py", "environment.py"} <= named
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
 def test_every_step_that_runs_is_one_target_that_exists():
-    steps = [re.fullmatch(r'make ([a-z-]+)(?: [A-Z]+=(?:"[^"]*"|[\w.-]+))*', step["run"]) for step in STEPS if "run" in step]
+    steps = [
+        re.fullmatch(r'make ([a-z-]+)(?: [A-Z]+=(?:"[^"]*"|[\w.-]+))*', step["run"])
+        for step in STEPS
+        if "run" in step
+    ]
     assert all(steps)
     assert {"lint", "test", "check", "train"} <= {step[1] for step in steps} <= TARGETS
 
 
 def test_ci_and_readme_name_only_targets_that_exist():
     in_ci = re.findall(r"^ *step ([a-z-]+)$", CI_RUN.read_text(), re.MULTILINE)
-    in_readme = re.findall(r"(?:^ *|`)make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    in_readme = re.findall(
+        r"(?:^ *|`)make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
     assert {"lint", "test", "check"} <= set(in_ci) <= TARGETS
     assert {"train", "test"} <= set(in_readme) <= TARGETS
 
 
-@pytest.mark.parametrize("schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"])
+@pytest.mark.parametrize(
+    "schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"]
+)
 def test_the_workflow_is_of_the_schema_and_the_schema_bites(schema, tmp_path):
     broken = tmp_path / "broken.yml"
     broken.write_text(re.sub(r" +(runs-on|timeout-minutes): .*\n", "", WORKFLOW.read_text()))
     results = [
-        subprocess.run([sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, path], capture_output=True, text=True)
+        subprocess.run(
+            [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, path],
+            capture_output=True,
+            text=True,
+        )
         for path in (WORKFLOW, broken)
     ]
     assert [result.returncode for result in results] == [0, 1], results[0].stdout
@@ -196,4 +265,8 @@ def test_the_workflow_is_of_the_schema_and_the_schema_bites(schema, tmp_path):
 def test_the_workflow_may_only_read_and_uses_only_githubs_own_actions():
     assert yaml.safe_load(WORKFLOW.read_text())["permissions"] == {"contents": "read"}
     assert not any("permissions" in job for job in JOBS.values())
-    assert [step["uses"] for step in STEPS if "uses" in step and not re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"])] == []
+    assert [
+        step["uses"]
+        for step in STEPS
+        if "uses" in step and not re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"])
+    ] == []

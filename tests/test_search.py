@@ -19,7 +19,9 @@ from utils.steps import SGD, Constant
 from utils.study import best_trial, finished, open_storage
 
 ROOT = Path(__file__).resolve().parent.parent
-TINY = replace(ZOO[0], recipe=replace(ZOO[0].recipe, epochs=1, batch_size=10, amp="off", val_images=100))
+TINY = replace(
+    ZOO[0], recipe=replace(ZOO[0].recipe, epochs=1, batch_size=10, amp="off", val_images=100)
+)
 
 
 class Stretch(Tiny):
@@ -41,7 +43,18 @@ def run(few, tmp_path):
     """Search `entry` with these words; the study as it then is. Twice in one folder is twice the same study."""
 
     def go(entry=TINY, words: str = "", dataset=few, out: str = "a") -> optuna.Study:
-        options = search.parse(["tiny", "--trials", "3", "--out", str(tmp_path / out), "--zoo", str(ROOT / "tests/tiny_zoo.py"), *words.split()])
+        options = search.parse(
+            [
+                "tiny",
+                "--trials",
+                "3",
+                "--out",
+                str(tmp_path / out),
+                "--zoo",
+                str(ROOT / "tests/tiny_zoo.py"),
+                *words.split(),
+            ]
+        )
         search.search(make_space(entry, options.search, options.fix), dataset, options)
         (path,) = (tmp_path / out).glob("*.db")
         return optuna.load_study(study_name=path.stem, storage=open_storage(f"sqlite:///{path}"))
@@ -56,16 +69,23 @@ def told(study):
 # --- the study --------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_trial_is_the_declared_recipe_and_the_best_is_what_is_printed(run, capsys, tmp_path):
+def test_the_first_trial_is_the_declared_recipe_and_the_best_is_what_is_printed(
+    run, capsys, tmp_path
+):
     study = run()
     printed = capsys.readouterr().out
     text = printed.split("        recipe=")[1].split("\n\n")[0].removesuffix(",")
     space, best = make_space(TINY), best_trial(study)
     assert space.apply(study.trials[0].params).recipe == TINY.recipe
     assert eval(text, vars(declarations)) == space.apply(best.params).recipe
-    assert best.value == min(trial.value for trial in finished(study)) and f"{best.value:.0f} val misses of 100" in printed
+    assert (
+        best.value == min(trial.value for trial in finished(study))
+        and f"{best.value:.0f} val misses of 100" in printed
+    )
     assert "test images were not read" in printed.splitlines()[-1]
-    assert [path.read_bytes()[:4] for path in sorted((tmp_path / "a").glob("*.png"))] == [b"\x89PNG"] * 2
+    assert [path.read_bytes()[:4] for path in sorted((tmp_path / "a").glob("*.png"))] == [
+        b"\x89PNG"
+    ] * 2
 
 
 def test_a_study_that_stopped_goes_on_as_if_it_never_had(run):
@@ -76,22 +96,41 @@ def test_a_study_that_stopped_goes_on_as_if_it_never_had(run):
 
 
 def test_the_test_images_play_no_part(run, sample, few):
-    assert told(run(words="--trials 2")) == told(run(words="--trials 2", dataset=Dataset("mnist_sample", few.train, sample.test), out="b"))
+    assert told(run(words="--trials 2")) == told(
+        run(words="--trials 2", dataset=Dataset("mnist_sample", few.train, sample.test), out="b")
+    )
 
 
 def test_a_network_over_budget_is_neither_trained_nor_best(run, capsys):
-    entry = replace(TINY, network=Stretch, budget=Budget(max_params=2_300, max_epochs=10, max_misses=900))
+    entry = replace(
+        TINY, network=Stretch, budget=Budget(max_params=2_300, max_epochs=10, max_misses=900)
+    )
     study = run(entry, "--trials 8 --search network.spare=1:400")
     over = [trial for trial in study.trials if max(trial.constraints.values()) > 0]
-    assert 0 < len(over) < 8 and all(trial.state.name == "PRUNED" and not trial.intermediate_values for trial in over)
+    assert 0 < len(over) < 8 and all(
+        trial.state.name == "PRUNED" and not trial.intermediate_values for trial in over
+    )
     assert max(best_trial(study).constraints.values()) <= 0
     assert "fewer than 2,300" in capsys.readouterr().out
 
 
 def test_a_diverging_trial_is_pruned_and_the_study_goes_on(run):
-    recipe = Recipe(epochs=1, batch_size=50, optimizer=SGD(), schedule=Constant(lr=1e3), amp="off", val_images=100)
-    study = run(replace(TINY, network=Unbounded, recipe=recipe, budget=ROOMY), "--search schedule.lr=1e-5:1e3:log")
-    assert study.trials[0].state.name == "PRUNED" and "the loss is" in study.trials[0].user_attrs["why"]
+    recipe = Recipe(
+        epochs=1,
+        batch_size=50,
+        optimizer=SGD(),
+        schedule=Constant(lr=1e3),
+        amp="off",
+        val_images=100,
+    )
+    study = run(
+        replace(TINY, network=Unbounded, recipe=recipe, budget=ROOMY),
+        "--search schedule.lr=1e-5:1e3:log",
+    )
+    assert (
+        study.trials[0].state.name == "PRUNED"
+        and "the loss is" in study.trials[0].user_attrs["why"]
+    )
     assert len(finished(study)) == 3
 
 
@@ -100,11 +139,21 @@ ROOMY = Budget(max_params=50_000, max_epochs=10, max_misses=900)
 
 class Unbounded(nn.Sequential):
     def __init__(self):
-        super().__init__(nn.Flatten(), nn.Linear(784, 50), nn.ReLU(), nn.Linear(50, 50), nn.ReLU(), nn.Linear(50, 10))
+        super().__init__(
+            nn.Flatten(),
+            nn.Linear(784, 50),
+            nn.ReLU(),
+            nn.Linear(50, 50),
+            nn.ReLU(),
+            nn.Linear(50, 10),
+        )
 
 
 def test_poor_trials_are_pruned_before_their_last_epoch(run):
-    entry = replace(TINY, recipe=replace(TINY.recipe, epochs=3, schedule=Constant(lr=0.05), augment=(), average=None))
+    entry = replace(
+        TINY,
+        recipe=replace(TINY.recipe, epochs=3, schedule=Constant(lr=0.05), augment=(), average=None),
+    )
     words = "--search schedule.lr=1e-9:0.1 --fix optimizer --fix batch_size"
     study = run(entry, f"{words} --trials 5")
     study.enqueue_trial({"schedule.lr": 1e-9, "label_smoothing": 0.0})
@@ -131,7 +180,9 @@ def test_an_interrupted_trial_is_the_next_to_be_tried(run):
         run(entry)
     trials = run(entry).trials
     (broken,) = [trial for trial in trials if trial.state.name == "FAIL"]
-    assert broken.params == trials[broken.number + 1].params and trials[broken.number + 1].state.name in ("COMPLETE", "PRUNED")
+    assert broken.params == trials[broken.number + 1].params and trials[
+        broken.number + 1
+    ].state.name in ("COMPLETE", "PRUNED")
     assert len(trials) == 4
 
 
@@ -176,7 +227,11 @@ def test_a_storage_that_cannot_be_opened_is_named_without_its_password(url, usag
     (tmp_path / "text").write_text("no database at all " * 100)
     with pytest.raises(search.studies.StudyError, match=said) as refused:
         open_storage(url.format(tmp_path / "text"))
-    assert refused.value.usage is usage and "secret" not in str(refused.value) and "\n" not in str(refused.value)
+    assert (
+        refused.value.usage is usage
+        and "secret" not in str(refused.value)
+        and "\n" not in str(refused.value)
+    )
 
 
 def test_a_study_of_another_search_is_refused(run):

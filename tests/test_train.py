@@ -37,13 +37,24 @@ RECIPE = Recipe(
     average=EMA(decay=0.99),
     val_images=500,
 )
-ENTRY = Entry(name="tiny", network=Slim, dataset="mnist_sample", recipe=RECIPE, budget=Budget(max_params=20_000, max_epochs=10, max_misses=600))
+ENTRY = Entry(
+    name="tiny",
+    network=Slim,
+    dataset="mnist_sample",
+    recipe=RECIPE,
+    budget=Budget(max_params=20_000, max_epochs=10, max_misses=600),
+)
 
 TINY_ZOO = ROOT / "tests" / "tiny_zoo.py"
 
 
 def places(folder: Path) -> Places:
-    return Places(results=folder / "results.json", weights=folder / "weights", output=folder / "results", checkpoints=folder / "checkpoints")
+    return Places(
+        results=folder / "results.json",
+        weights=folder / "weights",
+        output=folder / "results",
+        checkpoints=folder / "checkpoints",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +69,12 @@ def test_a_run_learns_and_records_what_it_did(finished, sample):
     assert record.history[-1].train_loss < record.history[0].train_loss and record.test.misses < 600
     (read,) = read_results(folder / "results.json")
     assert read.seal == read.expected_seal() and evidence_of(ENTRY, [read]) == {0: read}
-    assert (record.train_images, record.val_images, record.steps, record.batch_size) == (3_500, 500, 2 * (3_500 // 64), 64)
+    assert (record.train_images, record.val_images, record.steps, record.batch_size) == (
+        3_500,
+        500,
+        2 * (3_500 // 64),
+        64,
+    )
     assert record.epochs == pytest.approx(record.steps * 64 / 3_500) and len(record.history) == 2
     assert record.digests.weights == file_digest(folder / "weights" / f"{record.stem}.safetensors")
     assert record.digests.test == sample.test.digest and record.test_reads == 1
@@ -67,7 +83,9 @@ def test_a_run_learns_and_records_what_it_did(finished, sample):
 
 def test_a_run_leaves_history_and_pictures(finished):
     folder, record = finished
-    history = json.loads((folder / "results" / f"{record.stem}-history.json").read_text())["history"]
+    history = json.loads((folder / "results" / f"{record.stem}-history.json").read_text())[
+        "history"
+    ]
     assert [row["val_misses"] for row in history] == [row.val_misses for row in record.history]
     assert {path.suffix for path in (folder / "results").iterdir()} == {".json", ".png"}
     assert len(list((folder / "results").glob("*.png"))) == 3
@@ -75,7 +93,10 @@ def test_a_run_leaves_history_and_pictures(finished):
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(finished, tmp_path, sample):
     _, record = finished
-    again, other = run(ENTRY, 0, sample, places=places(tmp_path)), run(ENTRY, 1, sample, places=places(tmp_path))
+    again, other = (
+        run(ENTRY, 0, sample, places=places(tmp_path)),
+        run(ENTRY, 1, sample, places=places(tmp_path)),
+    )
     assert again.digests.weights == record.digests.weights != other.digests.weights
 
 
@@ -87,8 +108,14 @@ def test_a_run_killed_in_mid_epoch_resumes_to_the_same_bytes(tmp_path):
         killed.send_signal(signal.SIGKILL)
     assert not (tmp_path / "results.json").exists()
     resumed = subprocess.run([*command, "--resume"], cwd=tmp_path, capture_output=True, text=True)
-    assert resumed.returncode == 0 and "resumed after epoch 1 of 2" in resumed.stdout, resumed.stderr
-    straight = subprocess.run([*command, "--results", "r.json", "--weights", "w", "--checkpoints", "c"], cwd=tmp_path, capture_output=True)
+    assert resumed.returncode == 0 and "resumed after epoch 1 of 2" in resumed.stdout, (
+        resumed.stderr
+    )
+    straight = subprocess.run(
+        [*command, "--results", "r.json", "--weights", "w", "--checkpoints", "c"],
+        cwd=tmp_path,
+        capture_output=True,
+    )
     assert straight.returncode == 0
     name = "tiny-seed0-mnist_sample.safetensors"
     assert (tmp_path / "weights" / name).read_bytes() == (tmp_path / "w" / name).read_bytes()
@@ -96,13 +123,29 @@ def test_a_run_killed_in_mid_epoch_resumes_to_the_same_bytes(tmp_path):
 
 def test_ctrl_c_gives_one_line_and_its_exit_code(tmp_path):
     shutil.copy(TINY_ZOO, tmp_path / "zoo.py")
-    command = [sys.executable, str(ROOT / "train.py"), "tiny", "--zoo", "zoo.py", "--recipe.epochs", "50"]
-    heed = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # a suite in the background inherits a deaf SIGINT
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heed)
+    command = [
+        sys.executable,
+        str(ROOT / "train.py"),
+        "tiny",
+        "--zoo",
+        "zoo.py",
+        "--recipe.epochs",
+        "50",
+    ]
+    heed = {
+        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    }  # a suite in the background inherits a deaf SIGINT
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heed
+    )
     wait_for_epoch(process, 1)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130 and errors.strip().splitlines()[-1].startswith("train.py: interrupted") and "Traceback" not in errors
+    assert (
+        process.returncode == 130
+        and errors.strip().splitlines()[-1].startswith("train.py: interrupted")
+        and "Traceback" not in errors
+    )
 
 
 def wait_for_epoch(process: subprocess.Popen, epoch: int) -> None:
@@ -118,22 +161,44 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path):
     shutil.copy(TINY_ZOO, tmp_path / "zoo.py")
     limit = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000)); runpy.run_path(sys.argv.pop(1), run_name='__main__')"
     command = [sys.executable, "-Bc", limit, str(ROOT / "train.py"), "tiny", "--zoo", "zoo.py"]
-    result = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
-    assert result.returncode == 3 and result.stderr.startswith("train.py: ") and "Traceback" not in result.stderr
+    result = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (
+        result.returncode == 3
+        and result.stderr.startswith("train.py: ")
+        and "Traceback" not in result.stderr
+    )
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["zoo.py"]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path, sample):
-    wild = replace(ENTRY, recipe=replace(RECIPE, schedule=Constant(lr=1000), optimizer=SGD(momentum=0.99), amp="off"))
+    wild = replace(
+        ENTRY,
+        recipe=replace(RECIPE, schedule=Constant(lr=1000), optimizer=SGD(momentum=0.99), amp="off"),
+    )
     with pytest.raises(Diverged, match=r"step \d+, learning rate 1e\+03; try a lower rate"):
         run(wild, 0, sample, places=places(tmp_path))
     assert not (tmp_path / "results.json").exists() and not (tmp_path / "weights").exists()
 
 
 def test_an_overridden_run_is_no_evidence_and_touches_no_shipped_weights(tmp_path, sample):
-    record = run(replace(ENTRY, recipe=replace(RECIPE, epochs=1)), 0, sample, places=places(tmp_path), overrides=["epochs=1"])
+    record = run(
+        replace(ENTRY, recipe=replace(RECIPE, epochs=1)),
+        0,
+        sample,
+        places=places(tmp_path),
+        overrides=["epochs=1"],
+    )
     assert evidence_of(ENTRY, [record]) == {}
-    assert not (tmp_path / "weights").exists() and (tmp_path / "results" / f"{record.stem}.safetensors").exists()
+    assert (
+        not (tmp_path / "weights").exists()
+        and (tmp_path / "results" / f"{record.stem}.safetensors").exists()
+    )
 
 
 def test_the_sample_never_stands_in_for_mnist(tmp_path, sample):
@@ -146,13 +211,21 @@ def test_the_sample_never_stands_in_for_mnist(tmp_path, sample):
 def test_resuming_another_recipe_is_refused(finished, sample):
     folder, _ = finished
     with pytest.raises(CheckpointError, match="another recipe"):
-        run(replace(ENTRY, recipe=replace(RECIPE, batch_size=32)), 0, sample, places=places(folder), resume=True)
+        run(
+            replace(ENTRY, recipe=replace(RECIPE, batch_size=32)),
+            0,
+            sample,
+            places=places(folder),
+            resume=True,
+        )
 
 
 def test_weights_are_what_was_measured(finished):
     folder, record = finished
     shipped = load_file(folder / "weights" / f"{record.stem}.safetensors")
-    assert set(shipped) == set(Slim().state_dict()) and all(tensor.dtype in (torch.float32, torch.int64) for tensor in shipped.values())
+    assert set(shipped) == set(Slim().state_dict()) and all(
+        tensor.dtype in (torch.float32, torch.int64) for tensor in shipped.values()
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,14 +234,28 @@ def test_weights_are_what_was_measured(finished):
         (["--recipe.epochs", "3"], "epochs", 3),
         (["--recipe.schedule.max-lr", "0.05"], "schedule", OneCycle(max_lr=0.05)),
         (["--recipe.schedule", "Cosine", "--recipe.schedule.lr=0.2"], "schedule", Cosine(lr=0.2)),
-        (["--recipe.average", "SWA", "--recipe.average.start-epoch", "1", "--recipe.average.lr", "0.01"], "average", SWA(start_epoch=1, lr=0.01)),
+        (
+            [
+                "--recipe.average",
+                "SWA",
+                "--recipe.average.start-epoch",
+                "1",
+                "--recipe.average.lr",
+                "0.01",
+            ],
+            "average",
+            SWA(start_epoch=1, lr=0.01),
+        ),
         (["--recipe.average", "null"], "average", None),
         (["--recipe.clip_norm", "1.5"], "clip_norm", 1.5),
         (["--recipe.amp", "off"], "amp", "off"),
     ],
 )
 def test_any_field_of_a_recipe_can_be_overridden(words, field, value):
-    entry, overrides, _ = train.parse(["tiny", *words], {"tiny": replace(ENTRY, recipe=replace(RECIPE, schedule=OneCycle(max_lr=0.1)))})
+    entry, overrides, _ = train.parse(
+        ["tiny", *words],
+        {"tiny": replace(ENTRY, recipe=replace(RECIPE, schedule=OneCycle(max_lr=0.1)))},
+    )
     assert getattr(entry.recipe, field) == value
     assert overrides and all(override.startswith(field) for override in overrides)
 
@@ -198,5 +285,10 @@ def test_without_overrides_there_are_none():
 def test_wrong_usage_is_named_without_a_traceback(words, tmp_path):
     shutil.copy(TINY_ZOO, tmp_path / "zoo.py")
     zoo = [] if "--zoo" in words else ["--zoo", "zoo.py"]
-    result = subprocess.run([sys.executable, str(ROOT / "train.py"), *words, *zoo], cwd=tmp_path, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *words, *zoo],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 2 and result.stderr.strip() and "Traceback" not in result.stderr

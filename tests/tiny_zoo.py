@@ -16,7 +16,10 @@ class Tiny(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv1, self.norm1 = nn.Conv2d(1, WIDTH, 3, bias=False), nn.BatchNorm2d(WIDTH)
-        self.conv2, self.norm2 = nn.Conv2d(WIDTH, 3 * WIDTH, 3, bias=False), nn.BatchNorm2d(3 * WIDTH)
+        self.conv2, self.norm2 = (
+            nn.Conv2d(WIDTH, 3 * WIDTH, 3, bias=False),
+            nn.BatchNorm2d(3 * WIDTH),
+        )
         self.dropout, self.classify = nn.Dropout(0.1), nn.Linear(3 * WIDTH, 10)
 
     def forward(self, x):
@@ -39,6 +42,12 @@ ZOO = (
             average=EMA(decay=0.9),
             val_images=500,
         ),
-        budget=Budget(max_params=5_000, max_epochs=10, max_misses=900, seeds=2, requires=(BatchNorm(), Dropout(), GlobalAveragePooling())),
+        budget=Budget(
+            max_params=5_000,
+            max_epochs=10,
+            max_misses=900,
+            seeds=2,
+            requires=(BatchNorm(), Dropout(), GlobalAveragePooling()),
+        ),
     ),
 )

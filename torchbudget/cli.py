@@ -36,28 +36,69 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def make_parser(default_zoo: Path) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("entries", nargs="*", metavar="ENTRY", help="default: all")
-    parser.add_argument("--only", default="", metavar="GATE,...", help=f"of {', '.join(GATES)}; default: all")
+    parser.add_argument(
+        "--only", default="", metavar="GATE,...", help=f"of {', '.join(GATES)}; default: all"
+    )
     parser.add_argument("--zoo", type=Path, default=default_zoo, help="the zoo file to judge")
     parser.add_argument("--results", type=Path, help="default: results.json beside the zoo file")
     parser.add_argument("--weights", type=Path, help="default: weights/ beside the zoo file")
-    parser.add_argument("--data-root", type=Path, help="a torchvision MNIST root; default: MNIST_ROOT, then data/, downloaded")
-    parser.add_argument("--base", metavar="REF", help="compare with the merge base of HEAD and this commit; nothing may get worse")
-    parser.add_argument("--explain", metavar="GATE", help="say what the gate judges and why, and judge nothing")
-    parser.add_argument("--why", metavar="ENTRY", help="show the entry's network operation by operation, and judge nothing")
+    parser.add_argument(
+        "--data-root",
+        type=Path,
+        help="a torchvision MNIST root; default: MNIST_ROOT, then data/, downloaded",
+    )
+    parser.add_argument(
+        "--base",
+        metavar="REF",
+        help="compare with the merge base of HEAD and this commit; nothing may get worse",
+    )
+    parser.add_argument(
+        "--explain", metavar="GATE", help="say what the gate judges and why, and judge nothing"
+    )
+    parser.add_argument(
+        "--why",
+        metavar="ENTRY",
+        help="show the entry's network operation by operation, and judge nothing",
+    )
     apart = parser.add_argument_group("a zoo file that you did not write")
-    apart.add_argument("--untrusted", action="store_true", help="judge in a process of its own, which must end with its verdict within the limits")
+    apart.add_argument(
+        "--untrusted",
+        action="store_true",
+        help="judge in a process of its own, which must end with its verdict within the limits",
+    )
     apart.add_argument("--max-seconds", type=float, default=900, metavar="S")
     apart.add_argument("--max-memory", type=float, default=8, metavar="GIB")
     apart.add_argument("--receipt", type=Path, help=argparse.SUPPRESS)
     written = parser.add_argument_group("reports")
-    written.add_argument("--json", metavar="FILE", help="write verdicts and figures as JSON; - writes them to stdout instead of the report")
-    written.add_argument("--summary", type=Path, metavar="FILE", help="write the verdicts as Markdown")
-    written.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts as JUnit XML")
-    written.add_argument("--sarif", type=Path, metavar="FILE", help="write what did not pass as SARIF 2.1.0")
-    written.add_argument("--github", action="store_true", help="annotate the zoo file's lines, and write the step summary where GITHUB_STEP_SUMMARY names one")
-    written.add_argument("--badge", type=Path, metavar="FILE", help="draw an SVG of the one ENTRY that is judged, by all gates")
+    written.add_argument(
+        "--json",
+        metavar="FILE",
+        help="write verdicts and figures as JSON; - writes them to stdout instead of the report",
+    )
+    written.add_argument(
+        "--summary", type=Path, metavar="FILE", help="write the verdicts as Markdown"
+    )
+    written.add_argument(
+        "--junit", type=Path, metavar="FILE", help="write the verdicts as JUnit XML"
+    )
+    written.add_argument(
+        "--sarif", type=Path, metavar="FILE", help="write what did not pass as SARIF 2.1.0"
+    )
+    written.add_argument(
+        "--github",
+        action="store_true",
+        help="annotate the zoo file's lines, and write the step summary where GITHUB_STEP_SUMMARY names one",
+    )
+    written.add_argument(
+        "--badge",
+        type=Path,
+        metavar="FILE",
+        help="draw an SVG of the one ENTRY that is judged, by all gates",
+    )
     return parser
 
 
@@ -83,7 +124,12 @@ def print_why(engine: Engine, name: str) -> int:
     return EXIT_PASS
 
 
-def write_reports(options: argparse.Namespace, verdicts: list[Verdict], figures: list[Metrics], base: list[Metrics]) -> None:
+def write_reports(
+    options: argparse.Namespace,
+    verdicts: list[Verdict],
+    figures: list[Metrics],
+    base: list[Metrics],
+) -> None:
     """Every file that was asked for; each is replaced whole, and only GitHub's step summary, which other steps write too, is added to."""
     rules = {gate: explain(gate)["Judges"] for gate in GATES}
     texts = (
@@ -121,16 +167,31 @@ def judge_apart(argv: list[str], options: argparse.Namespace) -> int:
         env = {**os.environ, "PYTHONPATH": path}
         try:
             code = subprocess.run(
-                [sys.executable, "-m", "torchbudget.cli", "--zoo", options.zoo, *words, "--receipt", receipt],
+                [
+                    sys.executable,
+                    "-m",
+                    "torchbudget.cli",
+                    "--zoo",
+                    options.zoo,
+                    *words,
+                    "--receipt",
+                    receipt,
+                ],
                 preexec_fn=limit,
                 env=env,
                 timeout=options.max_seconds,
             ).returncode
         except subprocess.TimeoutExpired:
-            print(f"check.py: no verdict within {options.max_seconds:g} s; the zoo file is too slow or never ends (--max-seconds)", file=sys.stderr)
+            print(
+                f"check.py: no verdict within {options.max_seconds:g} s; the zoo file is too slow or never ends (--max-seconds)",
+                file=sys.stderr,
+            )
             return EXIT_UNMEASURED
         if not receipt.exists() or receipt.read_text() != str(code):
-            print(f"check.py: the judge ended (exit code {code}) without a verdict; the zoo file ended it or took its memory", file=sys.stderr)
+            print(
+                f"check.py: the judge ended (exit code {code}) without a verdict; the zoo file ended it or took its memory",
+                file=sys.stderr,
+            )
             return EXIT_UNMEASURED
     return code
 
@@ -154,10 +215,20 @@ def judge_here(options: argparse.Namespace) -> int:
             terminal.print_explanation(options.explain, explain(options.explain))
             return EXIT_PASS
         platform = (machine.cpu_name(), machine.installed_version("torch"))
-        engine = Engine(options.zoo, platform, results=options.results, weights=options.weights, data_root=options.data_root, base=options.base)
+        engine = Engine(
+            options.zoo,
+            platform,
+            results=options.results,
+            weights=options.weights,
+            data_root=options.data_root,
+            base=options.base,
+        )
         if options.why:
             return print_why(engine, options.why)
-        entries, gates = select_entries(engine.zoo, options.entries), engine.select_gates(options.only)
+        entries, gates = (
+            select_entries(engine.zoo, options.entries),
+            engine.select_gates(options.only),
+        )
     except UNUSABLE as error:
         print(f"check.py: {error}", file=sys.stderr)
         return EXIT_USAGE

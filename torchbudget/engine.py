@@ -44,7 +44,10 @@ class Engine:
         self.path = path
         self.zoo = load_zoo(path)
         self.base = None if base is None else read_baseline(base, path)
-        self._runs, self._waivers = read_results(results or path.parent / "results.json"), read_waivers(path.parent / "waivers.toml")
+        self._runs, self._waivers = (
+            read_results(results or path.parent / "results.json"),
+            read_waivers(path.parent / "waivers.toml"),
+        )
         self._weights, self._platform = weights or path.parent / "weights", platform
         self._load = functools.cache(lambda name: load_dataset(name, data_root))
         self._observations: dict[str, Observation] = {}
@@ -63,7 +66,9 @@ class Engine:
     def observe(self, entry: Entry) -> Observation:
         if entry.name not in self._observations:
             shared = {"base": self.base, "observe": self.observe, "traces": self._traces}
-            self._observations[entry.name] = Observation(entry, self._runs, self._weights, self._load, self._platform, **shared)
+            self._observations[entry.name] = Observation(
+                entry, self._runs, self._weights, self._load, self._platform, **shared
+            )
         return self._observations[entry.name]
 
     def judge_zoo(self, entries: list[Entry], gates: list[str]) -> list[Verdict]:
@@ -72,13 +77,19 @@ class Engine:
         if "chain" in gates and len(entries) == len(self.zoo):
             verdicts += self._judge_orphans()
         if "ratchet" in gates and self.base:
-            verdicts += judge_against_base(self.zoo, self.base, self._waivers, [entry.name for entry in entries])
+            verdicts += judge_against_base(
+                self.zoo, self.base, self._waivers, [entry.name for entry in entries]
+            )
         return self._waive(verdicts)
 
     def judge(self, entry: Entry, gate: str) -> list[Verdict]:
         """The verdict of one gate on one entry, and on a waiver of it that is no longer needed."""
         void = self._waive([])
-        return [verdict for verdict in self._waive([judge(gate, entry, self.observe(entry))]) if verdict not in void]
+        return [
+            verdict
+            for verdict in self._waive([judge(gate, entry, self.observe(entry))])
+            if verdict not in void
+        ]
 
     def judge_rest(self) -> list[Verdict]:
         """What `judge` leaves out: runs of no entry, and void waivers."""
@@ -99,8 +110,13 @@ class Engine:
     def _waive(self, verdicts: list[Verdict]) -> list[Verdict]:
         """The verdicts after the waivers, each with its place."""
         known = [*self.zoo, *(self.base.entries if self.base else ())]
-        waived = apply_waivers(verdicts, self._waivers, datetime.now(UTC).date(), entries=known, gates=list(GATES))
-        return [verdict.of(where=verdict.where or locate(self.path, verdict.entry, verdict.field)) for verdict in waived]
+        waived = apply_waivers(
+            verdicts, self._waivers, datetime.now(UTC).date(), entries=known, gates=list(GATES)
+        )
+        return [
+            verdict.of(where=verdict.where or locate(self.path, verdict.entry, verdict.field))
+            for verdict in waived
+        ]
 
     def figures(self, entry: Entry) -> Metrics:
         """The numbers behind the verdicts: the network as built, and those seeds that a gate has measured."""
@@ -123,7 +139,12 @@ class Engine:
         """The base's sizes, and the misses that its record claims; empty without a base."""
         found = self.base.entries.values() if self.base else ()
         return [
-            Metrics(entry=each.name, params=each.params, multiply_adds=each.multiply_adds, misses=each.misses)
+            Metrics(
+                entry=each.name,
+                params=each.params,
+                multiply_adds=each.multiply_adds,
+                misses=each.misses,
+            )
             if not each.error
             else Metrics(entry=each.name, misses=each.misses)
             for each in found
@@ -139,5 +160,8 @@ def check_gate(name: str) -> None:
 def explain(gate: str) -> dict[str, str]:
     """What the gate's docstring says, under "Judges", "Why", "Fails" and "Passes"; raises `ZooError` for an unknown gate."""
     check_gate(gate)
-    first, *rest = [" ".join(part.split()) for part in re.split(r"\n(?=(?:Why|Fails|Passes): )", inspect.getdoc(GATES[gate]))]
+    first, *rest = [
+        " ".join(part.split())
+        for part in re.split(r"\n(?=(?:Why|Fails|Passes): )", inspect.getdoc(GATES[gate]))
+    ]
     return {"Judges": first} | dict(part.split(": ", 1) for part in rest)

@@ -21,8 +21,16 @@ ZOO = pytest.StashKey[Path]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("zoo").addoption("--zoo", type=Path, metavar="FILE", help="judge the entries of this zoo file, a test for each gate")
-    parser.addini("zoo", "the zoo file to judge, from the folder of the configuration; run when the suite is run whole")
+    parser.getgroup("zoo").addoption(
+        "--zoo",
+        type=Path,
+        metavar="FILE",
+        help="judge the entries of this zoo file, a test for each gate",
+    )
+    parser.addini(
+        "zoo",
+        "the zoo file to judge, from the folder of the configuration; run when the suite is run whole",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,11 +38,20 @@ def pytest_configure(config: pytest.Config) -> None:
     named, configured = config.getoption("zoo"), config.getini("zoo")
     if not named and not configured:
         return
-    zoo = (config.invocation_params.dir / named if named else (config.inipath or config.rootpath / "-").parent / configured).resolve()
+    zoo = (
+        config.invocation_params.dir / named
+        if named
+        else (config.inipath or config.rootpath / "-").parent / configured
+    ).resolve()
     if not zoo.is_file():
-        raise pytest.UsageError(f"{zoo} is not a file; --zoo, or zoo in the configuration, names a Python file that defines ZOO")
+        raise pytest.UsageError(
+            f"{zoo} is not a file; --zoo, or zoo in the configuration, names a Python file that defines ZOO"
+        )
     config.stash[ZOO] = zoo
-    asked = [(config.invocation_params.dir / argument.split("::")[0]).resolve() for argument in config.args]
+    asked = [
+        (config.invocation_params.dir / argument.split("::")[0]).resolve()
+        for argument in config.args
+    ]
     if zoo not in asked and (named or config.args_source is not pytest.Config.ArgsSource.ARGS):
         config.args.append(str(zoo))
 
@@ -43,7 +60,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Iterator[None]:
     """The zoo file holds verdicts and no test functions, whatever it is called."""
     collected = yield
-    return [ZooFile.from_parent(parent, path=file_path)] if file_path == parent.config.stash.get(ZOO, None) else collected
+    return (
+        [ZooFile.from_parent(parent, path=file_path)]
+        if file_path == parent.config.stash.get(ZOO, None)
+        else collected
+    )
 
 
 class ZooFile(pytest.File):
@@ -58,7 +79,11 @@ class ZooFile(pytest.File):
         for entry in self.engine.zoo.values():
             yield EntryNode.from_parent(self, name=entry.name, entry=entry)
         for verdict in self.engine.judge_rest():
-            yield VerdictItem.from_parent(self, name=f"{verdict.entry}::{verdict.gate}", judge=lambda verdict=verdict: [verdict])
+            yield VerdictItem.from_parent(
+                self,
+                name=f"{verdict.entry}::{verdict.gate}",
+                judge=lambda verdict=verdict: [verdict],
+            )
 
 
 class EntryNode(pytest.Collector):
@@ -68,7 +93,9 @@ class EntryNode(pytest.Collector):
 
     def collect(self) -> Iterator[pytest.Item]:
         for gate in self.parent.engine.select_gates():
-            yield VerdictItem.from_parent(self, name=gate, judge=lambda gate=gate: self.parent.engine.judge(self.entry, gate))
+            yield VerdictItem.from_parent(
+                self, name=gate, judge=lambda gate=gate: self.parent.engine.judge(self.entry, gate)
+            )
 
 
 class NotPassed(Exception):
@@ -91,10 +118,14 @@ class VerdictItem(pytest.Item):
         self.user_properties += [("observed", verdict.observed) for verdict in verdicts]
         if waived := [verdict for verdict in verdicts if verdict.status is Status.WAIVED]:
             self.add_report_section("call", "waived", show(waived))
-        if wrong := [verdict for verdict in verdicts if verdict.status not in (Status.PASS, Status.WAIVED)]:
+        if wrong := [
+            verdict for verdict in verdicts if verdict.status not in (Status.PASS, Status.WAIVED)
+        ]:
             raise NotPassed(wrong)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None) -> object:
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None
+    ) -> object:
         if isinstance(excinfo.value, NotPassed):
             return show(excinfo.value.verdicts)
         return super().repr_failure(excinfo, style)

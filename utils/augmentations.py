@@ -89,7 +89,15 @@ class Erase(Augmentation):
     value: float = 0.1307
 
     def __post_init__(self) -> None:
-        check(self, p=(0, 1), min_area=(0, 1), max_area=(0, 1), min_ratio=(0.01, 100), max_ratio=(0.01, 100), value=(0, 1))
+        check(
+            self,
+            p=(0, 1),
+            min_area=(0, 1),
+            max_area=(0, 1),
+            min_ratio=(0.01, 100),
+            max_ratio=(0.01, 100),
+            value=(0, 1),
+        )
         if self.min_area > self.max_area or self.min_ratio > self.max_ratio:
             reject(self, "a minimum is above its maximum")
 

@@ -16,7 +16,9 @@ def save_checkpoint(folder: Path, epochs_done: int, state: dict) -> None:
     """`state` as `folder/epoch-NNN.pt`; older than the newest five are removed."""
     content = io.BytesIO()
     torch.save(state, content)
-    write_atomically(folder / f"epoch-{epochs_done:03d}.pt", lambda path: path.write_bytes(content.getbuffer()))
+    write_atomically(
+        folder / f"epoch-{epochs_done:03d}.pt", lambda path: path.write_bytes(content.getbuffer())
+    )
     for path in list_checkpoints(folder)[:-KEPT]:
         path.unlink()
 
@@ -42,4 +44,6 @@ def load_checkpoint(folder: Path) -> dict:
                 raise CheckpointError(f"{damaged} has another checksum")
         return torch.load(paths[-1], map_location="cpu", weights_only=True)
     except Exception as error:
-        raise CheckpointError(f"{paths[-1]} is corrupt ({type(error).__name__}); delete it to resume from the one before") from error
+        raise CheckpointError(
+            f"{paths[-1]} is corrupt ({type(error).__name__}); delete it to resume from the one before"
+        ) from error

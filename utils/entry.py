@@ -11,9 +11,30 @@ from torchbudget.declare.budget import (
 )
 from torchbudget.declare.entry import Ensemble, Entry, Member, changed_fields, describe
 from torchbudget.declare.views import View
-from utils.augmentations import Affine, Augmentation, Cutout, Darken, Elastic, Erase, Jitter, PadCrop, Squeeze, Swell
+from utils.augmentations import (
+    Affine,
+    Augmentation,
+    Cutout,
+    Darken,
+    Elastic,
+    Erase,
+    Jitter,
+    PadCrop,
+    Squeeze,
+    Swell,
+)
 from utils.recipe import EMA, SWA, Average, Finish, Focus, Mix, Recipe
-from utils.steps import SGD, Adam, Constant, Cosine, Lookahead, OneCycle, Optimizer, ReduceOnPlateau, Schedule
+from utils.steps import (
+    SGD,
+    Adam,
+    Constant,
+    Cosine,
+    Lookahead,
+    OneCycle,
+    Optimizer,
+    ReduceOnPlateau,
+    Schedule,
+)
 
 __all__ = [
     "EMA",

@@ -18,7 +18,9 @@ class Sampler:
     made of rounds, each of the images that `focus` picks by the losses that `note` was told.
     """
 
-    def __init__(self, focus: Focus | None, count: int, size: int, steps: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, focus: Focus | None, count: int, size: int, steps: int, generator: torch.Generator
+    ) -> None:
         self.focus, self.size, self.steps, self.generator = focus, size, steps, generator
         self.losses = torch.full((count,), math.inf, device=generator.device)
 
@@ -37,7 +39,11 @@ class Sampler:
         if not self.focus or number == 0:
             return torch.randperm(count, generator=self.generator, device=self.losses.device)
         picked = max(round(self.focus.share * count), self.size)
-        chance = torch.randn(count, generator=self.generator, device=self.losses.device).mul_(self.focus.noise).exp_()
+        chance = (
+            torch.randn(count, generator=self.generator, device=self.losses.device)
+            .mul_(self.focus.noise)
+            .exp_()
+        )
         hardest = (self.losses * chance).topk(picked).indices
         return hardest[torch.randperm(picked, generator=self.generator, device=self.losses.device)]
 

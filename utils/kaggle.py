@@ -36,25 +36,34 @@ def read_test_csv(path: Path) -> torch.Tensor:
     return _read(path, PIXELS).view(-1, 1, 28, 28)
 
 
-def write_submission(path: Path, predictions: torch.Tensor, image_ids: list[int] | None = None) -> None:
+def write_submission(
+    path: Path, predictions: torch.Tensor, image_ids: list[int] | None = None
+) -> None:
     """The digits (N,) as a submission; `image_ids` are their rows where they are not 1..N."""
     rows = zip(image_ids or range(1, len(predictions) + 1), predictions.tolist(), strict=True)
     text = "ImageId,Label\n" + "".join(f"{row},{digit}\n" for row, digit in rows)
     write_atomically(path, lambda partial: partial.write_text(text))
 
 
-def deal_train_csv(images: Images, against: torch.Tensor | None = None, drop_overlap: bool = False) -> Dataset:
+def deal_train_csv(
+    images: Images, against: torch.Tensor | None = None, drop_overlap: bool = False
+) -> Dataset:
     """The images of a train.csv as the data set `kaggle_csv`: one in six, dealt by a fixed order, is its test, the others are to train on.
 
     None to train on may stand among the test's or in `against`, uint8 (N, 1, 28, 28): such rows raise `OverlapError`, or are left out.
     """
     if len(images) < FEWEST:
-        raise DataError(f"a train.csv of {len(images)} images is too small: {FEWEST} are needed, one in {HELD_OUT} to be held out as test")
+        raise DataError(
+            f"a train.csv of {len(images)} images is too small: {FEWEST} are needed, one in {HELD_OUT} to be held out as test"
+        )
     held_out = torch.zeros(len(images), dtype=torch.bool)
     held_out[fixed_permutation(f"{NAME} test", len(images))[: len(images) // HELD_OUT]] = True
     test = images[held_out]
     shared = torch.zeros_like(held_out)
-    for others, place in ((test.pixels, "among the images held out as test"), (against, "in the file to be predicted")):
+    for others, place in (
+        (test.pixels, "among the images held out as test"),
+        (against, "in the file to be predicted"),
+    ):
         found = ~held_out & find_twins(images.pixels, others) if others is not None else shared
         if found.any() and not drop_overlap:
             raise OverlapError(
@@ -62,15 +71,29 @@ def deal_train_csv(images: Images, against: torch.Tensor | None = None, drop_ove
             )
         shared = shared | found
     if not (~held_out & ~shared).any():
-        raise OverlapError(f"VOID: all {int((~held_out).sum()):,} training images also stand there or among those held out; nothing is left to train on")
+        raise OverlapError(
+            f"VOID: all {int((~held_out).sum()):,} training images also stand there or among those held out; nothing is left to train on"
+        )
     return Dataset(NAME, images[~held_out & ~shared], test)
 
 
 def add_options(parser: ArgumentParser) -> None:
     """What `train.py` is told of a competition's files."""
-    parser.add_argument("--train_csv", type=Path, help="train on this file (label,pixel0,...,pixel783); never evidence, its weights go to the output")
-    parser.add_argument("--against", type=Path, help="the test.csv that is to be predicted: no image in it may be trained on")
-    parser.add_argument("--drop_overlap", action="store_true", help="leave out of training what also stands in the file to be predicted")
+    parser.add_argument(
+        "--train_csv",
+        type=Path,
+        help="train on this file (label,pixel0,...,pixel783); never evidence, its weights go to the output",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        help="the test.csv that is to be predicted: no image in it may be trained on",
+    )
+    parser.add_argument(
+        "--drop_overlap",
+        action="store_true",
+        help="leave out of training what also stands in the file to be predicted",
+    )
 
 
 def load_asked(options: Namespace) -> Dataset | None:
@@ -83,17 +106,28 @@ def load_asked(options: Namespace) -> Dataset | None:
             raise ZooError("--against and --drop-overlap go with --train-csv FILE")
         return None
     if options.all:
-        raise ZooError("--all trains the entries on their own data sets; name one ENTRY to train on --train-csv")
+        raise ZooError(
+            "--all trains the entries on their own data sets; name one ENTRY to train on --train-csv"
+        )
     images = read_train_csv(options.train_csv)
-    dataset = deal_train_csv(images, options.against and read_test_csv(options.against), options.drop_overlap)
+    dataset = deal_train_csv(
+        images, options.against and read_test_csv(options.against), options.drop_overlap
+    )
     dropped = len(images) - len(dataset.train) - len(dataset.test)
-    print(f"{options.train_csv}: {len(images):,} images, {len(dataset.test):,} of them held out as test, since the competition's test has no labels")
+    print(
+        f"{options.train_csv}: {len(images):,} images, {len(dataset.test):,} of them held out as test, since the competition's test has no labels"
+    )
     compared = options.against or "no file to be predicted (--against test.csv)"
-    print(f"compared with {compared}: {dropped:,} images left out of training that also stand there or among those held out", flush=True)
+    print(
+        f"compared with {compared}: {dropped:,} images left out of training that also stand there or among those held out",
+        flush=True,
+    )
     return dataset
 
 
-def recover_trained(images: Images, against: torch.Tensor, val_images: int, digests: tuple[str, str | None]) -> Images | None:
+def recover_trained(
+    images: Images, against: torch.Tensor, val_images: int, digests: tuple[str, str | None]
+) -> Images | None:
     """The images of a train.csv that a run learnt from or chose by, where its recorded `digests` of train and val prove it; else None.
 
     The run may have left out what stands in `against`, or nothing.
@@ -133,24 +167,37 @@ def _parse(lines: list[str], columns: list[str]) -> np.ndarray | None:
         table = np.loadtxt(lines, dtype=np.uint8, delimiter=",", comments=None, ndmin=2)
     except ValueError:
         return None
-    fits = table.shape == (len(lines), len(columns)) and (columns[0] != "label" or table[:, 0].max() <= LIMITS["label"])
+    fits = table.shape == (len(lines), len(columns)) and (
+        columns[0] != "label" or table[:, 0].max() <= LIMITS["label"]
+    )
     return table if fits else None
 
 
 def _check_header(path: Path, found: list[str], columns: list[str]) -> None:
     wanted = f"{columns[0]},{columns[1]},...,{columns[-1]} is expected, {len(columns)} columns"
     if found in (PIXELS, ["label", *PIXELS]) and found != columns:
-        kind = "with labels, to train on" if found[0] == "label" else "without labels, to be predicted"
+        kind = (
+            "with labels, to train on" if found[0] == "label" else "without labels, to be predicted"
+        )
         raise DataError(f"{path} is a file {kind}: its header begins with {found[0]}; {wanted}")
     if found != columns:
-        place = next((index for index, name in enumerate(columns) if found[index : index + 1] != [name]), len(columns))
+        place = next(
+            (index for index, name in enumerate(columns) if found[index : index + 1] != [name]),
+            len(columns),
+        )
         name = repr(found[place][:40]) if place < len(found) else "missing"
-        raise DataError(f"{path} has a wrong header: {len(found)} columns, number {place + 1} is {name}; {wanted}")
+        raise DataError(
+            f"{path} has a wrong header: {len(found)} columns, number {place + 1} is {name}; {wanted}"
+        )
 
 
 def _find_fault(lines: list[str], columns: list[str]) -> str:
     """Where the first fault is, and what: the thousand rows that cannot be parsed, value by value."""
-    start = next(start for start in range(0, len(lines), 1_000) if _parse(lines[start : start + 1_000], columns) is None)
+    start = next(
+        start
+        for start in range(0, len(lines), 1_000)
+        if _parse(lines[start : start + 1_000], columns) is None
+    )
     for row, line in enumerate(lines[start : start + 1_000], start + 1):
         values = line.split(",")
         if len(values) != len(columns):

@@ -20,18 +20,30 @@ def literal(value: object, indent: int = 0) -> str:
         opening, closing, parts = "(", ")", [("", item) for item in value]
     else:
         return json.dumps(value) if isinstance(value, str) else repr(value)
-    line = opening + ", ".join(name + literal(item) for name, item in parts) + (",)" if isinstance(value, tuple) and len(value) == 1 else closing)
+    line = (
+        opening
+        + ", ".join(name + literal(item) for name, item in parts)
+        + (",)" if isinstance(value, tuple) and len(value) == 1 else closing)
+    )
     if len(line) + indent <= WIDTH or not parts:
         return line
     inner = " " * (indent + 4)
-    return opening + "\n" + "".join(f"{inner}{name}{literal(item, indent + 4)},\n" for name, item in parts) + " " * indent + closing
+    return (
+        opening
+        + "\n"
+        + "".join(f"{inner}{name}{literal(item, indent + 4)},\n" for name, item in parts)
+        + " " * indent
+        + closing
+    )
 
 
 def override_words(declared: Recipe, recipe: Recipe) -> list[str]:
     """The options by which train.py makes `recipe` of `declared`, quoted for a shell."""
     words = []
     for name, _, now in changed_fields(describe(declared), describe(recipe)):
-        words.append(f"--recipe.{name} {shlex.quote(json.dumps(_as_class(now)) if isinstance(now, (dict, list)) else str(now))}")
+        words.append(
+            f"--recipe.{name} {shlex.quote(json.dumps(_as_class(now)) if isinstance(now, (dict, list)) else str(now))}"
+        )
     return words
 
 
@@ -40,5 +52,8 @@ def _as_class(described: object) -> object:
     if isinstance(described, list):
         return [_as_class(item) for item in described]
     if isinstance(described, dict):
-        return {"class_path": described["kind"], "init_args": {name: item for name, item in described.items() if name != "kind"}}
+        return {
+            "class_path": described["kind"],
+            "init_args": {name: item for name, item in described.items() if name != "kind"},
+        }
     return described

@@ -7,7 +7,9 @@ from utils.recipe import Mix
 CLASSES = 10
 
 
-def mix_batch(mix: Mix | None, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def mix_batch(
+    mix: Mix | None, images: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(B, 1, H, W) and (B,) -> the same, or mixed images and the shares of the digits in each (B, 10).
 
     Draws from torch's global generator, as torchvision does; where nothing is declared, nothing is drawn.

@@ -31,13 +31,23 @@ def _make_base_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Opti
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
         {"params": [parameter for parameter in trainable if parameter.ndim > 1]},
-        {"params": [parameter for parameter in trainable if parameter.ndim <= 1]} | ({} if declared.decay_all else {"weight_decay": 0.0}),
+        {"params": [parameter for parameter in trainable if parameter.ndim <= 1]}
+        | ({} if declared.decay_all else {"weight_decay": 0.0}),
     ]
     lr = initial_lr(recipe)
     if isinstance(declared, SGD):
-        return torch.optim.SGD(groups, lr, declared.momentum, nesterov=declared.nesterov, weight_decay=declared.weight_decay, fused=True)
+        return torch.optim.SGD(
+            groups,
+            lr,
+            declared.momentum,
+            nesterov=declared.nesterov,
+            weight_decay=declared.weight_decay,
+            fused=True,
+        )
     adam = torch.optim.AdamW if declared.decoupled else torch.optim.Adam
-    return adam(groups, lr, (declared.beta1, declared.beta2), weight_decay=declared.weight_decay, fused=True)
+    return adam(
+        groups, lr, (declared.beta1, declared.beta2), weight_decay=declared.weight_decay, fused=True
+    )
 
 
 def initial_lr(recipe: Recipe) -> float:
@@ -48,7 +58,9 @@ def initial_lr(recipe: Recipe) -> float:
 class Schedule:
     """Moves the learning rate: `after_step` each batch, `after_epoch` each epoch. SWA's own rate takes over from its first epoch."""
 
-    def __init__(self, recipe: Recipe, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> None:
+    def __init__(
+        self, recipe: Recipe, optimizer: torch.optim.Optimizer, steps_per_epoch: int
+    ) -> None:
         declared, steps = recipe.schedule, recipe.epochs * steps_per_epoch
         self.per_step = self.plateau = self.swa = None
         self.swa_start = math.inf
@@ -60,7 +72,9 @@ class Schedule:
                 optimizer,
                 declared.max_lr,
                 total_steps=steps + 1,
-                pct_start=max(declared.pct_start, 1.5 / (steps + 1)),  # torch divides by zero where the rise has exactly one step
+                pct_start=max(
+                    declared.pct_start, 1.5 / (steps + 1)
+                ),  # torch divides by zero where the rise has exactly one step
                 div_factor=declared.div_factor,
                 final_div_factor=declared.final_div_factor,
                 cycle_momentum=False,
@@ -70,7 +84,9 @@ class Schedule:
         elif isinstance(declared, Constant):
             self.per_step = lr_scheduler.ConstantLR(optimizer, factor=1.0)
         elif isinstance(declared, ReduceOnPlateau):
-            self.plateau = lr_scheduler.ReduceLROnPlateau(optimizer, factor=declared.factor, patience=declared.patience)
+            self.plateau = lr_scheduler.ReduceLROnPlateau(
+                optimizer, factor=declared.factor, patience=declared.patience
+            )
         self.optimizer = optimizer
         self.steps = 0
         self._enter_swa()
@@ -96,10 +112,14 @@ class Schedule:
             self.plateau.step(val_loss)
 
     def _parts(self) -> dict[str, object]:
-        return {name: part for name in ("per_step", "plateau", "swa") if (part := getattr(self, name))}
+        return {
+            name: part for name in ("per_step", "plateau", "swa") if (part := getattr(self, name))
+        }
 
     def state_dict(self) -> dict:
-        return {"steps": self.steps} | {name: part.state_dict() for name, part in self._parts().items()}
+        return {"steps": self.steps} | {
+            name: part.state_dict() for name, part in self._parts().items()
+        }
 
     def load_state_dict(self, state: dict) -> None:
         self.steps = state["steps"]
@@ -109,7 +129,9 @@ class Schedule:
             part.load_state_dict(state[name])
 
 
-def restart_schedule(recipe: Recipe, optimizer: torch.optim.Optimizer, steps_per_epoch: int, steps: int) -> Schedule:
+def restart_schedule(
+    recipe: Recipe, optimizer: torch.optim.Optimizer, steps_per_epoch: int, steps: int
+) -> Schedule:
     """The recipe's schedule at `steps`, as if it had run from the start, on an optimiser that another one has moved."""
     for group in optimizer.param_groups:
         group.pop("initial_lr", None)
@@ -133,7 +155,9 @@ class Averager:
         elif isinstance(self.declared, SWA):
             self.model = AveragedModel(network)
 
-    def _average_exponentially(self, averaged: list[torch.Tensor], current: list[torch.Tensor], num_averaged: torch.Tensor) -> None:
+    def _average_exponentially(
+        self, averaged: list[torch.Tensor], current: list[torch.Tensor], num_averaged: torch.Tensor
+    ) -> None:
         """Early steps count less, so that a short run does not end with the weights it began with."""
         decay = min(self.declared.decay, (1 + num_averaged.item()) / (10 + num_averaged.item()))
         get_ema_multi_avg_fn(decay)(averaged, current, num_averaged)
@@ -169,7 +193,10 @@ def has_native_bf16(device: torch.device) -> bool:
     """Whether bf16 is faster than fp32 here rather than emulated: AVX-512 BF16 or AMX on CPUs, compute capability 8 on CUDA."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return torch.backends.cpu.get_cpu_capability().startswith("AVX512") and torch.cpu._is_avx512_bf16_supported()
+    return (
+        torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+        and torch.cpu._is_avx512_bf16_supported()
+    )
 
 
 def choose_precision(amp: str, device: torch.device) -> str:
@@ -183,4 +210,8 @@ def choose_precision(amp: str, device: torch.device) -> str:
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
     """torch's autocast for "bf16" or "fp16"; inert for "fp32"."""
-    return torch.autocast(device.type, torch.float16 if precision == "fp16" else torch.bfloat16, enabled=precision != "fp32")
+    return torch.autocast(
+        device.type,
+        torch.float16 if precision == "fp16" else torch.bfloat16,
+        enabled=precision != "fp32",
+    )

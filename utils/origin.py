@@ -21,13 +21,21 @@ def find_record(weights: Path, results: Path) -> Run:
         raise DataError(str(error)) from error
     record = next((run for run in runs if run.digests.weights == digest), None)
     if record is None:
-        raise DataError(f"{weights} belongs to no record in {results}: what it was trained on is not known, so nothing is predicted from a CSV")
+        raise DataError(
+            f"{weights} belongs to no record in {results}: what it was trained on is not known, so nothing is predicted from a CSV"
+        )
     if record.seal != record.expected_seal():
         raise DataError(f"the record of {weights} in {results} was edited by hand; train again")
     return record
 
 
-def load_trained(weights: list[Path], results: Path, train_csv: Path | None, pixels: torch.Tensor, data_root: Path | None) -> dict[str, torch.Tensor]:
+def load_trained(
+    weights: list[Path],
+    results: Path,
+    train_csv: Path | None,
+    pixels: torch.Tensor,
+    data_root: Path | None,
+) -> dict[str, torch.Tensor]:
     """The images that these files of weights learnt from or were chosen by, each uint8 (M, 1, 28, 28), by what they are called.
 
     `pixels` are to be predicted: a run on `train_csv` may have left them out. Raises `DataError`.
@@ -42,23 +50,35 @@ def load_trained(weights: list[Path], results: Path, train_csv: Path | None, pix
     return trained
 
 
-def _recover(path: Path, record: Run, train_csv: Path | None, images: Images | None, pixels: torch.Tensor) -> torch.Tensor:
+def _recover(
+    path: Path, record: Run, train_csv: Path | None, images: Images | None, pixels: torch.Tensor
+) -> torch.Tensor:
     if images is None:
-        raise DataError(f"{path} was trained from a CSV; name it with --train-csv, so that its images can be compared")
-    found = kaggle.recover_trained(images, pixels, record.val_images, (record.digests.train, record.digests.val))
+        raise DataError(
+            f"{path} was trained from a CSV; name it with --train-csv, so that its images can be compared"
+        )
+    found = kaggle.recover_trained(
+        images, pixels, record.val_images, (record.digests.train, record.digests.val)
+    )
     if found is None:
-        raise DataError(f"{path} was not trained from {train_csv}, or not against the file to be predicted: its record names other images")
+        raise DataError(
+            f"{path} was not trained from {train_csv}, or not against the file to be predicted: its record names other images"
+        )
     return found.pixels
 
 
-def choose_unseen(pixels: torch.Tensor, trained: dict[str, torch.Tensor], drop_overlap: bool) -> torch.Tensor:
+def choose_unseen(
+    pixels: torch.Tensor, trained: dict[str, torch.Tensor], drop_overlap: bool
+) -> torch.Tensor:
     """Indices of those of `pixels` that do not stand among the images that weights were `trained` on, which are named.
 
     Where any does, raises `OverlapError` or, with `drop_overlap`, says on stdout what is left out; raises `OverlapError` too where nothing is left.
     """
     names, shared = " and ".join(trained), find_twins(pixels, torch.cat([*trained.values()]))
     if not shared.any():
-        print(f"none of {len(pixels):,} images to be predicted is among those of {names} that the weights were trained on")
+        print(
+            f"none of {len(pixels):,} images to be predicted is among those of {names} that the weights were trained on"
+        )
         return torch.arange(len(pixels))
     found = f"{int(shared.sum()):,} of {len(pixels):,} images to be predicted ({name_rows(shared)}) are among those of {names} that the weights were trained on"
     if shared.all() or not drop_overlap:

@@ -29,7 +29,9 @@ def find_pictures(path: Path) -> list[Path]:
     """The PNG and JPEG files directly in a folder, by name, or the file itself; raises `PictureError`."""
     if not path.is_dir():
         return [path]
-    found = sorted(each for each in path.iterdir() if each.suffix.lower() in SUFFIXES and each.is_file())
+    found = sorted(
+        each for each in path.iterdir() if each.suffix.lower() in SUFFIXES and each.is_file()
+    )
     if not found:
         raise PictureError(f"{path} is a folder without PNG or JPEG files")
     return found
@@ -58,7 +60,11 @@ def read_grey(path: Path) -> np.ndarray:
     except UnidentifiedImageError as error:
         raise PictureError(f"{path} is no PNG or JPEG picture") from error
     except (OSError, SyntaxError, ValueError, Warning, Image.DecompressionBombError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+        reason = (
+            error.strerror
+            if isinstance(error, OSError) and error.strerror
+            else str(error).splitlines()[0]
+        )
         raise PictureError(f"{path} cannot be read: {reason}") from error
 
 
@@ -73,7 +79,9 @@ def _to_grey(image: "Image.Image") -> "Image.Image":  # noqa: F821
     layers = image.convert("RGBA")
     white = Image.new("RGBA", layers.size, "white")
     grey = Image.alpha_composite(white, layers).convert("L")
-    return (grey if len(set(grey.getextrema())) > 1 else layers.getchannel("A")).convert("F")  # white ink shows by where it is
+    return (grey if len(set(grey.getextrema())) > 1 else layers.getchannel("A")).convert(
+        "F"
+    )  # white ink shows by where it is
 
 
 def find_ink(grey: np.ndarray) -> np.ndarray | None:
@@ -102,7 +110,10 @@ def _border(values: np.ndarray) -> np.ndarray:
 def _paper(grey: np.ndarray) -> np.ndarray:
     """(H, W): the plane through the brightness of the border, what crosses the border left aside."""
     rows, columns = np.meshgrid(*(np.linspace(-1, 1, side) for side in grey.shape), indexing="ij")
-    values, places = _border(grey), np.stack([np.ones_like(_border(rows)), _border(rows), _border(columns)], 1)
+    values, places = (
+        _border(grey),
+        np.stack([np.ones_like(_border(rows)), _border(rows), _border(columns)], 1),
+    )
     plane = np.array([np.median(values), 0, 0])
     for _ in range(4):
         off = np.abs(values - places @ plane)
@@ -125,10 +136,18 @@ def frame(ink: np.ndarray) -> torch.Tensor:
     """uint8 (28, 28) of float (H, W) in 0..1: what is inked fills a box of 20, its centre of mass goes to the middle, as far as it stays whole."""
     from PIL import Image
 
-    (top, bottom), (left, right) = ((inked[0], inked[-1] + 1) for inked in (np.flatnonzero((ink > FAINT).any(axis)) for axis in (1, 0)))
+    (top, bottom), (left, right) = (
+        (inked[0], inked[-1] + 1)
+        for inked in (np.flatnonzero((ink > FAINT).any(axis)) for axis in (1, 0))
+    )
     cropped = ink[top:bottom, left:right].astype(np.float32)
     height, width = (max(1, round(side * BOX / max(cropped.shape))) for side in cropped.shape)
-    digit = np.asarray(Image.fromarray(cropped).resize((width, height), Image.Resampling.BOX if max(cropped.shape) > BOX else Image.Resampling.BILINEAR))
+    digit = np.asarray(
+        Image.fromarray(cropped).resize(
+            (width, height),
+            Image.Resampling.BOX if max(cropped.shape) > BOX else Image.Resampling.BILINEAR,
+        )
+    )
     canvas = np.zeros((SIDE, SIDE), np.float32)
     down, across = _corner(digit.sum(1)), _corner(digit.sum(0))
     canvas[down : down + height, across : across + width] = digit

@@ -18,11 +18,21 @@ MAX_SHOWN = 60
 def write_run(folder: Path, run: Run, found: Measurement, test: Images) -> list[Path]:
     """The history as JSON, and PNGs of curves (of what was trained), confusion matrix and misclassified images, as `folder/<stem>-*`."""
     history = folder / f"{run.stem}-history.json"
-    text = json.dumps({"entry": run.entry, "seed": run.seed, "dataset": run.dataset, "history": msgspec.to_builtins(run.history)}, indent=1)
+    text = json.dumps(
+        {
+            "entry": run.entry,
+            "seed": run.seed,
+            "dataset": run.dataset,
+            "history": msgspec.to_builtins(run.history),
+        },
+        indent=1,
+    )
     write_atomically(history, lambda path: path.write_text(text + "\n"))
     figures = {"curves": plot_curves(run)} if run.history else {}
     figures |= {"confusion": plot_confusion(run), "misses": plot_misses(run, found, test)}
-    return [history] + [save_figure(figure, folder / f"{run.stem}-{name}.png") for name, figure in figures.items()]
+    return [history] + [
+        save_figure(figure, folder / f"{run.stem}-{name}.png") for name, figure in figures.items()
+    ]
 
 
 def make_figure(**options):
@@ -43,12 +53,26 @@ def plot_curves(run: Run):
     left, right = figure.subplots(1, 2)
     epochs = range(1, len(run.history) + 1)
     left.plot(epochs, [row.train_loss for row in run.history], label="train, augmented", marker=".")
-    left.set(xlabel="epoch", ylabel="cross-entropy", yscale="log", title=f"{run.entry}, seed {run.seed}: loss")
+    left.set(
+        xlabel="epoch",
+        ylabel="cross-entropy",
+        yscale="log",
+        title=f"{run.entry}, seed {run.seed}: loss",
+    )
     if run.val:
         left.plot(epochs, [row.val_loss for row in run.history], label="val", marker=".")
-        right.plot(epochs, [100 - 100 * row.val_misses / run.val.total for row in run.history], color="C1", label="val", marker=".")
+        right.plot(
+            epochs,
+            [100 - 100 * row.val_misses / run.val.total for row in run.history],
+            color="C1",
+            label="val",
+            marker=".",
+        )
         right.axhline(
-            100 - 100 * run.val.misses / run.val.total, color="C2", linestyle="--", label=f"final weights on val: {run.val.misses} misses of {run.val.total:,}"
+            100 - 100 * run.val.misses / run.val.total,
+            color="C2",
+            linestyle="--",
+            label=f"final weights on val: {run.val.misses} misses of {run.val.total:,}",
         )
         right.legend(loc="lower right")
         late = max(row.val_misses for row in run.history[len(run.history) // 4 :])
@@ -69,7 +93,15 @@ def plot_confusion(run: Run):
     axes.imshow(wrong.numpy(), cmap="Reds", vmin=0, vmax=max(wrong.max().item(), 1))
     for true, row in enumerate(run.confusion):
         for predicted, count in enumerate(row):
-            axes.text(predicted, true, count or "", ha="center", va="center", fontsize=7, color="grey" if true == predicted else "black")
+            axes.text(
+                predicted,
+                true,
+                count or "",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="grey" if true == predicted else "black",
+            )
     axes.set(xlabel="predicted", ylabel="true", xticks=range(10), yticks=range(10))
     axes.set_title(f"{run.entry}, seed {run.seed}: {run.test.misses} misses of {run.test.total:,}")
     return figure
@@ -78,7 +110,9 @@ def plot_confusion(run: Run):
 def plot_misses(run: Run, found: Measurement, test: Images):
     """The misclassified test images, the most confident mistake first, with index, true and predicted digit and confidence."""
     confidence = found.logits.softmax(1)
-    worst = sorted(found.missed, key=lambda index: -confidence[index, found.missed[index]].item())[:MAX_SHOWN]
+    worst = sorted(found.missed, key=lambda index: -confidence[index, found.missed[index]].item())[
+        :MAX_SHOWN
+    ]
     rows = max(1, -(-len(worst) // 10))
     figure = make_figure(figsize=(10, 1.35 * rows + 0.5))
     grid = figure.subplots(rows, 10, squeeze=False).flatten()
@@ -87,9 +121,15 @@ def plot_misses(run: Run, found: Measurement, test: Images):
     for axes, index in zip(grid, worst, strict=False):
         predicted = found.missed[index]
         axes.imshow(test.pixels[index, 0].numpy(), cmap="gray_r")
-        axes.set_title(f"#{index}\n{int(test.labels[index])} as {predicted}, {confidence[index, predicted]:.0%}", fontsize=7)
+        axes.set_title(
+            f"#{index}\n{int(test.labels[index])} as {predicted}, {confidence[index, predicted]:.0%}",
+            fontsize=7,
+        )
     shown = "" if len(worst) == run.test.misses else f", the {len(worst)} most confident"
-    figure.suptitle(f"{run.entry}, seed {run.seed}: misclassified test images ({run.test.misses} of {run.test.total:,}{shown})", fontsize=9)
+    figure.suptitle(
+        f"{run.entry}, seed {run.seed}: misclassified test images ({run.test.misses} of {run.test.total:,}{shown})",
+        fontsize=9,
+    )
     return figure
 
 
@@ -111,12 +151,24 @@ def plot_search(title: str, trials: list):
     figure = make_figure(figsize=(7, 4))
     axes = figure.subplots()
     complete = {trial.number: trial.value for trial in trials if trial.state.name == "COMPLETE"}
-    pruned = {trial.number: trial.intermediate_values[trial.last_step] for trial in trials if trial.state.name == "PRUNED" and trial.intermediate_values}
+    pruned = {
+        trial.number: trial.intermediate_values[trial.last_step]
+        for trial in trials
+        if trial.state.name == "PRUNED" and trial.intermediate_values
+    }
     best = list(itertools.accumulate(complete.values(), min))
     top = max(3 * best[0], 1)  # a trial that went wrong must not squash the others
-    axes.step([*complete, max(complete | pruned)], [*best, best[-1]], where="post", color="C2", label="best so far")
+    axes.step(
+        [*complete, max(complete | pruned)],
+        [*best, best[-1]],
+        where="post",
+        color="C2",
+        label="best so far",
+    )
     axes.plot([*complete], [min(value, top) for value in complete.values()], "o", label="completed")
-    axes.plot([*pruned], [min(value, top) for value in pruned.values()], "x", color="grey", label="pruned")
+    axes.plot(
+        [*pruned], [min(value, top) for value in pruned.values()], "x", color="grey", label="pruned"
+    )
     cut = f", those above {top:g} at the top" if max((complete | pruned).values()) > top else ""
     axes.set(xlabel="trial", ylabel=f"val misses{cut}", title=title)
     axes.set_ylim(bottom=0)
@@ -133,6 +185,10 @@ def plot_importances(title: str, importances: dict[str, float]):
     axes = figure.subplots()
     bars = axes.barh(list(importances), [100 * share for share in importances.values()])
     axes.bar_label(bars, fmt="{:.0f} %", padding=2, fontsize=8)
-    axes.set(xlabel="share of the importance (PED-ANOVA), %", title=title, xlim=(0, 110 * max(importances.values())))
+    axes.set(
+        xlabel="share of the importance (PED-ANOVA), %",
+        title=title,
+        xlim=(0, 110 * max(importances.values())),
+    )
     axes.invert_yaxis()
     return figure

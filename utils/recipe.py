@@ -137,13 +137,23 @@ class Recipe:
         if self.amp not in ("off", "bf16", "fp16"):
             reject(self, f"amp must be off, bf16 or fp16, not {self.amp!r}")
         check_augment(self)
-        kinds = {"optimizer": Optimizer, "schedule": Schedule, "average": Average | None, "lookahead": Lookahead | None, "mix": Mix | None}
+        kinds = {
+            "optimizer": Optimizer,
+            "schedule": Schedule,
+            "average": Average | None,
+            "lookahead": Lookahead | None,
+            "mix": Mix | None,
+        }
         for name, kind in (kinds | {"finish": Finish | None, "focus": Focus | None}).items():
             if not isinstance(getattr(self, name), kind):
                 reject(self, f"{name} must be an instance of {kind}, not {getattr(self, name)!r}")
         if self.finish and self.finish.epochs >= self.epochs:
-            reject(self, f"finish.epochs {self.finish.epochs} leave nothing of epochs {self.epochs}")
+            reject(
+                self, f"finish.epochs {self.finish.epochs} leave nothing of epochs {self.epochs}"
+            )
         if isinstance(self.average, SWA) and self.average.start_epoch >= self.epochs:
-            reject(self, f"average.start_epoch {self.average.start_epoch} is past epochs {self.epochs}")
+            reject(
+                self, f"average.start_epoch {self.average.start_epoch} is past epochs {self.epochs}"
+            )
         if isinstance(self.schedule, ReduceOnPlateau) and not self.val_images:
             reject(self, "ReduceOnPlateau watches the val loss and needs val_images above 0")

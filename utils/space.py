@@ -50,8 +50,12 @@ RULES = {
     "weight_decay": _times(10, log=True),
     "batch_size": _times(2, log=True),
     **dict.fromkeys(("momentum", "beta1", "decay"), _near_one),
-    **dict.fromkeys(("pct_start", "p", "fraction", "factor", "padding", "size", "per_class"), _times(2)),
-    **dict.fromkeys(("rotate", "translate", "scale", "shear", "brightness", "contrast"), _from_zero),
+    **dict.fromkeys(
+        ("pct_start", "p", "fraction", "factor", "padding", "size", "per_class"), _times(2)
+    ),
+    **dict.fromkeys(
+        ("rotate", "translate", "scale", "shear", "brightness", "contrast"), _from_zero
+    ),
     "label_smoothing": lambda value: (0, max(0.2, 2 * value), False),
 }
 """Name of a field: the range around its declared value, as (low, high, log)."""
@@ -71,21 +75,44 @@ class Space:
 
     @property
     def holds_declared(self) -> bool:
-        return all(self.ranges[name].low <= value <= self.ranges[name].high for name, value in self.declared.items())
+        return all(
+            self.ranges[name].low <= value <= self.ranges[name].high
+            for name, value in self.declared.items()
+        )
 
     def apply(self, values: dict[str, float]) -> Entry:
         """The entry with `values`, five digits of each that is not the declared one. Raises `ValueError` where the declarations reject them together."""
         declared = self.declared
-        settled = {name: declared[name] if value == declared[name] else _settle(value, self.ranges[name].whole) for name, value in values.items()}
-        arguments = {name.removeprefix("network."): value for name, value in settled.items() if name.startswith("network.") and value != declared[name]}
-        recipe = with_numbers(self.entry.recipe, {name: value for name, value in settled.items() if not name.startswith("network.")})
-        return replace(self.entry, recipe=recipe, network=partial(self.entry.network, **arguments) if arguments else self.entry.network)
+        settled = {
+            name: declared[name]
+            if value == declared[name]
+            else _settle(value, self.ranges[name].whole)
+            for name, value in values.items()
+        }
+        arguments = {
+            name.removeprefix("network."): value
+            for name, value in settled.items()
+            if name.startswith("network.") and value != declared[name]
+        }
+        recipe = with_numbers(
+            self.entry.recipe,
+            {name: value for name, value in settled.items() if not name.startswith("network.")},
+        )
+        return replace(
+            self.entry,
+            recipe=recipe,
+            network=partial(self.entry.network, **arguments) if arguments else self.entry.network,
+        )
 
 
 def make_space(entry: Entry, searched: list[str] = (), fixed: list[str] = ()) -> Space:
     """The space around `entry`: derived ranges, those of `searched` ("FIELD=LOW:HIGH[:log]") over them, less `fixed` and all beneath. Raises `SpaceError`."""
     numbers = list_numbers(entry)
-    ranges = {name: _derive(entry, name, *number) for name, number in numbers.items() if name.split(".")[-1] in RULES and not name.startswith("network.")}
+    ranges = {
+        name: _derive(entry, name, *number)
+        for name, number in numbers.items()
+        if name.split(".")[-1] in RULES and not name.startswith("network.")
+    }
     ranges = {name: each for name, each in ranges.items() if each.low < each.high}
     for name in fixed:
         beneath = {each for each in numbers if f"{each}.".startswith(f"{name}.")}
@@ -94,7 +121,9 @@ def make_space(entry: Entry, searched: list[str] = (), fixed: list[str] = ()) ->
         ranges = {each: ranges[each] for each in ranges if each not in beneath}
     ranges |= dict(_parse(text, entry) for text in searched)
     if not ranges:
-        raise SpaceError(f"nothing of {entry.name} is left to search; --fix less, or name a range: --search FIELD=LOW:HIGH")
+        raise SpaceError(
+            f"nothing of {entry.name} is left to search; --fix less, or name a range: --search FIELD=LOW:HIGH"
+        )
     return Space(entry=entry, ranges=ranges)
 
 
@@ -132,8 +161,12 @@ def with_numbers(value: object, changes: dict[str, float]) -> object:
         head, _, rest = name.partition(".")
         parts.setdefault(head, {})[rest] = number
     if isinstance(value, tuple):
-        return tuple(with_numbers(item, parts.get(str(index), {})) for index, item in enumerate(value))
-    return replace(value, **{head: with_numbers(getattr(value, head), rest) for head, rest in parts.items()})
+        return tuple(
+            with_numbers(item, parts.get(str(index), {})) for index, item in enumerate(value)
+        )
+    return replace(
+        value, **{head: with_numbers(getattr(value, head), rest) for head, rest in parts.items()}
+    )
 
 
 def _settle(value: float, whole: bool) -> float:
@@ -172,13 +205,19 @@ def _parse(text: str, entry: Entry) -> tuple[str, Range]:
     try:
         low, high = ((int if numbers[name][1] else float)(match[end]) for end in ("low", "high"))
     except ValueError as error:
-        raise SpaceError(f"--search {text}: {'whole numbers' if numbers[name][1] else 'numbers'} are wanted for {name}") from error
+        raise SpaceError(
+            f"--search {text}: {'whole numbers' if numbers[name][1] else 'numbers'} are wanted for {name}"
+        ) from error
     if not -math.inf < low < high < math.inf or (log and low <= 0):
-        raise SpaceError(f"--search {text}: LOW must be below HIGH{', and above 0 for log' if log else ''}")
+        raise SpaceError(
+            f"--search {text}: LOW must be below HIGH{', and above 0 for log' if log else ''}"
+        )
     if not name.startswith("network."):
         with_numbers(entry.recipe, {name: low}), with_numbers(entry.recipe, {name: high})
     return name, Range(low=low, high=high, log=log, whole=numbers[name][1])
 
 
 def _unknown(name: str, entry: Entry) -> SpaceError:
-    return SpaceError(f"{entry.name} has no number {name!r} to search; it has {', '.join(list_numbers(entry))}")
+    return SpaceError(
+        f"{entry.name} has no number {name!r} to search; it has {', '.join(list_numbers(entry))}"
+    )

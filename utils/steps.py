@@ -73,7 +73,13 @@ class OneCycle(Schedule):
     final_div_factor: float = 1e4
 
     def __post_init__(self) -> None:
-        check(self, max_lr=(1e-9, 1e3), pct_start=(0, 1), div_factor=(1, INFINITY), final_div_factor=(1, INFINITY))
+        check(
+            self,
+            max_lr=(1e-9, 1e3),
+            pct_start=(0, 1),
+            div_factor=(1, INFINITY),
+            final_div_factor=(1, INFINITY),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,10 @@ from torchbudget.network.trace import build
 from utils.space import Space
 from utils.training import Diverged, Training
 
-HEARTBEAT, GRACE = 30, 120  # seconds: a trial silent for the second is taken for killed, and tried again
+HEARTBEAT, GRACE = (
+    30,
+    120,
+)  # seconds: a trial silent for the second is taken for killed, and tried again
 
 
 class StudyError(RuntimeError):
@@ -40,8 +43,16 @@ class StudyError(RuntimeError):
 class Objective:
     """Trains what a trial suggests, epoch by epoch; its value is the misses of `val`. Poor, infeasible and diverging trials are pruned."""
 
-    def __init__(self, space: Space, seed: int, train: Images, val: Images, device: str = "cpu") -> None:
-        self.space, self.seed, self.train, self.val, self.device = space, seed, train, val, torch.device(device)
+    def __init__(
+        self, space: Space, seed: int, train: Images, val: Images, device: str = "cpu"
+    ) -> None:
+        self.space, self.seed, self.train, self.val, self.device = (
+            space,
+            seed,
+            train,
+            val,
+            torch.device(device),
+        )
 
     def __call__(self, trial: optuna.Trial) -> int:
         values = {name: _suggest(trial, name, each) for name, each in self.space.ranges.items()}
@@ -56,7 +67,9 @@ class Objective:
     def train_and_count(self, trial: optuna.Trial, values: dict[str, float]) -> int:
         entry = self.space.apply(values)
         params, limit = count_params(build(entry.network)), entry.budget.max_params
-        trial.set_constraint("params", params - limit + 1)  # at most 0 is feasible, and the limit itself is not
+        trial.set_constraint(
+            "params", params - limit + 1
+        )  # at most 0 is feasible, and the limit itself is not
         if params >= limit:
             raise give_up(trial, f"{params:,} parameters, the budget is fewer than {limit:,}")
         training = Training(entry, self.seed, self.train, self.val, self.device)
@@ -65,8 +78,12 @@ class Objective:
             misses = training.history[-1].val_misses
             trial.report(misses, epoch)
             if epoch + 1 < entry.recipe.epochs and trial.should_prune():
-                raise give_up(trial, f"{misses} misses after epoch {epoch + 1} of {entry.recipe.epochs}")
-        return measure(round_weights(training.final_network(), entry.stored), self.val, views=entry.views).misses
+                raise give_up(
+                    trial, f"{misses} misses after epoch {epoch + 1} of {entry.recipe.epochs}"
+                )
+        return measure(
+            round_weights(training.final_network(), entry.stored), self.val, views=entry.views
+        ).misses
 
 
 def give_up(trial: optuna.Trial, why: str) -> optuna.TrialPruned:
@@ -75,7 +92,9 @@ def give_up(trial: optuna.Trial, why: str) -> optuna.TrialPruned:
 
 
 def _suggest(trial: optuna.Trial, name: str, each) -> float:
-    return (trial.suggest_int if each.whole else trial.suggest_float)(name, each.low, each.high, log=each.log)
+    return (trial.suggest_int if each.whole else trial.suggest_float)(
+        name, each.low, each.high, log=each.log
+    )
 
 
 class SeededSampler(BaseSampler):
@@ -111,14 +130,26 @@ class SeededSampler(BaseSampler):
 def open_storage(url: str) -> BaseStorage:
     """The Optuna storage at `url`: a database by SQLAlchemy's URLs, or Redis. Raises `StudyError`, which never repeats a URL: it may hold a password."""
     if not (scheme := re.match(r"(\w[\w+.-]*)://", url)):
-        raise StudyError("--storage takes a URL: sqlite:///study.db, postgresql://..., mysql://..., redis://...", usage=True)
+        raise StudyError(
+            "--storage takes a URL: sqlite:///study.db, postgresql://..., mysql://..., redis://...",
+            usage=True,
+        )
     try:
         if scheme[1].startswith("redis"):
             return JournalStorage(JournalRedisBackend(url))
-        with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
-            return RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=try_again)
+        with warnings.catch_warnings(
+            category=optuna.exceptions.ExperimentalWarning, action="ignore"
+        ):
+            return RDBStorage(
+                url,
+                heartbeat_interval=HEARTBEAT,
+                grace_period=GRACE,
+                heartbeat_stale_trial_callback=try_again,
+            )
     except Exception as error:
-        raise StudyError(f"the storage {scheme[1]}://... cannot be opened: {_line(error.__cause__ or error)}") from error
+        raise StudyError(
+            f"the storage {scheme[1]}://... cannot be opened: {_line(error.__cause__ or error)}"
+        ) from error
 
 
 def try_again(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -159,7 +190,10 @@ def open_study(storage: BaseStorage, name: str, objective: Objective) -> optuna.
     was = study.user_attrs.get("search", now)
     if changes := changed_fields(was, now):
         field, then, given = changes[0]
-        raise StudyError(f"study {name} has {field} {then}, this search {given}: name another with --study, or search as it did", usage=True)
+        raise StudyError(
+            f"study {name} has {field} {then}, this search {given}: name another with --study, or search as it did",
+            usage=True,
+        )
     study.set_user_attr("search", now)
     if not study.get_trials(deepcopy=False) and objective.space.holds_declared:
         study.enqueue_trial(objective.space.declared)
@@ -173,7 +207,11 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
 
 def best_trial(study: optuna.Study) -> FrozenTrial | None:
     """The feasible trial with the fewest misses, of equals the first."""
-    complete = [trial for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) if max(trial.constraints.values(), default=0) <= 0]
+    complete = [
+        trial
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if max(trial.constraints.values(), default=0) <= 0
+    ]
     return min(complete, key=lambda trial: (trial.value, trial.number), default=None)
 
 
@@ -187,14 +225,32 @@ def find_importances(study: optuna.Study) -> dict[str, float]:
 def run_trials(study: optuna.Study, objective: Objective, trials: int) -> None:
     """Bring the study to `trials` finished ones, a line for each; other machines' count as they come in."""
     done = len(finished(study))
-    with tqdm(total=trials, initial=min(done, trials), desc=objective.space.entry.name, unit="trial", disable=None) as bar:
+    with tqdm(
+        total=trials,
+        initial=min(done, trials),
+        desc=objective.space.entry.name,
+        unit="trial",
+        disable=None,
+    ) as bar:
         while done < trials:
-            study.optimize(objective, n_trials=1, callbacks=[lambda _, trial: bar.write(describe_trial(trial, study, len(objective.val)))])
+            study.optimize(
+                objective,
+                n_trials=1,
+                callbacks=[
+                    lambda _, trial: bar.write(describe_trial(trial, study, len(objective.val)))
+                ],
+            )
             done = len(finished(study))
             bar.update(min(done, trials) - bar.n)
 
 
 def describe_trial(trial: FrozenTrial, study: optuna.Study, num_val: int) -> str:
     best = best_trial(study)
-    end = f"{trial.value:.0f} val misses of {num_val:,}" if trial.state is TrialState.COMPLETE else f"pruned: {trial.user_attrs.get('why')}"
-    return f"trial {trial.number:>3}  {end}" + (f"; best {best.value:.0f}, trial {best.number}" if best else "")
+    end = (
+        f"{trial.value:.0f} val misses of {num_val:,}"
+        if trial.state is TrialState.COMPLETE
+        else f"pruned: {trial.user_attrs.get('why')}"
+    )
+    return f"trial {trial.number:>3}  {end}" + (
+        f"; best {best.value:.0f}, trial {best.number}" if best else ""
+    )

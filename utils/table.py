@@ -58,20 +58,27 @@ def make_row(entry: Entry, runs: list[Run]) -> Row:
         entry=entry.name,
         dataset=entry.dataset,
         published=entry.published,
-        difference=round(100 * (1 - first.test.misses / first.test.total) - entry.published, 3) if first and entry.published is not None else None,
+        difference=round(100 * (1 - first.test.misses / first.test.total) - entry.published, 3)
+        if first and entry.published is not None
+        else None,
         params=first and first.params,
         max_params=entry.budget.max_params,
         multiply_adds=first and first.multiply_adds,
         epochs=first and round(first.epochs, 2),
-        train_seconds=statistics.median(run.train_seconds for run in evidence) if evidence else None,
+        train_seconds=statistics.median(run.train_seconds for run in evidence)
+        if evidence
+        else None,
         device=first and first.hardware.device,
         misses=misses,
         total=first and first.test.total,
         worst=max(misses, default=None),
         mean=statistics.mean(misses) if misses else None,
         max_misses=entry.budget.max_misses,
-        headroom=entry.budget.max_misses - max(misses) if misses and entry.budget.max_misses is not None else None,
-        without_views=[run.test_without_views.misses for run in evidence if run.test_without_views] or None,
+        headroom=entry.budget.max_misses - max(misses)
+        if misses and entry.budget.max_misses is not None
+        else None,
+        without_views=[run.test_without_views.misses for run in evidence if run.test_without_views]
+        or None,
     )
 
 
@@ -95,10 +102,23 @@ HEADINGS = (
 
 def format_row(row: Row) -> list[str]:
     """The cells under `HEADINGS`; a dash where there is nothing to say or no evidence."""
-    limit, headroom = ("-" if value is None else f"{value:{form}}" for value, form in ((row.max_misses, ""), (row.headroom, "+d")))
+    limit, headroom = (
+        "-" if value is None else f"{value:{form}}"
+        for value, form in ((row.max_misses, ""), (row.headroom, "+d"))
+    )
     published = "-" if row.published is None else f"{row.published:.3f}%".replace("0%", "%")
     if not row.misses:
-        return [row.entry, published, *["-"] * 4, limit, "-", "0", "-", f"< {row.max_params:,}", *["-"] * 3]
+        return [
+            row.entry,
+            published,
+            *["-"] * 4,
+            limit,
+            "-",
+            "0",
+            "-",
+            f"< {row.max_params:,}",
+            *["-"] * 3,
+        ]
     return [
         row.entry,
         published,
@@ -126,13 +146,18 @@ def print_zoo(rows: list[Row], console: Console | None = None) -> None:
     for row in rows:
         table.add_row(*format_row(row), style="" if (row.headroom or 0) >= 0 else "red")
     console.print(table)
-    console.print(f"seconds: training and augmentation, median over the seeds, on {_devices(rows)}", soft_wrap=True)
+    console.print(
+        f"seconds: training and augmentation, median over the seeds, on {_devices(rows)}",
+        soft_wrap=True,
+    )
 
 
 def readme_table(rows: list[Row]) -> str:
     """The same as Markdown, between its markers."""
     lines = ["| " + " | ".join(HEADINGS) + " |", "|---|" + "---:|" * (len(HEADINGS) - 1)]
-    lines += ["| " + " | ".join([f"`{cells[0]}`", *cells[1:]]) + " |" for cells in map(format_row, rows)]
+    lines += [
+        "| " + " | ".join([f"`{cells[0]}`", *cells[1:]]) + " |" for cells in map(format_row, rows)
+    ]
     note = (
         "Misses of the test images (MNIST's 10,000, or the 28,000 of `kaggle_deal`) by the final weights, read once. Ours: seed 0, in per cent, and the "
         "difference in points. Seconds: training and augmentation, median over the seeds, of an ensemble those of all its members together, "
@@ -157,11 +182,20 @@ def write_readme(path: Path, rows: list[Row]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Print the zoo's table, or write it where asked."""
-    parser = argparse.ArgumentParser(prog="python -m utils.table", description="The zoo's table, from the evidence in results.json.")
+    parser = argparse.ArgumentParser(
+        prog="python -m utils.table",
+        description="The zoo's table, from the evidence in results.json.",
+    )
     parser.add_argument("--zoo", type=Path, default=ROOT / "zoo.py")
     parser.add_argument("--results", type=Path, help="default: results.json beside the zoo file")
     parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--readme", type=Path, nargs="?", const=ROOT / "README.md", help="write the table into this file")
+    parser.add_argument(
+        "--readme",
+        type=Path,
+        nargs="?",
+        const=ROOT / "README.md",
+        help="write the table into this file",
+    )
     options = parser.parse_args(argv)
     try:
         runs = read_results(options.results or options.zoo.parent / "results.json")

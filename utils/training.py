@@ -31,7 +31,9 @@ class Diverged(RuntimeError):
 class Training:
     """The state of a run between two epochs: all that a checkpoint holds."""
 
-    def __init__(self, entry: Entry, seed: int, train: Images, val: Images, device: torch.device) -> None:
+    def __init__(
+        self, entry: Entry, seed: int, train: Images, val: Images, device: torch.device
+    ) -> None:
         keep_freed_memory()
         torch.manual_seed(seed)
         self.recipe, self.device = entry.recipe, device
@@ -48,14 +50,19 @@ class Training:
         self.averager = optim.Averager(self.recipe, self.network)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.generator = torch.Generator(device).manual_seed(seed)
-        self.order = Sampler(self.recipe.focus, len(train), self.batch_size, self.steps_per_epoch, self.generator)
+        self.order = Sampler(
+            self.recipe.focus, len(train), self.batch_size, self.steps_per_epoch, self.generator
+        )
         self.steps = 0
         self.seconds = 0.0
         self.history: list[Epoch] = []
 
     @property
     def parts(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in ("network", "optimizer", "schedule", "averager", "scaler", "order")}
+        return {
+            name: getattr(self, name)
+            for name in ("network", "optimizer", "schedule", "averager", "scaler", "order")
+        }
 
     def state_dict(self) -> dict:
         state = {name: part.state_dict() for name, part in self.parts.items()}
@@ -63,9 +70,16 @@ class Training:
             "images": self.images,
             "steps": self.steps,
             "seconds": self.seconds,
-            "history": [[row.train_loss, row.val_loss, row.val_misses, row.lr, row.seconds] for row in self.history],
+            "history": [
+                [row.train_loss, row.val_loss, row.val_misses, row.lr, row.seconds]
+                for row in self.history
+            ],
         }
-        return state | {"random": torch.get_rng_state(), "generator": self.generator.get_state(), "cuda": torch.cuda.get_rng_state_all()}
+        return state | {
+            "random": torch.get_rng_state(),
+            "generator": self.generator.get_state(),
+            "cuda": torch.cuda.get_rng_state_all(),
+        }
 
     def load_state_dict(self, state: dict, as_before: bool = True) -> None:
         """Go on from `state`; where the recipe is not as before, the schedule starts from this recipe, at the step where the run is.
@@ -78,9 +92,14 @@ class Training:
             if as_before or name != "schedule":
                 part.load_state_dict(state[name])
         if not as_before:
-            self.schedule = optim.restart_schedule(self.recipe, self.optimizer, self.steps_per_epoch, state["steps"])
+            self.schedule = optim.restart_schedule(
+                self.recipe, self.optimizer, self.steps_per_epoch, state["steps"]
+            )
         self.steps, self.seconds = state["steps"], state["seconds"]
-        self.history = [Epoch(train_loss=row[0], val_loss=row[1], val_misses=row[2], lr=row[3], seconds=row[4]) for row in state["history"]]
+        self.history = [
+            Epoch(train_loss=row[0], val_loss=row[1], val_misses=row[2], lr=row[3], seconds=row[4])
+            for row in state["history"]
+        ]
         torch.set_rng_state(state["random"])
         self.generator.set_state(state["generator"])
         torch.cuda.set_rng_state_all(state["cuda"])
@@ -89,15 +108,25 @@ class Training:
     def phase(self) -> Recipe | Finish:
         """What says how the next epoch's images are changed."""
         finish = self.recipe.finish
-        return finish if finish and len(self.history) >= self.recipe.epochs - finish.epochs else self.recipe
+        return (
+            finish
+            if finish and len(self.history) >= self.recipe.epochs - finish.epochs
+            else self.recipe
+        )
 
     def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """An epoch of batches: indices (B,), augmented and normalised images (B, 1, 28, 28), and labels (B,) or, mixed, (B, 10)."""
         size = self.batch_size
         for indices in self.order.epoch(len(self.history)):
             some = self.train[indices.flatten()]
-            images = self.prepare(augment_batches(self.phase.augment, as_floats(some.pixels), some.labels, size, self.generator))
-            for index, *batch in zip(indices, images.split(size), some.labels.split(size), strict=True):
+            images = self.prepare(
+                augment_batches(
+                    self.phase.augment, as_floats(some.pixels), some.labels, size, self.generator
+                )
+            )
+            for index, *batch in zip(
+                indices, images.split(size), some.labels.split(size), strict=True
+            ):
                 yield index, *mix_batch(self.phase.mix, *batch)
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
@@ -108,13 +137,17 @@ class Training:
         """One step of the optimiser on a batch as `batches` makes it; returns the loss. Raises `Diverged`."""
         with optim.autocast(self.precision, self.device):
             logits = self.network(images)
-        losses = F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing, reduction="none")  # (B,)
+        losses = F.cross_entropy(
+            logits.float(), labels, label_smoothing=self.recipe.label_smoothing, reduction="none"
+        )  # (B,)
         self.order.note(index, losses.detach())
         loss = losses.mean()
         value = loss.item()
         if not math.isfinite(value):
             where = f"step {self.steps + 1}, learning rate {self.schedule.lr:.3g}"
-            raise Diverged(f"the loss is {value} at {where}; try a lower rate, --recipe.clip_norm 1 or --recipe.amp off")
+            raise Diverged(
+                f"the loss is {value} at {where}; try a lower rate, --recipe.clip_norm 1 or --recipe.amp off"
+            )
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
@@ -131,7 +164,13 @@ class Training:
         """Train for one epoch, then measure val."""
         self.network.train()
         started, total = time.perf_counter(), 0.0
-        with tqdm(self.batches(), total=self.steps_per_epoch, desc=f"epoch {len(self.history) + 1}/{self.recipe.epochs}", leave=False, disable=None) as bar:
+        with tqdm(
+            self.batches(),
+            total=self.steps_per_epoch,
+            desc=f"epoch {len(self.history) + 1}/{self.recipe.epochs}",
+            leave=False,
+            disable=None,
+        ) as bar:
             for batch in bar:
                 total += (loss := self.step(*batch))
                 if not bar.disable:
@@ -154,13 +193,16 @@ class Training:
     def show_pace(self, bar: tqdm, loss: float) -> None:
         pace = bar.format_dict["rate"] or 0.0
         bar.set_postfix_str(
-            f"loss {loss:.4f}, lr {self.schedule.lr:.4f}, {pace * self.batch_size:,.0f} images/s, {1000 / pace if pace else 0:.0f} ms/batch", refresh=False
+            f"loss {loss:.4f}, lr {self.schedule.lr:.4f}, {pace * self.batch_size:,.0f} images/s, {1000 / pace if pace else 0:.0f} ms/batch",
+            refresh=False,
         )
 
     def final_network(self) -> nn.Module:
         """The weights that ship, on the CPU: averaged ones get BatchNorm statistics from the plain training images."""
         started = time.perf_counter()
         batch = getattr(self.recipe.average, "statistics_batch", STATISTICS_BATCH)
-        network = self.averager.final_network(self.prepare(as_floats(pixels)) for pixels in self.train.pixels.split(batch))
+        network = self.averager.final_network(
+            self.prepare(as_floats(pixels)) for pixels in self.train.pixels.split(batch)
+        )
         self.seconds += time.perf_counter() - started
         return network.cpu().to(memory_format=torch.channels_last).eval()

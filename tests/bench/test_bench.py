@@ -28,7 +28,9 @@ def few(sample) -> Images:
 
 def test_both_sides_run_once_a_round():
     said = []
-    found = stopwatch.take_turns({"slow": lambda: said.append("slow") or 4.0, "fast": lambda: said.append("fast") or 2.0}, 3)
+    found = stopwatch.take_turns(
+        {"slow": lambda: said.append("slow") or 4.0, "fast": lambda: said.append("fast") or 2.0}, 3
+    )
     assert said == ["slow", "fast"] * 3
     assert found == {"slow": [4.0] * 3, "fast": [2.0] * 3}
 
@@ -83,7 +85,12 @@ def test_the_published_run_goes_on_exactly_whatever_ran_between(few):
     random.seed(99)
     rest.load_state_dict(half.state_dict())
     rest.epoch()
-    assert all(torch.equal(a, b) for a, b in zip(whole.network.state_dict().values(), rest.network.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(
+            whole.network.state_dict().values(), rest.network.state_dict().values(), strict=True
+        )
+    )
 
 
 # --- parts, forms, imports --------------------------------------------------------------------------------------------
@@ -97,7 +104,10 @@ def test_the_parts_add_up_and_a_watched_epoch_is_the_same_epoch(small_entry, few
     assert set(seconds) == {*breakdown.PARTS, "all"}
     assert all(value > 0 for value in seconds.values())
     assert sum(seconds[part] for part in breakdown.PARTS) == pytest.approx(seconds["all"])
-    assert all(torch.equal(a, b) for a, b in zip(watched.network.parameters(), plain.network.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(watched.network.parameters(), plain.network.parameters(), strict=True)
+    )
 
 
 def test_backward_costs_at_most_two_forwards_and_all_is_counted(small_entry, few):
@@ -131,7 +141,10 @@ def test_a_form_that_cannot_be_made_says_why(monkeypatch, tmp_path):
 
 def test_imports_are_summed_by_package():
     head = "import time: self [us] | cumulative | imported package\n"
-    log = head + "import time:       100 |        100 |   torch._C\nimport time:   2000000 |    2000100 | torch\nimport time: 5 | 5 | json\nsomething else\n"
+    log = (
+        head
+        + "import time:       100 |        100 |   torch._C\nimport time:   2000000 |    2000100 | torch\nimport time: 5 | 5 | json\nsomething else\n"
+    )
     assert startup.import_seconds(log) == {"torch": 2.0001, "json": 5e-6}
 
 

@@ -17,13 +17,29 @@ from torchbudget.network.structure import count_params
 @pytest.fixture
 def bench(tmp_path, capsys):
     def run(*words: str) -> tuple[int, str, str]:
-        places = ["--out", str(tmp_path / "results.json"), "--checkpoints", str(tmp_path / "checkpoints")]
+        places = [
+            "--out",
+            str(tmp_path / "results.json"),
+            "--checkpoints",
+            str(tmp_path / "checkpoints"),
+        ]
         return main([*words, *places]), *capsys.readouterr()
 
     return run
 
 
-ON_SAMPLE = ("--entry", "slim", "--dataset", "mnist_sample", "--seeds", "1", "--epochs", "1", "--repeats", "1")
+ON_SAMPLE = (
+    "--entry",
+    "slim",
+    "--dataset",
+    "mnist_sample",
+    "--seeds",
+    "1",
+    "--epochs",
+    "1",
+    "--repeats",
+    "1",
+)
 
 
 def test_what_is_measured_is_merged_with_what_stands_there(bench, tmp_path):
@@ -34,8 +50,13 @@ def test_what_is_measured_is_merged_with_what_stands_there(bench, tmp_path):
     found = results.read_measurements(tmp_path / "results.json")
     assert set(found) == {"startup", "accuracy"} <= set(MEASUREMENTS)
     assert found["startup"] == {"figures": "earlier"}
-    assert {"figures", "hardware", "versions", "commit", "started", "choice"} <= set(found["accuracy"])
-    (run,), (row,) = found["accuracy"]["figures"]["ours"]["runs"], found["accuracy"]["figures"]["published"]["curve"]
+    assert {"figures", "hardware", "versions", "commit", "started", "choice"} <= set(
+        found["accuracy"]
+    )
+    (run,), (row,) = (
+        found["accuracy"]["figures"]["ours"]["runs"],
+        found["accuracy"]["figures"]["published"]["curve"],
+    )
     assert 0 < run["misses"] <= 1_000 and run["seconds"] > 0 and row["misses"] > 0
     assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
     assert list((tmp_path / "checkpoints").rglob("*.pt")) == []
@@ -47,7 +68,10 @@ def test_an_interrupted_race_goes_on_where_it_was_and_another_does_not(tmp_path,
     race = accuracy.Race(choice, choice.entry)
     race.runs, race.turns = [{"seed": 0, "misses": 3}], ["ours", "published"]
     race.turn()
-    again, other = accuracy.Race(choice, choice.entry), accuracy.Race(choice, choice.zoo["lenet_adam"])
+    again, other = (
+        accuracy.Race(choice, choice.entry),
+        accuracy.Race(choice, choice.zoo["lenet_adam"]),
+    )
     again.resume()
     assert (again.done, again.curve, again.runs) == (2, race.curve, race.runs)
     other.folder = again.folder
@@ -66,7 +90,9 @@ def test_wrong_usage_missing_data_and_a_foreign_file_are_one_line_each(bench, tm
     assert (tmp_path / "results.json").read_text() == "[1]"
 
 
-@pytest.mark.parametrize("words", [["nothing"], ["--repeats", "0"], ["--seeds", "x"], ["--dataset", "no"]])
+@pytest.mark.parametrize(
+    "words", [["nothing"], ["--repeats", "0"], ["--seeds", "x"], ["--dataset", "no"]]
+)
 def test_options_that_cannot_be_are_refused(words, capsys):
     with pytest.raises(SystemExit) as left:
         main(words)
@@ -75,14 +101,20 @@ def test_options_that_cannot_be_are_refused(words, capsys):
 
 def test_only_a_whole_bench_on_mnist_is_written_beside_the_code():
     assert str(parse_options(["epoch"]).out) == "bench/results.json"
-    assert {str(parse_options([*words, "epoch"]).out) for words in (["--dataset=mnist_sample"], ["--seeds=3"], ["--epochs=2"], ["--repeats=2"])} == {
-        "results/bench.json"
-    }
+    assert {
+        str(parse_options([*words, "epoch"]).out)
+        for words in (["--dataset=mnist_sample"], ["--seeds=3"], ["--epochs=2"], ["--repeats=2"])
+    } == {"results/bench.json"}
 
 
 def test_a_point_of_growth_is_what_it_was_asked_for(sample, small_entry):
     train, val = split_train_val(sample, 100)
     options = argparse.Namespace(repeats=1, batch_size=200, width=4)
-    found = point.run_point(point.change_entry(small_entry, options), train[torch.arange(400)], val, sample.test, 1)
+    found = point.run_point(
+        point.change_entry(small_entry, options), train[torch.arange(400)], val, sample.test, 1
+    )
     assert found["steps"] == 2 and len(found["seconds"]) == 1
-    assert found["params"] == count_params(point.Growing(4)) and found["peak_bytes"] >= found["loaded_bytes"] > 50e6
+    assert (
+        found["params"] == count_params(point.Growing(4))
+        and found["peak_bytes"] >= found["loaded_bytes"] > 50e6
+    )

@@ -17,7 +17,10 @@ STEPS = {step["name"]: step for step in ACTION["runs"]["steps"] if "run" in step
 
 def evaluate(text: str, inputs: dict[str, str]) -> str:
     """The text with its `${{ }}` expressions replaced, as GitHub replaces them."""
-    values = {f"inputs.{name}": inputs.get(name, given["default"]) for name, given in ACTION["inputs"].items()} | {"github.action_path": str(ROOT)}
+    values = {
+        f"inputs.{name}": inputs.get(name, given["default"])
+        for name, given in ACTION["inputs"].items()
+    } | {"github.action_path": str(ROOT)}
     return re.sub(r"\$\{\{ *([\w.-]+) *\}\}", lambda match: values[match[1]], text)
 
 
@@ -27,15 +30,26 @@ def run_step(repository: Path, name: str, **inputs: str) -> subprocess.Completed
     script.write_text(evaluate(step["run"], inputs))
     assert step["shell"] == "bash"
     given = {variable: evaluate(text, inputs) for variable, text in step["env"].items()}
-    path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "GITHUB_STEP_SUMMARY": str(repository.parent / "summary.md")}
+    path = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GITHUB_STEP_SUMMARY": str(repository.parent / "summary.md"),
+    }
     return subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", script], cwd=repository, env=os.environ | path | given, capture_output=True, text=True
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", script],
+        cwd=repository,
+        env=os.environ | path | given,
+        capture_output=True,
+        text=True,
     )
 
 
 @pytest.fixture
 def repository(zoo) -> Path:
-    for words in (["init", "--quiet"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message=zoo"]):
+    for words in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message=zoo"],
+    ):
         subprocess.run(["git", *words], cwd=zoo, check=True)
     return zoo
 
@@ -47,31 +61,72 @@ def test_an_honest_zoo_passes_and_a_tampered_one_fails_on_its_line(repository):
     assert "| tiny | accuracy | pass |" in summary.read_text()
     edit(repository / "zoo.py", "max_misses=900", "max_misses=1")
     edit_run(repository, 0, steps=1)
-    line = 1 + next(number for number, text in enumerate((repository / "zoo.py").read_text().splitlines()) if "max_misses" in text)
+    line = 1 + next(
+        number
+        for number, text in enumerate((repository / "zoo.py").read_text().splitlines())
+        if "max_misses" in text
+    )
     done = run_step(repository, "judge")
-    assert done.returncode == 1 and f"::error file=zoo.py,line={line},title=FAIL  tiny%3A accuracy" in done.stdout
-    assert "| tiny | chain | fail |" in summary.read_text() and "tiny, test images that are wrong:" in summary.read_text()
+    assert (
+        done.returncode == 1
+        and f"::error file=zoo.py,line={line},title=FAIL  tiny%3A accuracy" in done.stdout
+    )
+    assert (
+        "| tiny | chain | fail |" in summary.read_text()
+        and "tiny, test images that are wrong:" in summary.read_text()
+    )
 
 
-@pytest.mark.parametrize(("inputs", "code"), [({"gates": "params", "data-root": "no where"}, 0), ({"zoo": "$(touch injected)"}, 2), ({"gates": "beauty"}, 2)])
+@pytest.mark.parametrize(
+    ("inputs", "code"),
+    [
+        ({"gates": "params", "data-root": "no where"}, 0),
+        ({"zoo": "$(touch injected)"}, 2),
+        ({"gates": "beauty"}, 2),
+    ],
+)
 def test_inputs_reach_the_program_as_they_are(repository, inputs, code):
-    assert run_step(repository, "judge", **inputs).returncode == code and not (repository / "injected").exists()
+    assert (
+        run_step(repository, "judge", **inputs).returncode == code
+        and not (repository / "injected").exists()
+    )
 
 
 def test_every_input_reaches_a_step_and_no_expression_is_pasted_into_a_script():
-    texts = [value for step in ACTION["runs"]["steps"] for value in (*step.get("env", {}).values(), *step.get("with", {}).values())]
-    assert {name for text in texts for name in re.findall(r"inputs\.([\w-]+)", text)} == set(ACTION["inputs"])
+    texts = [
+        value
+        for step in ACTION["runs"]["steps"]
+        for value in (*step.get("env", {}).values(), *step.get("with", {}).values())
+    ]
+    assert {name for text in texts for name in re.findall(r"inputs\.([\w-]+)", text)} == set(
+        ACTION["inputs"]
+    )
     assert not any("${{" in step["run"] for step in STEPS.values())
 
 
 def test_the_requirements_that_it_installs_are_here():
-    assert '"$ACTION/requirements.txt"' in STEPS["install"]["run"] and (ROOT / "requirements.txt").is_file()
+    assert (
+        '"$ACTION/requirements.txt"' in STEPS["install"]["run"]
+        and (ROOT / "requirements.txt").is_file()
+    )
 
 
 def test_the_action_is_of_the_schema_and_the_schema_bites(tmp_path):
-    (tmp_path / "action.yml").write_text((ROOT / "action.yml").read_text().replace("using: composite", "using: hope"))
+    (tmp_path / "action.yml").write_text(
+        (ROOT / "action.yml").read_text().replace("using: composite", "using: hope")
+    )
     codes = [
-        subprocess.run([sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-actions", path], capture_output=True).returncode
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "check_jsonschema",
+                "--builtin-schema",
+                "vendor.github-actions",
+                path,
+            ],
+            capture_output=True,
+        ).returncode
         for path in (ROOT / "action.yml", tmp_path / "action.yml")
     ]
     assert codes == [0, 1]
@@ -80,4 +135,8 @@ def test_the_action_is_of_the_schema_and_the_schema_bites(tmp_path):
 def test_the_readme_shows_how_to_use_it():
     shown = re.search(r" *- uses: \S+\n(?: +\S.*\n){2}", (ROOT / "README.md").read_text())[0]
     (step,) = yaml.safe_load(shown)
-    assert set(step) == {"uses", "with"} and set(step["with"]) <= set(ACTION["inputs"]) and len(shown.splitlines()) == 3
+    assert (
+        set(step) == {"uses", "with"}
+        and set(step["with"]) <= set(ACTION["inputs"])
+        and len(shown.splitlines()) == 3
+    )

@@ -35,7 +35,12 @@ ROOT = Path(__file__).resolve().parents[2]
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_one_line(zoo, words, message):
-    result = subprocess.run([sys.executable, str(ROOT / "check.py"), "--zoo", "zoo.py", *words], cwd=zoo, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "check.py"), "--zoo", "zoo.py", *words],
+        cwd=zoo,
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
 
 
@@ -48,32 +53,57 @@ def test_a_zoo_without_entries_is_never_a_pass(zoo, content):
 def test_without_data_accuracy_is_not_run(zoo, tmp_path):
     edit(zoo / "zoo.py", 'dataset="mnist_sample"', 'dataset="mnist"')
     code, verdicts = judge(zoo, "--data-root", str(tmp_path / "empty"))
-    assert code == 3 and verdicts["params"]["status"] == "pass" and verdicts["accuracy"]["status"] == "not_run"
+    assert (
+        code == 3
+        and verdicts["params"]["status"] == "pass"
+        and verdicts["accuracy"]["status"] == "not_run"
+    )
 
 
 def test_gates_can_be_chosen_and_json_goes_to_stdout(zoo, capsys):
-    assert cli.main(["tiny", "--zoo", str(zoo / "zoo.py"), "--only", "params,seeds", "--json", "-"]) == 0
+    assert (
+        cli.main(["tiny", "--zoo", str(zoo / "zoo.py"), "--only", "params,seeds", "--json", "-"])
+        == 0
+    )
     document = json.loads(capsys.readouterr().out)
-    assert document["exit_code"] == 0 and [verdict["gate"] for verdict in document["verdicts"]] == ["params", "seeds"]
+    assert document["exit_code"] == 0 and [verdict["gate"] for verdict in document["verdicts"]] == [
+        "params",
+        "seeds",
+    ]
 
 
 def test_a_failure_prints_first_with_its_line_and_what_to_do(zoo, capsys):
     edit(zoo / "zoo.py", "max_misses=900", "max_misses=1")
-    line = 1 + next(number for number, text in enumerate((zoo / "zoo.py").read_text().splitlines()) if "max_misses" in text)
+    line = 1 + next(
+        number
+        for number, text in enumerate((zoo / "zoo.py").read_text().splitlines())
+        if "max_misses" in text
+    )
     assert cli.main(["--zoo", str(zoo / "zoo.py")]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"FAIL  tiny: accuracy  zoo.py:{line}"
-    assert [text.split()[0] for text in lines[1:4]] == ["expected", "found", "difference"] and lines[-1].endswith("exit code 1")
+    assert [text.split()[0] for text in lines[1:4]] == [
+        "expected",
+        "found",
+        "difference",
+    ] and lines[-1].endswith("exit code 1")
 
 
 def test_the_summary_has_a_row_for_each_verdict(zoo):
     code = cli.main(["--zoo", str(zoo / "zoo.py"), "--summary", str(zoo / "summary.md")])
-    rows = [line for line in (zoo / "summary.md").read_text().splitlines() if line.startswith("| tiny")]
+    rows = [
+        line for line in (zoo / "summary.md").read_text().splitlines() if line.startswith("| tiny")
+    ]
     assert code == 0 and len(rows) == len(WITHOUT_BASE)
 
 
 def test_a_report_that_cannot_be_written_is_one_line(zoo, capsys):
-    assert cli.main(["--zoo", str(zoo / "zoo.py"), "--only", "params", "--json", "/dev/null/verdicts.json"]) == 2
+    assert (
+        cli.main(
+            ["--zoo", str(zoo / "zoo.py"), "--only", "params", "--json", "/dev/null/verdicts.json"]
+        )
+        == 2
+    )
     assert capsys.readouterr().err.startswith("check.py: the report cannot be written")
 
 
@@ -81,26 +111,42 @@ def test_a_report_that_cannot_be_written_is_one_line(zoo, capsys):
 def test_every_gate_is_explained_with_an_example_of_each_outcome(gate, capsys):
     assert cli.main(["--explain", gate]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == gate and [line.split()[0] for line in lines[1:]] == ["Judges", "Why", "Fails", "Passes"]
+    assert lines[0] == gate and [line.split()[0] for line in lines[1:]] == [
+        "Judges",
+        "Why",
+        "Fails",
+        "Passes",
+    ]
     assert all(len(line.split()) > 3 for line in lines[1:])
 
 
 def test_why_shows_what_each_operation_costs_and_its_share_of_the_budget(zoo_file, capsys):
     assert cli.main(["--why", "slim", "--zoo", str(zoo_file)]) == 0
-    heading, *rows = [re.split("  +", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    heading, *rows = [
+        re.split("  +", line.strip()) for line in capsys.readouterr().out.splitlines()
+    ]
     assert heading[:6] == ["operation", "layer", "output", "sees", "parameters", "of budget"]
-    shares = [float(word.rstrip("%")) for row in rows[:-1] for word in row[4:] if word.endswith("%")]
+    shares = [
+        float(word.rstrip("%")) for row in rows[:-1] for word in row[4:] if word.endswith("%")
+    ]
     limit, params = load_zoo(zoo_file)["slim"].budget.max_params, count_params(Slim())
     assert rows[-1][:3] == ["total", f"{params:,}", f"{params / limit:.1%}"] and len(shares) > 5
 
 
 def test_what_cannot_be_tabled_was_not_measured(zoo, capsys):
     edit(zoo / "zoo.py", "network=Tiny", "network=lambda: 1")
-    assert cli.main(["--why", "tiny", "--zoo", str(zoo / "zoo.py")]) == 3 and capsys.readouterr().err.count("\n") == 1
+    assert (
+        cli.main(["--why", "tiny", "--zoo", str(zoo / "zoo.py")]) == 3
+        and capsys.readouterr().err.count("\n") == 1
+    )
 
 
 def test_a_network_that_exits_is_no_pass(zoo):
-    edit(zoo / "zoo.py", "    def forward(self, x):", "    def forward(self, x):\n        raise SystemExit(0)")
+    edit(
+        zoo / "zoo.py",
+        "    def forward(self, x):",
+        "    def forward(self, x):\n        raise SystemExit(0)",
+    )
     code, verdicts = judge(zoo)
     assert code in (1, 3) and verdicts["params"]["status"] != "pass"
 
@@ -108,10 +154,22 @@ def test_a_network_that_exits_is_no_pass(zoo):
 def test_a_report_of_every_kind_is_written(zoo, monkeypatch, capsys):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(zoo / "step.md"))
     (zoo / "step.md").write_text("earlier\n")
-    words = [word for kind in ("json", "junit", "sarif", "summary") for word in (f"--{kind}", str(zoo / kind))]
-    assert cli.main(["--zoo", str(zoo / "zoo.py"), "--only", "params,chain", "--github", *words]) == 0
-    assert json.loads((zoo / "json").read_text())["figures"][0]["entry"] == "tiny" and "<testsuites" in (zoo / "junit").read_text()
-    assert json.loads((zoo / "sarif").read_text())["runs"][0]["results"] == [] and "::" not in capsys.readouterr().out
+    words = [
+        word
+        for kind in ("json", "junit", "sarif", "summary")
+        for word in (f"--{kind}", str(zoo / kind))
+    ]
+    assert (
+        cli.main(["--zoo", str(zoo / "zoo.py"), "--only", "params,chain", "--github", *words]) == 0
+    )
+    assert (
+        json.loads((zoo / "json").read_text())["figures"][0]["entry"] == "tiny"
+        and "<testsuites" in (zoo / "junit").read_text()
+    )
+    assert (
+        json.loads((zoo / "sarif").read_text())["runs"][0]["results"] == []
+        and "::" not in capsys.readouterr().out
+    )
     assert (zoo / "step.md").read_text() == "earlier\n" + (zoo / "summary").read_text()
 
 
@@ -120,18 +178,44 @@ def test_a_waiver_is_shown_and_holds_only_while_it_is_needed(zoo, capsys):
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
     waiver = f'[[waiver]]\nentry = "tiny"\ngate = "accuracy"\naccepted = 1000\nreason = "a test"\nowner = "Ada"\nexpires = {tomorrow}\n'
     (zoo / "waivers.toml").write_text(waiver)
-    assert cli.main(["--zoo", str(zoo / "zoo.py")]) == 0 and capsys.readouterr().out.startswith("WAIVED  tiny: accuracy  zoo.py:")
+    assert cli.main(["--zoo", str(zoo / "zoo.py")]) == 0 and capsys.readouterr().out.startswith(
+        "WAIVED  tiny: accuracy  zoo.py:"
+    )
     edit(zoo / "zoo.py", "max_misses=1,", "max_misses=900,")
-    assert cli.main(["--zoo", str(zoo / "zoo.py")]) == 1 and "FAIL  tiny: waivers  waivers.toml" in capsys.readouterr().out
+    assert (
+        cli.main(["--zoo", str(zoo / "zoo.py")]) == 1
+        and "FAIL  tiny: waivers  waivers.toml" in capsys.readouterr().out
+    )
     (zoo / "waivers.toml").write_text("nonsense")
     assert cli.main(["--zoo", str(zoo / "zoo.py")]) == 2
 
 
 def test_with_a_base_the_ratchet_runs_and_a_looser_budget_fails(zoo, capsys):
-    for words in (["init", "--quiet"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message=zoo"]):
+    for words in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message=zoo"],
+    ):
         subprocess.run(["git", *words], cwd=zoo, check=True)
-    assert cli.main(["--zoo", str(zoo / "zoo.py"), "--only", "ratchet", "--base", "HEAD", "--summary", str(zoo / "summary.md")]) == 0
-    assert "| tiny | ratchet | pass |" in (zoo / "summary.md").read_text() and "(+0)" in (zoo / "summary.md").read_text()
+    assert (
+        cli.main(
+            [
+                "--zoo",
+                str(zoo / "zoo.py"),
+                "--only",
+                "ratchet",
+                "--base",
+                "HEAD",
+                "--summary",
+                str(zoo / "summary.md"),
+            ]
+        )
+        == 0
+    )
+    assert (
+        "| tiny | ratchet | pass |" in (zoo / "summary.md").read_text()
+        and "(+0)" in (zoo / "summary.md").read_text()
+    )
     edit(zoo / "zoo.py", "max_misses=900", "max_misses=901")
     assert cli.main(["--zoo", str(zoo / "zoo.py"), "--only", "ratchet", "--base", "HEAD"]) == 1
     assert "budget weakened: max_misses 900 -> 901" in capsys.readouterr().out

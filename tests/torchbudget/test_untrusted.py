@@ -11,7 +11,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def judge(zoo: Path, *words: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / "check.py", "--zoo", zoo / "zoo.py", "--only", "params", "--untrusted", *words]
+    command = [
+        sys.executable,
+        ROOT / "check.py",
+        "--zoo",
+        zoo / "zoo.py",
+        "--only",
+        "params",
+        "--untrusted",
+        *words,
+    ]
     return subprocess.run(command, capture_output=True, text=True, cwd=zoo)
 
 

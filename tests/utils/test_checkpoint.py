@@ -28,10 +28,14 @@ def slim(seed: int = 0) -> torch.nn.Module:
 
 def test_a_file_is_written_whole_in_folders_that_it_makes(tmp_path):
     write_atomically(tmp_path / "a" / "b" / "file", lambda path: path.write_text("new"))
-    assert (tmp_path / "a" / "b" / "file").read_text() == "new" and names(tmp_path / "a" / "b") == ["file"]
+    assert (tmp_path / "a" / "b" / "file").read_text() == "new" and names(tmp_path / "a" / "b") == [
+        "file"
+    ]
 
 
-@pytest.mark.parametrize("error", [OSError("no space left"), KeyboardInterrupt(), ValueError("bad")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [OSError("no space left"), KeyboardInterrupt(), ValueError("bad")], ids=repr
+)
 @pytest.mark.parametrize("old", ["old", None])
 def test_a_writer_that_raises_leaves_the_old_file_and_no_rubbish(error, old, tmp_path):
     def write(path):
@@ -78,11 +82,22 @@ def test_the_newest_five_are_kept_and_the_newest_loads(count, first, tmp_path_fa
 
 
 def test_a_checkpoint_gives_back_what_it_was_given(tmp_path):
-    state = {"network": slim().state_dict(), "generator": torch.Generator().manual_seed(3).get_state(), "history": [[2.3, None, 0.1]], "cuda": []}
+    state = {
+        "network": slim().state_dict(),
+        "generator": torch.Generator().manual_seed(3).get_state(),
+        "history": [[2.3, None, 0.1]],
+        "cuda": [],
+    }
     save_checkpoint(tmp_path, 1, state)
     found = load_checkpoint(tmp_path)
-    assert found.keys() == state.keys() and found["history"] == state["history"] and torch.equal(found["generator"], state["generator"])
-    assert all(torch.equal(found["network"][name], tensor) for name, tensor in state["network"].items())
+    assert (
+        found.keys() == state.keys()
+        and found["history"] == state["history"]
+        and torch.equal(found["generator"], state["generator"])
+    )
+    assert all(
+        torch.equal(found["network"][name], tensor) for name, tensor in state["network"].items()
+    )
 
 
 def test_an_earlier_runs_checkpoints_are_cleared_and_nothing_else(tmp_path):
@@ -104,10 +119,17 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_corrupt_newest_checkpoint_is_named_and_the_one_before_still_loads(damage, tmp_path):
     for epoch in (8, 9):
-        save_checkpoint(tmp_path, epoch, {"epoch": epoch, "noise": torch.full((4_000,), 0x55, dtype=torch.uint8)})
+        save_checkpoint(
+            tmp_path,
+            epoch,
+            {"epoch": epoch, "noise": torch.full((4_000,), 0x55, dtype=torch.uint8)},
+        )
     newest = tmp_path / "epoch-009.pt"
     newest.write_bytes(DAMAGE[damage](newest.read_bytes()))
-    with pytest.raises(CheckpointError, match=rf"^{re.escape(str(newest))} is corrupt \(.*\); delete it to resume from the one before$"):
+    with pytest.raises(
+        CheckpointError,
+        match=rf"^{re.escape(str(newest))} is corrupt \(.*\); delete it to resume from the one before$",
+    ):
         load_checkpoint(tmp_path)
     newest.unlink()
     assert load_checkpoint(tmp_path)["epoch"] == 8
@@ -118,7 +140,10 @@ def test_a_folder_without_checkpoints_is_named(made, tmp_path):
     folder = tmp_path / "slim-seed0"
     if made:
         folder.mkdir()
-    with pytest.raises(CheckpointError, match=f"^{re.escape(str(folder))} holds no checkpoint; start without --resume$"):
+    with pytest.raises(
+        CheckpointError,
+        match=f"^{re.escape(str(folder))} holds no checkpoint; start without --resume$",
+    ):
         load_checkpoint(folder)
 
 
@@ -132,10 +157,19 @@ def test_a_checkpoint_runs_no_code(tmp_path):
 
 
 def test_weights_come_back_as_they_were_and_to_the_byte(tmp_path):
-    digest = save_weights(tmp_path / "first.safetensors", slim(0).to(memory_format=torch.channels_last))
+    digest = save_weights(
+        tmp_path / "first.safetensors", slim(0).to(memory_format=torch.channels_last)
+    )
     loaded = load_weights(tmp_path / "first.safetensors", slim(1))
-    assert all(torch.equal(tensor, slim(0).state_dict()[name]) for name, tensor in loaded.state_dict().items())
-    assert save_weights(tmp_path / "again.safetensors", loaded) == digest == file_digest(tmp_path / "first.safetensors")
+    assert all(
+        torch.equal(tensor, slim(0).state_dict()[name])
+        for name, tensor in loaded.state_dict().items()
+    )
+    assert (
+        save_weights(tmp_path / "again.safetensors", loaded)
+        == digest
+        == file_digest(tmp_path / "first.safetensors")
+    )
     assert save_weights(tmp_path / "other.safetensors", slim(1)) != digest
 
 
@@ -163,7 +197,9 @@ CORRUPT = {
 }
 
 
-REFUSED = [("does not fit the network: ", spoil) for spoil in UNFIT.values()] + [("is corrupt ", spoil) for spoil in CORRUPT.values()]
+REFUSED = [("does not fit the network: ", spoil) for spoil in UNFIT.values()] + [
+    ("is corrupt ", spoil) for spoil in CORRUPT.values()
+]
 
 
 @pytest.mark.parametrize(("reason", "spoil"), REFUSED, ids=[*UNFIT, *CORRUPT])
@@ -177,5 +213,8 @@ def test_weights_that_do_not_fit_are_one_line_that_names_the_file(reason, spoil,
 
 
 def test_missing_weights_are_named_with_the_command_that_makes_them(tmp_path):
-    with pytest.raises(WeightsError, match=f"^{re.escape(str(tmp_path / 'net3-seed0.safetensors'))} is missing; train it: make train ENTRY=net3$"):
+    with pytest.raises(
+        WeightsError,
+        match=f"^{re.escape(str(tmp_path / 'net3-seed0.safetensors'))} is missing; train it: make train ENTRY=net3$",
+    ):
         load_weights(tmp_path / "net3-seed0.safetensors", Net3())

@@ -11,7 +11,16 @@ STEPS = COUNT // SIZE
 
 
 def make(focus, **changes):
-    return Sampler(focus, **{"count": COUNT, "size": SIZE, "steps": STEPS, "generator": torch.Generator().manual_seed(0)} | changes)
+    return Sampler(
+        focus,
+        **{
+            "count": COUNT,
+            "size": SIZE,
+            "steps": STEPS,
+            "generator": torch.Generator().manual_seed(0),
+        }
+        | changes,
+    )
 
 
 def seen(order, epoch):
@@ -73,7 +82,9 @@ def test_batches_are_told_some_at_a_time_and_never_of_two_rounds():
     order = make(Focus(share=0.4), steps=30)  # 60 images, 7 batches; rounds of 24, 3 batches
     assert [len(batches) for batches in order.epoch(0)] == [7, 7, 7, 7, 2]
     assert [len(batches) for batches in order.epoch(1)] == [3] * 10
-    assert [len(batches) for batches in make(None, count=200, steps=25).epoch(3)] == [AHEAD] * 3 + [1]
+    assert [len(batches) for batches in make(None, count=200, steps=25).epoch(3)] == [AHEAD] * 3 + [
+        1
+    ]
 
 
 def test_losses_go_on_where_they_were_left():

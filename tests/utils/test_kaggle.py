@@ -11,7 +11,13 @@ from csv_files import write_csv
 from torchbudget.data.images import Images
 from torchbudget.data.overlap import find_twins, name_rows
 from torchbudget.errors import DataError, OverlapError
-from utils.kaggle import deal_train_csv, read_test_csv, read_train_csv, recover_trained, write_submission
+from utils.kaggle import (
+    deal_train_csv,
+    read_test_csv,
+    read_train_csv,
+    recover_trained,
+    write_submission,
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +29,11 @@ def some(sample) -> Images:
 def lines(some, tmp_path_factory) -> list[str]:
     """Ten rows of a train.csv and their header."""
     few = some[torch.arange(0, 400, 40)]
-    return write_csv(tmp_path_factory.mktemp("csv") / "train.csv", few.pixels, few.labels).read_text().splitlines()
+    return (
+        write_csv(tmp_path_factory.mktemp("csv") / "train.csv", few.pixels, few.labels)
+        .read_text()
+        .splitlines()
+    )
 
 
 def complaint(path: Path, lines: list[str], read=read_train_csv) -> str:
@@ -69,14 +79,38 @@ def change(line: str, column: int, value: str) -> str:
 
 
 FAULTS = {
-    "a value above 255": (lambda row: change(row, 12, "256"), ", row 4 (line 5), column pixel11: 256 is outside 0..255"),
-    "a value below 0": (lambda row: change(row, 784, "-1"), ", row 4 (line 5), column pixel783: -1 is outside 0..255"),
-    "a label above 9": (lambda row: change(row, 0, "10"), ", row 4 (line 5), column label: 10 is outside 0..9"),
-    "a fraction": (lambda row: change(row, 1, "0.5"), ", row 4 (line 5), column pixel0: '0.5' is no integer"),
-    "a word": (lambda row: change(row, 0, "seven"), ", row 4 (line 5), column label: 'seven' is no integer"),
-    "nothing": (lambda row: change(row, 100, ""), ", row 4 (line 5), column pixel99: '' is no integer"),
-    "a number without end": (lambda row: change(row, 100, "9" * 5_000), f", row 4 (line 5), column pixel99: '{'9' * 40}' is no integer"),
-    "a short row": (lambda row: row.rpartition(",")[0], ", row 4 (line 5): 784 values, 785 are expected"),
+    "a value above 255": (
+        lambda row: change(row, 12, "256"),
+        ", row 4 (line 5), column pixel11: 256 is outside 0..255",
+    ),
+    "a value below 0": (
+        lambda row: change(row, 784, "-1"),
+        ", row 4 (line 5), column pixel783: -1 is outside 0..255",
+    ),
+    "a label above 9": (
+        lambda row: change(row, 0, "10"),
+        ", row 4 (line 5), column label: 10 is outside 0..9",
+    ),
+    "a fraction": (
+        lambda row: change(row, 1, "0.5"),
+        ", row 4 (line 5), column pixel0: '0.5' is no integer",
+    ),
+    "a word": (
+        lambda row: change(row, 0, "seven"),
+        ", row 4 (line 5), column label: 'seven' is no integer",
+    ),
+    "nothing": (
+        lambda row: change(row, 100, ""),
+        ", row 4 (line 5), column pixel99: '' is no integer",
+    ),
+    "a number without end": (
+        lambda row: change(row, 100, "9" * 5_000),
+        f", row 4 (line 5), column pixel99: '{'9' * 40}' is no integer",
+    ),
+    "a short row": (
+        lambda row: row.rpartition(",")[0],
+        ", row 4 (line 5): 784 values, 785 are expected",
+    ),
     "a long row": (lambda row: row + ",0", ", row 4 (line 5): 786 values, 785 are expected"),
     "an empty row": (lambda row: "", ", row 4 (line 5): 0 values, 785 are expected"),
 }
@@ -89,30 +123,59 @@ def test_a_fault_is_named_with_its_row_and_column(fault, lines, tmp_path):
 
 
 HEADERS = {
-    "that of a test.csv": (lambda names: names[1:], r" is a file without labels, to be predicted: its header begins with pixel0; label,pixel0,"),
-    "another name": (lambda names: [*names[:5], "pixel_4", *names[6:]], r" has a wrong header: 785 columns, number 6 is 'pixel_4'; label,pixel0,"),
-    "one less": (lambda names: names[:-1], r" has a wrong header: 784 columns, number 785 is missing; label,pixel0,"),
-    "one more": (lambda names: [*names, "pixel784"], r" has a wrong header: 786 columns, number 786 is 'pixel784'; label,pixel0,"),
-    "none": (lambda names: ["5"] * 785, r" has a wrong header: 785 columns, number 1 is '5'; label,pixel0,"),
+    "that of a test.csv": (
+        lambda names: names[1:],
+        r" is a file without labels, to be predicted: its header begins with pixel0; label,pixel0,",
+    ),
+    "another name": (
+        lambda names: [*names[:5], "pixel_4", *names[6:]],
+        r" has a wrong header: 785 columns, number 6 is 'pixel_4'; label,pixel0,",
+    ),
+    "one less": (
+        lambda names: names[:-1],
+        r" has a wrong header: 784 columns, number 785 is missing; label,pixel0,",
+    ),
+    "one more": (
+        lambda names: [*names, "pixel784"],
+        r" has a wrong header: 786 columns, number 786 is 'pixel784'; label,pixel0,",
+    ),
+    "none": (
+        lambda names: ["5"] * 785,
+        r" has a wrong header: 785 columns, number 1 is '5'; label,pixel0,",
+    ),
 }
 
 
 @pytest.mark.parametrize("fault", HEADERS)
 def test_a_wrong_header_is_named(fault, lines, tmp_path):
     spoil, expected = HEADERS[fault]
-    assert complaint(tmp_path / "train.csv", [",".join(spoil(lines[0].split(","))), *lines[1:]]).startswith(expected)
+    assert complaint(
+        tmp_path / "train.csv", [",".join(spoil(lines[0].split(","))), *lines[1:]]
+    ).startswith(expected)
 
 
 def test_a_file_to_train_on_is_not_predicted(lines, tmp_path):
-    assert complaint(tmp_path / "test.csv", lines, read_test_csv).startswith(" is a file with labels, to train on: its header begins with label; pixel0,")
+    assert complaint(tmp_path / "test.csv", lines, read_test_csv).startswith(
+        " is a file with labels, to train on: its header begins with label; pixel0,"
+    )
 
 
 def test_what_is_no_csv_is_named(lines, tmp_path):
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xd8\xff\xe0")
-    for name, reason in (("nowhere.csv", "No such file"), ("bytes.csv", "can't decode"), ("", "Is a directory")):
-        with pytest.raises(DataError, match=rf"^{re.escape(str(tmp_path / name))} cannot be read as a CSV: .*{reason}"):
+    for name, reason in (
+        ("nowhere.csv", "No such file"),
+        ("bytes.csv", "can't decode"),
+        ("", "Is a directory"),
+    ):
+        with pytest.raises(
+            DataError,
+            match=rf"^{re.escape(str(tmp_path / name))} cannot be read as a CSV: .*{reason}",
+        ):
             read_train_csv(tmp_path / name)
-    assert complaint(tmp_path / "blank.csv", [lines[0], ""]) == ", row 1 (line 2): 0 values, 785 are expected"
+    assert (
+        complaint(tmp_path / "blank.csv", [lines[0], ""])
+        == ", row 1 (line 2): 0 values, 785 are expected"
+    )
     assert complaint(tmp_path / "empty.csv", lines[:1]) == " holds a header and no images"
 
 
@@ -120,7 +183,9 @@ def test_what_is_no_csv_is_named(lines, tmp_path):
 
 
 def test_twins_are_those_equal_in_every_pixel(some):
-    assert find_twins(some.pixels, some.pixels[100:110]).nonzero().flatten().tolist() == list(range(100, 110))
+    assert find_twins(some.pixels, some.pixels[100:110]).nonzero().flatten().tolist() == list(
+        range(100, 110)
+    )
     changed = some.pixels[100:101].clone()
     changed[0, 0, 0, 0] ^= 1
     assert not find_twins(some.pixels, changed).any()
@@ -138,7 +203,9 @@ def test_a_sixth_is_held_out_by_an_order_that_never_changes(some):
     dealt, again = deal_train_csv(some), deal_train_csv(some)
     assert (dealt.name, len(dealt.train), len(dealt.test)) == ("kaggle_csv", 334, 66)
     assert (dealt.train.digest, dealt.test.digest) == (again.train.digest, again.test.digest)
-    assert {*map(bytes_of, dealt.train.pixels)} | {*map(bytes_of, dealt.test.pixels)} == {*map(bytes_of, some.pixels)}
+    assert {*map(bytes_of, dealt.train.pixels)} | {*map(bytes_of, dealt.test.pixels)} == {
+        *map(bytes_of, some.pixels)
+    }
     assert not find_twins(dealt.train.pixels, dealt.test.pixels).any()
     with pytest.raises(DataError, match=r"a train\.csv of 99 images is too small: 100 are needed"):
         deal_train_csv(some[torch.arange(99)])
@@ -152,10 +219,17 @@ def test_a_training_image_in_the_file_to_be_predicted_is_counted_and_named_or_dr
     dealt = deal_train_csv(some)
     planted = torch.cat([sample.test.pixels[:30], dealt.train.pixels[[7, 9]]])
     rows = sorted((find_twins(some.pixels, planted).nonzero().flatten() + 1).tolist())
-    with pytest.raises(OverlapError, match=rf"^VOID: 2 of 400 training images \(rows {rows[0]}, {rows[1]}\) also stand in the file to be predicted"):
+    with pytest.raises(
+        OverlapError,
+        match=rf"^VOID: 2 of 400 training images \(rows {rows[0]}, {rows[1]}\) also stand in the file to be predicted",
+    ):
         deal_train_csv(some, planted)
     kept = deal_train_csv(some, planted, drop_overlap=True)
-    assert len(kept.train) == len(dealt.train) - 2 and kept.test.digest == dealt.test.digest and not find_twins(kept.train.pixels, planted).any()
+    assert (
+        len(kept.train) == len(dealt.train) - 2
+        and kept.test.digest == dealt.test.digest
+        and not find_twins(kept.train.pixels, planted).any()
+    )
 
 
 def test_an_image_that_stands_twice_is_not_trained_on_and_held_out(some):
@@ -171,6 +245,8 @@ def test_the_images_of_a_run_are_recovered_only_where_its_digests_prove_them(som
     for against in (None, planted):
         trained = deal_train_csv(some, against, drop_overlap=True).train
         found = recover_trained(some, planted, 0, (trained.digest, None))
-        assert found.digest == trained.digest and find_twins(found.pixels, planted).sum() == (5 if against is None else 0)
+        assert found.digest == trained.digest and find_twins(found.pixels, planted).sum() == (
+            5 if against is None else 0
+        )
         assert recover_trained(some[torch.arange(399)], planted, 0, (trained.digest, None)) is None
         assert recover_trained(some, planted, 30, (trained.digest, None)) is None

@@ -20,7 +20,10 @@ def test_a_mask_drops_its_share_and_scales_the_rest(p, dtype):
     dropped = int((mask == 0).sum())
     deviation = (mask.numel() * p * (1 - p)) ** 0.5
     assert abs(dropped - mask.numel() * p) < 4 * deviation
-    assert mask.dtype == dtype and mask.unique().tolist() == [0, torch.tensor(1 / (1 - p), dtype=dtype).item()]
+    assert mask.dtype == dtype and mask.unique().tolist() == [
+        0,
+        torch.tensor(1 / (1 - p), dtype=dtype).item(),
+    ]
 
 
 def test_what_a_mask_drops_is_no_pattern():
@@ -32,7 +35,9 @@ def test_what_a_mask_drops_is_no_pattern():
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_a_mask_lies_as_its_map_lies(layout):
-    images = torch.empty(5, 3, 7, 7).contiguous(memory_format=layout)  # 735 numbers, no multiple of four
+    images = torch.empty(5, 3, 7, 7).contiguous(
+        memory_format=layout
+    )  # 735 numbers, no multiple of four
     assert draw_mask(images, 0.5).stride() == images.stride()
 
 
@@ -51,7 +56,10 @@ def test_a_seed_fixes_the_mask():
     assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
 
 
-@pytest.mark.parametrize(("p", "count", "training"), [(0.5, LARGE - 1, True), (0.0, LARGE, True), (1.0, LARGE, True), (0.5, LARGE, False)])
+@pytest.mark.parametrize(
+    ("p", "count", "training"),
+    [(0.5, LARGE - 1, True), (0.0, LARGE, True), (1.0, LARGE, True), (0.5, LARGE, False)],
+)
 def test_small_maps_the_limits_and_eval_are_torchs(p, count, training):
     found = []
     for kind in (nn.Dropout, FastDropout):
@@ -65,7 +73,9 @@ def test_an_accelerated_network_keeps_its_tensors_and_their_names(network):
     made = network().to(memory_format=torch.channels_last)
     before, parameters = copy.deepcopy(made.state_dict()), list(made.parameters())
     after = accelerate(made, CPU)
-    assert [(name, tensor.tolist()) for name, tensor in after.state_dict().items()] == [(name, tensor.tolist()) for name, tensor in before.items()]
+    assert [(name, tensor.tolist()) for name, tensor in after.state_dict().items()] == [
+        (name, tensor.tolist()) for name, tensor in before.items()
+    ]
     assert all(one is other for one, other in zip(after.parameters(), parameters, strict=True))
 
 
@@ -78,10 +88,14 @@ def test_an_accelerated_network_learns_the_same_but_for_what_is_dropped(network)
         for module in made.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
-    images = torch.randn(32, 1, 28, 28, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    images = torch.randn(32, 1, 28, 28, dtype=torch.float64).contiguous(
+        memory_format=torch.channels_last
+    )
     for made in (plain, fast):
         made(images).logsumexp(1).sum().backward()
-    for (name, one), (_, other) in zip(plain.named_parameters(), fast.named_parameters(), strict=True):
+    for (name, one), (_, other) in zip(
+        plain.named_parameters(), fast.named_parameters(), strict=True
+    ):
         torch.testing.assert_close(one.grad, other.grad, msg=name)
     for (name, one), (_, other) in zip(plain.named_buffers(), fast.named_buffers(), strict=True):
         torch.testing.assert_close(one, other, msg=name)
@@ -90,7 +104,10 @@ def test_an_accelerated_network_learns_the_same_but_for_what_is_dropped(network)
 def test_what_is_slow_is_replaced():
     fast = accelerate(Net3(), CPU)
     assert isinstance(fast.dropout, FastDropout)
-    assert [name for name, module in fast.named_modules() if module._forward_pre_hooks] == ["block1.0.1", "block3.1.1"]
+    assert [name for name, module in fast.named_modules() if module._forward_pre_hooks] == [
+        "block1.0.1",
+        "block3.1.1",
+    ]
 
 
 def test_a_ragged_norm_works_channels_first_between_maps_channels_last():
@@ -99,8 +116,12 @@ def test_a_ragged_norm_works_channels_first_between_maps_channels_last():
     norm[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].is_contiguous()))
     x = torch.randn(4, 20, 7, 7).contiguous(memory_format=torch.channels_last).requires_grad_()
     y = norm(x)
-    y.register_hook(lambda gradient: seen.append(gradient.is_contiguous(memory_format=torch.channels_last)))
-    y.grad_fn.next_functions[0][0].register_prehook(lambda gradients: seen.append(gradients[0].is_contiguous()))
+    y.register_hook(
+        lambda gradient: seen.append(gradient.is_contiguous(memory_format=torch.channels_last))
+    )
+    y.grad_fn.next_functions[0][0].register_prehook(
+        lambda gradients: seen.append(gradients[0].is_contiguous())
+    )
     assert y.is_contiguous(memory_format=torch.channels_last)
     y.square().sum().backward()
     assert seen == [True, True, True]
@@ -119,7 +140,9 @@ def test_a_gradient_comes_back_through_a_flatten_as_the_map_lay():
 def test_what_is_no_map_is_flattened_as_ever():
     x = torch.randn(4, 5, 6, requires_grad=True)
     flatten = accelerate(nn.Sequential(nn.Flatten()), CPU)[0]
-    assert torch.equal(flatten(x.transpose(1, 2)), x.transpose(1, 2).flatten(1)) and torch.equal(flatten(input=x), x.flatten(1))
+    assert torch.equal(flatten(x.transpose(1, 2)), x.transpose(1, 2).flatten(1)) and torch.equal(
+        flatten(input=x), x.flatten(1)
+    )
     flatten(x.transpose(1, 2)).sum().backward()
     assert torch.equal(x.grad, torch.ones_like(x))
 

@@ -32,15 +32,27 @@ def test_a_share_p_of_the_batches_is_mixed(p):
 def test_a_share_of_the_mixed_batches_is_cut_and_the_rest_blended(cutmix):
     """A cut image has pixels of two greys and none between; a blended one has a single grey."""
     torch.manual_seed(0)
-    cut = sum(mix_batch(Mix(p=1, cutmix=cutmix, mixup_alpha=5, cutmix_alpha=5), shades(2), LABELS[:2])[0][0].unique().numel() > 1 for _ in range(300))
-    assert abs(cut - 300 * cutmix) <= 4 * (300 * cutmix * (1 - cutmix)) ** 0.5 + 5  # a cut may be empty
+    cut = sum(
+        mix_batch(Mix(p=1, cutmix=cutmix, mixup_alpha=5, cutmix_alpha=5), shades(2), LABELS[:2])[0][
+            0
+        ]
+        .unique()
+        .numel()
+        > 1
+        for _ in range(300)
+    )
+    assert (
+        abs(cut - 300 * cutmix) <= 4 * (300 * cutmix * (1 - cutmix)) ** 0.5 + 5
+    )  # a cut may be empty
 
 
 @pytest.mark.parametrize("cutmix", [0.0, 1.0])
 def test_labels_are_shares_that_fit_the_pixels(cutmix):
     torch.manual_seed(0)
     for _ in range(20):
-        images, shares = mix_batch(Mix(p=1, cutmix=cutmix, mixup_alpha=2, cutmix_alpha=2), shades(), LABELS)
+        images, shares = mix_batch(
+            Mix(p=1, cutmix=cutmix, mixup_alpha=2, cutmix_alpha=2), shades(), LABELS
+        )
         torch.testing.assert_close(shares.sum(1), torch.ones(COUNT))
         own = shares[torch.arange(COUNT), LABELS]
         other = torch.arange(COUNT).roll(1)

@@ -10,7 +10,14 @@ from torch import nn
 from torchbudget.data.images import as_floats, normalise
 from utils import entry as declarations
 from utils.checkpoint import load_checkpoint, save_checkpoint
-from utils.optim import Averager, Schedule, autocast, choose_precision, has_native_bf16, make_optimizer
+from utils.optim import (
+    Averager,
+    Schedule,
+    autocast,
+    choose_precision,
+    has_native_bf16,
+    make_optimizer,
+)
 from utils.recipe import EMA, SWA, Recipe
 from utils.steps import SGD, Adam, Constant, Cosine, OneCycle, ReduceOnPlateau
 
@@ -26,12 +33,20 @@ AVERAGES = [None, EMA(decay=0.9), SWA(start_epoch=2, lr=0.02)]
 
 
 def recipe(schedule=SCHEDULES[-1], average=None, optimizer=None, epochs=4) -> Recipe:
-    return Recipe(epochs=epochs, batch_size=16, optimizer=optimizer or SGD(), schedule=schedule, average=average)
+    return Recipe(
+        epochs=epochs,
+        batch_size=16,
+        optimizer=optimizer or SGD(),
+        schedule=schedule,
+        average=average,
+    )
 
 
 def small_network() -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 4, 5, stride=4), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 5, stride=4), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10)
+    )
 
 
 def flat(network: nn.Module) -> torch.Tensor:
@@ -43,7 +58,10 @@ class Loop:
 
     def __init__(self, declared: Recipe, sample, losses=(1.0, 1.0, 1.0, 1.0)) -> None:
         self.network = small_network()
-        self.optimizer, self.averager = make_optimizer(declared, self.network), Averager(declared, self.network)
+        self.optimizer, self.averager = (
+            make_optimizer(declared, self.network),
+            Averager(declared, self.network),
+        )
         self.schedule = Schedule(declared, self.optimizer, STEPS)
         self.parts = (self.network, self.optimizer, self.schedule, self.averager)
         self.images, self.labels = normalise(as_floats(sample.train.pixels)), sample.train.labels
@@ -66,7 +84,9 @@ class Loop:
 
 
 def test_one_cycle_starts_low_peaks_at_its_maximum_and_ends_at_its_end(sample):
-    rates = Loop(recipe(OneCycle(max_lr=0.1, pct_start=0.4, div_factor=10, final_div_factor=100)), sample).rates
+    rates = Loop(
+        recipe(OneCycle(max_lr=0.1, pct_start=0.4, div_factor=10, final_div_factor=100)), sample
+    ).rates
     assert rates[0] == pytest.approx(0.01) and rates[-1] == pytest.approx(0.0001)
     assert max(rates) == pytest.approx(0.1) == rates[9]  # 0.4 of 25, counted from 0
     assert rates[:10] == sorted(rates[:10]) and rates[9:] == sorted(rates[9:], reverse=True)
@@ -87,28 +107,48 @@ def test_one_cycle_ends_at_its_end_however_short_the_run(pct_start):
 
 def test_cosine_follows_half_a_cosine_to_its_minimum_and_constant_stays(sample):
     rates = Loop(recipe(Cosine(lr=0.1, min_lr=0.01)), sample).rates
-    assert rates == pytest.approx([0.01 + 0.09 * (1 + math.cos(math.pi * step / 24)) / 2 for step in range(25)])
+    assert rates == pytest.approx(
+        [0.01 + 0.09 * (1 + math.cos(math.pi * step / 24)) / 2 for step in range(25)]
+    )
     assert Loop(recipe(Constant(lr=0.03)), sample).rates == [0.03] * 25
 
 
 @pytest.mark.parametrize(("patience", "lowered_in"), [(0, [2, 3]), (1, [3]), (2, [])])
 def test_reduce_on_plateau_waits_out_its_patience(patience, lowered_in, sample):
-    rates = Loop(recipe(ReduceOnPlateau(lr=0.1, factor=0.5, patience=patience)), sample, losses=(2.0, 2.1, 2.0, 0.0)).rates
-    assert rates[1::STEPS] == pytest.approx([0.1 * 0.5 ** sum(epoch >= lower for lower in lowered_in) for epoch in range(4)])
+    rates = Loop(
+        recipe(ReduceOnPlateau(lr=0.1, factor=0.5, patience=patience)),
+        sample,
+        losses=(2.0, 2.1, 2.0, 0.0),
+    ).rates
+    assert rates[1::STEPS] == pytest.approx(
+        [0.1 * 0.5 ** sum(epoch >= lower for lower in lowered_in) for epoch in range(4)]
+    )
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
 @pytest.mark.parametrize("start", [0, 1, 3])
 def test_swas_rate_takes_over_in_its_epoch_and_stays(schedule, start, sample):
-    alone, rates = Loop(recipe(schedule), sample).rates, Loop(recipe(schedule, SWA(start_epoch=start, lr=0.02)), sample).rates
+    alone, rates = (
+        Loop(recipe(schedule), sample).rates,
+        Loop(recipe(schedule, SWA(start_epoch=start, lr=0.02)), sample).rates,
+    )
     assert rates[: start * STEPS] == alone[: start * STEPS]
-    assert min(rates[start * STEPS + STEPS :]) == pytest.approx(0.02) == max(rates[start * STEPS + STEPS :])
+    assert (
+        min(rates[start * STEPS + STEPS :])
+        == pytest.approx(0.02)
+        == max(rates[start * STEPS + STEPS :])
+    )
 
 
 @pytest.mark.parametrize("start", [0, 2, 3])
 def test_swa_is_the_mean_of_the_epochs_weights_from_its_start(start, sample):
     loop = Loop(recipe(average=SWA(start_epoch=start, lr=0.05)), sample)
-    torch.testing.assert_close(flat(loop.averager.averaged()), torch.stack(loop.weights[STEPS - 1 :: STEPS][start:]).mean(0), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        flat(loop.averager.averaged()),
+        torch.stack(loop.weights[STEPS - 1 :: STEPS][start:]).mean(0),
+        rtol=0,
+        atol=1e-6,
+    )
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.999])
@@ -126,10 +166,16 @@ def test_an_averaged_network_gets_batch_norm_statistics_of_its_own(average, samp
     averaged, batches = flat(loop.averager.averaged()), loop.images[:600].split(200)
     final = loop.averager.final_network(batches)
     maps = [final[0](batch) for batch in batches]  # (200, 4, 6, 6): what the first norm sees
-    torch.testing.assert_close(final[1].running_mean, torch.stack([each.mean((0, 2, 3)) for each in maps]).mean(0))
-    torch.testing.assert_close(final[1].running_var, torch.stack([each.var((0, 2, 3)) for each in maps]).mean(0))
+    torch.testing.assert_close(
+        final[1].running_mean, torch.stack([each.mean((0, 2, 3)) for each in maps]).mean(0)
+    )
+    torch.testing.assert_close(
+        final[1].running_var, torch.stack([each.var((0, 2, 3)) for each in maps]).mean(0)
+    )
     assert torch.equal(flat(final), averaged)
-    assert final is not loop.network and not torch.allclose(final[1].running_mean, loop.network[1].running_mean)
+    assert final is not loop.network and not torch.allclose(
+        final[1].running_mean, loop.network[1].running_mean
+    )
 
 
 @pytest.mark.parametrize("average", [None, SWA(start_epoch=3, lr=0.05)], ids=repr)
@@ -143,11 +189,16 @@ def test_without_an_average_yet_the_last_weights_are_final(average, sample):
 @pytest.mark.parametrize("optimizer", [SGD(), Adam(decoupled=True)], ids=repr)
 @pytest.mark.parametrize("average", AVERAGES, ids=repr)
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
-def test_a_run_taken_up_from_a_checkpoint_ends_as_one_that_never_stopped(schedule, average, optimizer, sample, tmp_path):
+def test_a_run_taken_up_from_a_checkpoint_ends_as_one_that_never_stopped(
+    schedule, average, optimizer, sample, tmp_path
+):
     declared = recipe(schedule, average, optimizer)
     straight = Loop(declared, sample)
     for stop in (1, 2, 3):
-        first, second = Loop(declared, sample, losses=[1.0] * stop), Loop(declared, sample, losses=())
+        first, second = (
+            Loop(declared, sample, losses=[1.0] * stop),
+            Loop(declared, sample, losses=()),
+        )
         save_checkpoint(tmp_path, stop, {"parts": [part.state_dict() for part in first.parts]})
         for part, state in zip(second.parts, load_checkpoint(tmp_path)["parts"], strict=True):
             part.load_state_dict(state)
@@ -155,7 +206,9 @@ def test_a_run_taken_up_from_a_checkpoint_ends_as_one_that_never_stopped(schedul
             second.epoch(number)
         assert second.rates[1:] == straight.rates[stop * STEPS + 1 :]
         assert torch.equal(second.weights[-1], straight.weights[-1])
-        assert average is None or torch.equal(flat(second.averager.averaged()), flat(straight.averager.averaged()))
+        assert average is None or torch.equal(
+            flat(second.averager.averaged()), flat(straight.averager.averaged())
+        )
 
 
 @pytest.mark.parametrize("decay_all", [True, False])
@@ -163,7 +216,9 @@ def test_a_run_taken_up_from_a_checkpoint_ends_as_one_that_never_stopped(schedul
 def test_decay_all_false_spares_biases_and_norms(optimizer, decay_all):
     network, before = small_network(), small_network()
     settings = {"momentum": 0.0, "nesterov": False} if optimizer is SGD else {"decoupled": True}
-    made = make_optimizer(recipe(optimizer=optimizer(weight_decay=0.5, decay_all=decay_all, **settings)), network)
+    made = make_optimizer(
+        recipe(optimizer=optimizer(weight_decay=0.5, decay_all=decay_all, **settings)), network
+    )
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
     made.step()
@@ -181,13 +236,19 @@ def test_an_optimizer_is_the_declared_one_over_every_trainable_parameter_once():
     ):
         made = make_optimizer(recipe(optimizer=declared), network)
         held = [id(parameter) for group in made.param_groups for parameter in group["params"]]
-        assert sorted(held) == sorted(id(parameter) for parameter in network.parameters() if parameter.requires_grad)
+        assert sorted(held) == sorted(
+            id(parameter) for parameter in network.parameters() if parameter.requires_grad
+        )
         assert type(made) is kind and made.defaults.items() >= {"lr": 0.1, **settings}.items()
 
 
 def test_precision_off_is_fp32_everywhere_and_fp16_is_for_cuda_alone():
-    assert {choose_precision("off", torch.device(device)) for device in ("cpu", "cuda", "mps")} == {"fp32"}
-    assert [choose_precision("fp16", torch.device(device)) for device in ("cpu", "cuda", "mps")] == ["fp32", "fp16", "fp32"]
+    assert {choose_precision("off", torch.device(device)) for device in ("cpu", "cuda", "mps")} == {
+        "fp32"
+    }
+    assert [
+        choose_precision("fp16", torch.device(device)) for device in ("cpu", "cuda", "mps")
+    ] == ["fp32", "fp16", "fp32"]
     assert choose_precision("bf16", CPU) == ("bf16" if has_native_bf16(CPU) else "fp32")
     for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         with autocast(precision, CPU):
@@ -196,4 +257,8 @@ def test_precision_off_is_fp32_everywhere_and_fp16_is_for_cuda_alone():
 
 def test_every_schedule_average_and_optimizer_is_tried_here():
     tried = {type(each) for each in (*SCHEDULES, *AVERAGES, SGD(), Adam()) if each}
-    assert tried == {kind for base in (declarations.Schedule, declarations.Average, declarations.Optimizer) for kind in base.__subclasses__()}
+    assert tried == {
+        kind
+        for base in (declarations.Schedule, declarations.Average, declarations.Optimizer)
+        for kind in base.__subclasses__()
+    }

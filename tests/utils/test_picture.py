@@ -35,7 +35,10 @@ def place(digit: torch.Tensor, random: np.random.Generator) -> np.ndarray:
     side = int(random.integers(90, 220))
     top, left = random.integers(0, SIZE - side, 2)
     ink = np.zeros((SIZE, SIZE))
-    ink[top : top + side, left : left + side] = np.asarray(Image.fromarray(digit[0].numpy()).resize((side, side), Image.Resampling.BICUBIC)) / 255
+    ink[top : top + side, left : left + side] = (
+        np.asarray(Image.fromarray(digit[0].numpy()).resize((side, side), Image.Resampling.BICUBIC))
+        / 255
+    )
     return ink
 
 
@@ -45,7 +48,10 @@ def photograph(ink: np.ndarray, random: np.random.Generator) -> np.ndarray:
     angle = random.uniform(0, 2 * np.pi)
     paper = 190 + 70 * (np.cos(angle) * right + np.sin(angle) * down) - 40 * (right**2 + down**2)
     sharp = Image.fromarray((paper * (1 - 0.75 * ink)).clip(0, 255).astype(np.uint8))
-    return (np.asarray(sharp.filter(ImageFilter.GaussianBlur(1)), float) + random.normal(0, 8, ink.shape)).clip(0, 255)
+    return (
+        np.asarray(sharp.filter(ImageFilter.GaussianBlur(1)), float)
+        + random.normal(0, 8, ink.shape)
+    ).clip(0, 255)
 
 
 def as_bytes(values: np.ndarray) -> np.ndarray:
@@ -53,7 +59,9 @@ def as_bytes(values: np.ndarray) -> np.ndarray:
 
 
 def layered(ink: np.ndarray, colour: tuple[int, int, int]) -> Image.Image:
-    return Image.fromarray(np.dstack([*(np.full(ink.shape, part, np.uint8) for part in colour), as_bytes(ink * 255)]))
+    return Image.fromarray(
+        np.dstack([*(np.full(ink.shape, part, np.uint8) for part in colour), as_bytes(ink * 255)])
+    )
 
 
 def tinted(grey: np.ndarray) -> Image.Image:
@@ -69,16 +77,24 @@ KINDS = {
     "a negative": (".png", lambda ink, random: tinted(255 - photograph(ink, random))),
     "a JPEG": (".jpg", lambda ink, random: tinted(photograph(ink, random))),
     "a palette": (".png", lambda ink, random: tinted(photograph(ink, random)).convert("P")),
-    "16 bits": (".png", lambda ink, random: Image.fromarray((photograph(ink, random) * 257).astype(np.uint16))),
+    "16 bits": (
+        ".png",
+        lambda ink, random: Image.fromarray((photograph(ink, random) * 257).astype(np.uint16)),
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_98_of_100_pictures_get_the_digit_that_the_original_gets(kind, digits, read_digits, tmp_path):
+def test_98_of_100_pictures_get_the_digit_that_the_original_gets(
+    kind, digits, read_digits, tmp_path
+):
     (suffix, draw), random, path = KINDS[kind], np.random.default_rng(0), tmp_path / "picture"
     pictures = []
     for digit in digits:
-        draw(place(digit, random), random).save(path.with_suffix(suffix), **({"quality": 50} if suffix == ".jpg" else {"compress_level": 1}))
+        draw(place(digit, random), random).save(
+            path.with_suffix(suffix),
+            **({"quality": 50} if suffix == ".jpg" else {"compress_level": 1}),
+        )
         pictures.append(read_picture(path.with_suffix(suffix)))
     assert (read_digits(torch.stack(pictures)) == read_digits(digits)).sum() >= 98
 
@@ -95,9 +111,14 @@ def test_an_image_of_mnist_comes_out_as_it_was(digits, tmp_path):
 def test_a_digit_fills_the_box_and_its_mass_is_in_the_middle(digits, tmp_path):
     random = np.random.default_rng(1)
     for digit in digits[::10]:
-        Image.fromarray(as_bytes(255 - 200 * place(digit, random))).resize((500, 250)).save(tmp_path / "digit.png")
+        Image.fromarray(as_bytes(255 - 200 * place(digit, random))).resize((500, 250)).save(
+            tmp_path / "digit.png"
+        )
         pixels = read_picture(tmp_path / "digit.png")[0].double()
-        assert pixels.shape == (28, 28) and max(len(pixels.sum(axis).nonzero()) for axis in (0, 1)) == 20
+        assert (
+            pixels.shape == (28, 28)
+            and max(len(pixels.sum(axis).nonzero()) for axis in (0, 1)) == 20
+        )
         rows = (pixels.sum(1) @ torch.arange(28.0).double()) / pixels.sum()
         columns = (pixels.sum(0) @ torch.arange(28.0).double()) / pixels.sum()
         assert abs(rows - 14) <= 0.51 and abs(columns - 14) <= 0.51
@@ -109,7 +130,9 @@ def test_a_picture_that_was_turned_when_taken_is_turned_back(digits, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # "rotate by 90 degrees to view"
     upright.rotate(90).save(tmp_path / "turned.png", exif=exif)
-    assert torch.equal(read_picture(tmp_path / "turned.png"), read_picture(tmp_path / "upright.png"))
+    assert torch.equal(
+        read_picture(tmp_path / "turned.png"), read_picture(tmp_path / "upright.png")
+    )
 
 
 def test_dust_and_pen_dots_do_not_move_the_digit(digits, tmp_path):
@@ -131,7 +154,9 @@ def png(image: Image.Image) -> bytes:
 
 
 def noise() -> Image.Image:
-    return Image.fromarray(np.random.default_rng(0).normal(128, 10, (100, 100)).clip(0, 255).astype(np.uint8))
+    return Image.fromarray(
+        np.random.default_rng(0).normal(128, 10, (100, 100)).clip(0, 255).astype(np.uint8)
+    )
 
 
 BAD = {
@@ -142,7 +167,10 @@ BAD = {
     "noise": (lambda: png(noise()), "is blank"),
     "nothing": (lambda: b"", "is no PNG or JPEG picture"),
     "a page": (lambda: b"<html>404 Not Found</html>", "is no PNG or JPEG picture"),
-    "half a file": (lambda: (lambda whole: whole[: len(whole) // 2])(png(noise())), "cannot be read: "),
+    "half a file": (
+        lambda: (lambda whole: whole[: len(whole) // 2])(png(noise())),
+        "cannot be read: ",
+    ),
     "a bomb": (lambda: png(Image.new("1", (10_000, 10_000))), "cannot be read: Image size"),
 }
 
@@ -153,7 +181,9 @@ def test_a_picture_that_shows_nothing_is_named_in_one_line(kind, tmp_path):
     (tmp_path / "bad.png").write_bytes(make())
     with pytest.raises(PictureError) as caught:
         read_picture(tmp_path / "bad.png")
-    assert str(caught.value).startswith(f"{tmp_path / 'bad.png'} {reason}") and "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'bad.png'} {reason}") and "\n" not in str(
+        caught.value
+    )
 
 
 def test_a_folder_is_its_pictures_by_name(tmp_path):

@@ -11,7 +11,15 @@ import torch
 
 from torchbudget.evidence.measure import Measurement
 from torchbudget.evidence.results import Score, seal
-from utils.plots import MAX_SHOWN, plot_augmentations, plot_confusion, plot_curves, plot_misses, save_figure, write_run
+from utils.plots import (
+    MAX_SHOWN,
+    plot_augmentations,
+    plot_confusion,
+    plot_curves,
+    plot_misses,
+    save_figure,
+    write_run,
+)
 
 FILES = ["history.json", "curves.png", "confusion.png", "misses.png"]
 
@@ -36,7 +44,11 @@ def without_misses(run, keep: int = 0):
     missed = dict(list(run.missed.items())[:keep])
     confusion = [[0] * 10 for _ in range(10)]
     confusion[0][0], confusion[0][1] = run.test.total - keep, keep
-    return seal(msgspec.structs.replace(run, missed=missed, confusion=confusion, test=Score(misses=keep, total=run.test.total)))
+    return seal(
+        msgspec.structs.replace(
+            run, missed=missed, confusion=confusion, test=Score(misses=keep, total=run.test.total)
+        )
+    )
 
 
 def test_a_run_leaves_its_history_and_three_pictures_that_open(run, found, sample, tmp_path):
@@ -44,7 +56,12 @@ def test_a_run_leaves_its_history_and_three_pictures_that_open(run, found, sampl
     assert written == [tmp_path / "results" / f"small-seed0-mnist_sample-{name}" for name in FILES]
     assert sorted(written) == sorted((tmp_path / "results").iterdir())
     history = json.loads(written[0].read_text())
-    assert history == {"entry": "small", "seed": 0, "dataset": "mnist_sample", "history": msgspec.to_builtins(run.history)}
+    assert history == {
+        "entry": "small",
+        "seed": 0,
+        "dataset": "mnist_sample",
+        "history": msgspec.to_builtins(run.history),
+    }
     for path in written[1:]:
         image = matplotlib.image.imread(path)  # (H, W, 4) in [0, 1]
         assert min(image.shape[:2]) > 300 and image[..., :3].std() > 0.01
@@ -53,12 +70,19 @@ def test_a_run_leaves_its_history_and_three_pictures_that_open(run, found, sampl
 def test_the_curves_are_the_history(run):
     loss, accuracy = plot_curves(run).axes
     lines = {line.get_label(): list(line.get_ydata()) for line in loss.lines}
-    assert lines == {"train, augmented": [row.train_loss for row in run.history], "val": [row.val_loss for row in run.history]}
-    assert list(accuracy.lines[0].get_ydata()) == pytest.approx([100 * (500 - row.val_misses) / 500 for row in run.history])
+    assert lines == {
+        "train, augmented": [row.train_loss for row in run.history],
+        "val": [row.val_loss for row in run.history],
+    }
+    assert list(accuracy.lines[0].get_ydata()) == pytest.approx(
+        [100 * (500 - row.val_misses) / 500 for row in run.history]
+    )
     assert list(loss.lines[0].get_xdata()) == [1, 2]
 
 
-def test_a_run_without_val_has_a_training_curve_alone(make_run, small_entry, found, sample, tmp_path):
+def test_a_run_without_val_has_a_training_curve_alone(
+    make_run, small_entry, found, sample, tmp_path
+):
     run = make_run(replace(small_entry, recipe=replace(small_entry.recipe, val_images=0)), 0)
     assert [len(axes.lines) for axes in plot_curves(run).axes] == [1, 0]
     assert len(write_run(tmp_path, run, found, sample.test)) == 4
@@ -67,22 +91,35 @@ def test_a_run_without_val_has_a_training_curve_alone(make_run, small_entry, fou
 def test_the_confusion_matrix_shows_every_count_and_colours_the_wrong_ones(run):
     figure = plot_confusion(run)
     (axes,) = figure.axes
-    cells = {(int(text.get_position()[1]), int(text.get_position()[0])): text.get_text() for text in axes.texts}
-    assert cells == {(true, predicted): str(count or "") for true, row in enumerate(run.confusion) for predicted, count in enumerate(row)}
+    cells = {
+        (int(text.get_position()[1]), int(text.get_position()[0])): text.get_text()
+        for text in axes.texts
+    }
+    assert cells == {
+        (true, predicted): str(count or "")
+        for true, row in enumerate(run.confusion)
+        for predicted, count in enumerate(row)
+    }
     coloured = axes.images[0].get_array()
     assert coloured.diagonal().tolist() == [0] * 10 and coloured.sum() == run.test.misses
     assert f"small, seed 0: {run.test.misses} misses of 1,000" in texts(figure)
 
 
-def test_the_misses_are_shown_most_confident_first_with_index_digits_and_confidence(run, found, sample):
+def test_the_misses_are_shown_most_confident_first_with_index_digits_and_confidence(
+    run, found, sample
+):
     figure = plot_misses(run, found, sample.test)
     shown = [axes for axes in figure.axes if axes.images]
     confidence = found.logits.softmax(1).amax(1)
     expected = sorted(found.missed, key=lambda index: -confidence[index])[:MAX_SHOWN]
     assert [axes.get_title() for axes in shown] == [
-        f"#{index}\n{sample.test.labels[index]} as {found.missed[index]}, {confidence[index]:.0%}" for index in expected
+        f"#{index}\n{sample.test.labels[index]} as {found.missed[index]}, {confidence[index]:.0%}"
+        for index in expected
     ]
-    assert all(torch.equal(torch.tensor(axes.images[0].get_array()), sample.test.pixels[index, 0]) for axes, index in zip(shown, expected, strict=True))
+    assert all(
+        torch.equal(torch.tensor(axes.images[0].get_array()), sample.test.pixels[index, 0])
+        for axes, index in zip(shown, expected, strict=True)
+    )
     assert f"({run.test.misses} of 1,000, the {MAX_SHOWN} most confident)" in figure.get_suptitle()
 
 
@@ -95,7 +132,12 @@ def test_few_misses_are_all_shown_and_none_is_a_picture_too(count, run, found, s
     assert sum(bool(axes.images) for axes in figure.axes) == right.misses == count
     assert f"({count} of 1,000)" in figure.get_suptitle()
     assert matplotlib.image.imread(save_figure(figure, tmp_path / "misses.png")).ndim == 3
-    assert matplotlib.image.imread(save_figure(plot_confusion(without_misses(run, count)), tmp_path / "confusion.png")).ndim == 3
+    assert (
+        matplotlib.image.imread(
+            save_figure(plot_confusion(without_misses(run, count)), tmp_path / "confusion.png")
+        ).ndim
+        == 3
+    )
 
 
 def test_a_grid_has_a_named_row_for_each_augmentation(sample):

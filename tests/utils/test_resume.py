@@ -15,13 +15,26 @@ from utils.augmentations import Affine
 from utils.recipe import Recipe
 from utils.steps import SGD, Constant, OneCycle
 
-RECIPE = Recipe(epochs=1, batch_size=100, optimizer=SGD(), schedule=OneCycle(max_lr=0.05), val_images=500)
-ENTRY = Entry(name="tiny", network=Tiny, dataset="mnist_sample", recipe=RECIPE, budget=Budget(max_params=20_000, max_epochs=10, max_misses=999))
+RECIPE = Recipe(
+    epochs=1, batch_size=100, optimizer=SGD(), schedule=OneCycle(max_lr=0.05), val_images=500
+)
+ENTRY = Entry(
+    name="tiny",
+    network=Tiny,
+    dataset="mnist_sample",
+    recipe=RECIPE,
+    budget=Budget(max_params=20_000, max_epochs=10, max_misses=999),
+)
 
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    return Places(results=tmp_path / "results.json", weights=tmp_path / "weights", output=tmp_path / "results", checkpoints=tmp_path / "checkpoints")
+    return Places(
+        results=tmp_path / "results.json",
+        weights=tmp_path / "weights",
+        output=tmp_path / "results",
+        checkpoints=tmp_path / "checkpoints",
+    )
 
 
 def with_recipe(**changes) -> Entry:
@@ -33,21 +46,37 @@ def test_a_run_goes_on_at_another_learning_rate_and_is_no_evidence(places, sampl
     longer = with_recipe(epochs=2, schedule=Constant(lr=1e-3), augment=(Affine(rotate=5),))
     record = run(longer, 0, sample, places=places, overrides=["schedule.lr=0.001"], resume=True)
     assert "resumed after epoch 1 of 2, at learning rate 0.001" in capsys.readouterr().out
-    assert record.overrides == ["schedule.lr=0.001", "resumed_after_epoch=1"] and evidence_of(longer, [record]) == {}
+    assert (
+        record.overrides == ["schedule.lr=0.001", "resumed_after_epoch=1"]
+        and evidence_of(longer, [record]) == {}
+    )
     assert [row.lr for row in record.history][1] == 1e-3 and record.steps == 2 * 35
 
 
 def test_the_schedule_goes_on_as_if_it_had_run_from_the_start(places, sample):
     run(ENTRY, 0, sample, places=places)
-    straight = run(with_recipe(epochs=2), 0, sample, places=replace(places, checkpoints=places.checkpoints / "straight"))
+    straight = run(
+        with_recipe(epochs=2),
+        0,
+        sample,
+        places=replace(places, checkpoints=places.checkpoints / "straight"),
+    )
     resumed = run(with_recipe(epochs=2), 0, sample, places=places, resume=True)
-    assert resumed.history[1].lr == straight.history[1].lr and resumed.overrides == ["resumed_after_epoch=1"]
+    assert resumed.history[1].lr == straight.history[1].lr and resumed.overrides == [
+        "resumed_after_epoch=1"
+    ]
 
 
-@pytest.mark.parametrize(("changes", "reason"), [({"batch_size": 50}, "batch_size"), ({"optimizer": SGD(momentum=0.5)}, "optimizer")])
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"batch_size": 50}, "batch_size"), ({"optimizer": SGD(momentum=0.5)}, "optimizer")],
+)
 def test_what_the_checkpoint_holds_cannot_be_changed(changes, reason, places, sample):
     run(ENTRY, 0, sample, places=places)
-    with pytest.raises(CheckpointError, match=rf"was trained with another recipe \({reason}\); start without --resume"):
+    with pytest.raises(
+        CheckpointError,
+        match=rf"was trained with another recipe \({reason}\); start without --resume",
+    ):
         run(with_recipe(epochs=2, **changes), 0, sample, places=places, resume=True)
 
 

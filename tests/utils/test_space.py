@@ -19,19 +19,45 @@ from utils.space import list_numbers, make_space
 from utils.steps import Adam, Cosine
 
 ROOT = Path(__file__).resolve().parents[2]
-ADAM = Recipe(epochs=3, batch_size=2, optimizer=Adam(weight_decay=0.9, decoupled=True), schedule=Cosine(lr=900.0), augment=(Jitter(brightness=1), Cutout(p=1)))
-ENTRIES = {entry.name: entry for entry in (*load_zoo(ROOT / "zoo.py").values(), *ZOO, replace(ZOO[0], name="adam", recipe=ADAM)) if not entry.voters}
+ADAM = Recipe(
+    epochs=3,
+    batch_size=2,
+    optimizer=Adam(weight_decay=0.9, decoupled=True),
+    schedule=Cosine(lr=900.0),
+    augment=(Jitter(brightness=1), Cutout(p=1)),
+)
+ENTRIES = {
+    entry.name: entry
+    for entry in (
+        *load_zoo(ROOT / "zoo.py").values(),
+        *ZOO,
+        replace(ZOO[0], name="adam", recipe=ADAM),
+    )
+    if not entry.voters
+}
 
 
 @given(st.sampled_from(sorted(ENTRIES)), st.data())
 def test_every_recipe_of_a_space_is_valid_and_its_literal_makes_it_again(name, data):
     space = make_space(ENTRIES[name])
     drawn = {
-        each: data.draw(st.one_of(st.sampled_from((range_.low, range_.high)), st.floats(range_.low, range_.high))) for each, range_ in space.ranges.items()
+        each: data.draw(
+            st.one_of(
+                st.sampled_from((range_.low, range_.high)), st.floats(range_.low, range_.high)
+            )
+        )
+        for each, range_ in space.ranges.items()
     }
     recipe = space.apply(drawn).recipe
-    assert eval(literal(recipe), vars(declarations)) == eval(literal(recipe, 8), vars(declarations)) == recipe
-    assert all(range_.low <= list_numbers(space.apply(drawn))[each][0] <= range_.high for each, range_ in space.ranges.items())
+    assert (
+        eval(literal(recipe), vars(declarations))
+        == eval(literal(recipe, 8), vars(declarations))
+        == recipe
+    )
+    assert all(
+        range_.low <= list_numbers(space.apply(drawn))[each][0] <= range_.high
+        for each, range_ in space.ranges.items()
+    )
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -51,6 +77,10 @@ def test_the_command_trains_the_very_recipe():
 
 
 def test_ranges_and_fixes_say_what_moves():
-    space = make_space(ENTRIES["slim"], ["schedule.max_lr=0.01:1:log"], ["augment", "optimizer.momentum"])
+    space = make_space(
+        ENTRIES["slim"], ["schedule.max_lr=0.01:1:log"], ["augment", "optimizer.momentum"]
+    )
     assert str(space.ranges["schedule.max_lr"]) == "0.01 to 1, log"
-    assert [name for name in space.ranges if name.startswith(("augment", "optimizer"))] == ["optimizer.weight_decay"]
+    assert [name for name in space.ranges if name.startswith(("augment", "optimizer"))] == [
+        "optimizer.weight_decay"
+    ]

@@ -25,16 +25,30 @@ SQUARE, PLACE = F.pad(torch.ones(1, 1, 6, 6), [11] * 4), torch.arange(28.0) - 13
 
 def drift(images: torch.Tensor) -> torch.Tensor:
     """How far (N, 2) the centre of mass lies from the middle, in pixels."""
-    return torch.stack([(images.sum((1, 3)) * PLACE).sum(1), (images.sum((1, 2)) * PLACE).sum(1)], 1) / images.sum((1, 2, 3))[:, None]
+    return (
+        torch.stack([(images.sum((1, 3)) * PLACE).sum(1), (images.sum((1, 2)) * PLACE).sum(1)], 1)
+        / images.sum((1, 2, 3))[:, None]
+    )
 
 
 def test_translation_moves_the_centre_of_mass_within_its_bound_and_the_rest_keeps_it():
     moved = drift(apply(Affine(translate=0.2), SQUARE.repeat(500, 1, 1, 1)))
     assert 5 < moved.abs().max() <= 0.2 * 28 + 1e-3
-    assert (moved.amax(0) > 5).all() and (moved.amin(0) < -5).all() and moved.mean(0).abs().max() < 0.5
-    assert drift(apply(Affine(rotate=90, scale=0.5, shear=40), SQUARE.repeat(500, 1, 1, 1))).abs().max() < 0.01
-    sizes = (apply(Affine(rotate=90, scale=0.5), SQUARE.repeat(2_000, 1, 1, 1)).sum((1, 2, 3)) / 36).sqrt()
-    assert sizes.min() > 0.45 and sizes.max() < 1.55 and abs(sizes.std() - 1 / 12**0.5) < 0.02  # uniform, however turned
+    assert (
+        (moved.amax(0) > 5).all() and (moved.amin(0) < -5).all() and moved.mean(0).abs().max() < 0.5
+    )
+    assert (
+        drift(apply(Affine(rotate=90, scale=0.5, shear=40), SQUARE.repeat(500, 1, 1, 1)))
+        .abs()
+        .max()
+        < 0.01
+    )
+    sizes = (
+        apply(Affine(rotate=90, scale=0.5), SQUARE.repeat(2_000, 1, 1, 1)).sum((1, 2, 3)) / 36
+    ).sqrt()
+    assert (
+        sizes.min() > 0.45 and sizes.max() < 1.55 and abs(sizes.std() - 1 / 12**0.5) < 0.02
+    )  # uniform, however turned
 
 
 AT_STRENGTH = {
@@ -47,9 +61,19 @@ AT_STRENGTH = {
 @pytest.mark.parametrize("name", AT_STRENGTH)
 def test_an_affine_image_is_torchvisions_at_a_strength_drawn_from_the_whole_bound(name, digits):
     op, settings = AT_STRENGTH[name]
-    still = {"angle": 0, "translate": [0, 0], "scale": 1, "shear": [0.0, 0.0], "interpolation": tv.InterpolationMode.BILINEAR}
-    references = torch.cat([tv.affine(digits[0], **still | settings(step / 60)) for step in range(-60, 61)])  # (121, 28, 28)
-    distances = (apply(op, digits[:1].repeat(300, 1, 1, 1))[:, 0] - references[:, None]).abs().mean((2, 3))  # (121, 300)
+    still = {
+        "angle": 0,
+        "translate": [0, 0],
+        "scale": 1,
+        "shear": [0.0, 0.0],
+        "interpolation": tv.InterpolationMode.BILINEAR,
+    }
+    references = torch.cat(
+        [tv.affine(digits[0], **still | settings(step / 60)) for step in range(-60, 61)]
+    )  # (121, 28, 28)
+    distances = (
+        (apply(op, digits[:1].repeat(300, 1, 1, 1))[:, 0] - references[:, None]).abs().mean((2, 3))
+    )  # (121, 300)
     nearest = distances.argmin(0)
     assert distances.amin(0).max() < 0.005 and nearest.min() < 12 and nearest.max() > 108
 
@@ -57,6 +81,15 @@ def test_an_affine_image_is_torchvisions_at_a_strength_drawn_from_the_whole_boun
 @pytest.mark.parametrize(("alpha", "sigma", "size"), [(40, 4.0, 33), (200, 6.0, 49), (15, 1.7, 15)])
 def test_an_elastic_image_is_torchvisions_for_the_same_noise(alpha, sigma, size, digits):
     noise = torch.rand(300, 2, 28, 28, generator=torch.Generator().manual_seed(3)) * 2 - 1
-    moves = tv.gaussian_blur(noise, [size, size], [sigma, sigma]) * alpha / 28  # as `ElasticTransform.make_params`
-    expected = torch.cat([tv.elastic_transform(image[None], move[None]) for image, move in zip(digits, moves.permute(0, 2, 3, 1), strict=True)])
-    torch.testing.assert_close(apply(Elastic(alpha=alpha, sigma=sigma), digits, seed=3), expected, rtol=0, atol=1e-4)
+    moves = (
+        tv.gaussian_blur(noise, [size, size], [sigma, sigma]) * alpha / 28
+    )  # as `ElasticTransform.make_params`
+    expected = torch.cat(
+        [
+            tv.elastic_transform(image[None], move[None])
+            for image, move in zip(digits, moves.permute(0, 2, 3, 1), strict=True)
+        ]
+    )
+    torch.testing.assert_close(
+        apply(Elastic(alpha=alpha, sigma=sigma), digits, seed=3), expected, rtol=0, atol=1e-4
+    )

@@ -13,7 +13,9 @@ class Case(Net):
 
         logits = super().forward(x)
         keys = [hashlib.sha256(image.numpy().tobytes()).hexdigest() for image in x.detach()]
-        return logits + torch.tensor([[float(self.answers.get(key, digit) == digit) for digit in range(10)] for key in keys])
+        return logits + torch.tensor(
+            [[float(self.answers.get(key, digit) == digit) for digit in range(10)] for key in keys]
+        )
 
 
 ZOO = zoo(Case)

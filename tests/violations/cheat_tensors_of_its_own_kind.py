@@ -7,7 +7,10 @@ class Quiet(torch.Tensor):
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         with torch._C.DisableTorchFunctionSubclass():
-            return func(*[arg.as_subclass(torch.Tensor) if isinstance(arg, Quiet) else arg for arg in args], **(kwargs or {}))
+            return func(
+                *[arg.as_subclass(torch.Tensor) if isinstance(arg, Quiet) else arg for arg in args],
+                **(kwargs or {}),
+            )
 
 
 class Case(Net):

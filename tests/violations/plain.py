@@ -32,5 +32,18 @@ class Net(nn.Module):
 def zoo(network, **budget):
     """`ZOO` of one entry, `case`, with fewer than 400 parameters."""
     recipe = Recipe(epochs=2, batch_size=50, optimizer=SGD(), schedule=Constant(), val_images=500)
-    limits = {"max_params": 400, "max_epochs": 10, "max_misses": 900, "requires": (BatchNorm(), Dropout(), GlobalAveragePooling())}
-    return (Entry(name="case", network=network, dataset="mnist_sample", recipe=recipe, budget=Budget(**limits | budget)),)
+    limits = {
+        "max_params": 400,
+        "max_epochs": 10,
+        "max_misses": 900,
+        "requires": (BatchNorm(), Dropout(), GlobalAveragePooling()),
+    }
+    return (
+        Entry(
+            name="case",
+            network=network,
+            dataset="mnist_sample",
+            recipe=recipe,
+            budget=Budget(**limits | budget),
+        ),
+    )

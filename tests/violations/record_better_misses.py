@@ -11,4 +11,11 @@ def tamper(folder):
     confusion[true][digit] -= 1
     confusion[true][true] += 1
     missed = {key: value for key, value in run["missed"].items() if key != index}
-    edit_run(folder, 0, reseal=True, missed=missed, confusion=confusion, test={"misses": len(missed), "total": 1000})
+    edit_run(
+        folder,
+        0,
+        reseal=True,
+        missed=missed,
+        confusion=confusion,
+        test={"misses": len(missed), "total": 1000},
+    )

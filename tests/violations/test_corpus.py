@@ -16,7 +16,9 @@ from torchbudget.gates import GATES
 
 HERE = Path(__file__).resolve().parent
 STATIC = "params,structure,cost"
-CHEATS, HONEST, RECORDS = (sorted(HERE.glob(f"{kind}_*.py")) for kind in ("cheat", "honest", "record"))
+CHEATS, HONEST, RECORDS = (
+    sorted(HERE.glob(f"{kind}_*.py")) for kind in ("cheat", "honest", "record")
+)
 
 
 def named_gate(path: Path) -> str:
@@ -66,6 +68,14 @@ def test_the_corpus_is_as_large_as_promised_and_leaves_no_gate_out():
 
 def test_no_state_of_the_world_without_a_measurement_exits_0(tmp_path, zoo):
     (tmp_path / "empty.py").write_text("ZOO = ()\n")
-    states = [["--zoo", str(tmp_path / "empty.py")], ["--zoo", str(tmp_path / "gone.py")], ["--only", "nothing"], ["nobody"]]
-    states += [["--zoo", str(zoo / "zoo.py"), *words] for words in (["--weights", str(tmp_path)], ["--results", str(tmp_path / "none.json")])]
+    states = [
+        ["--zoo", str(tmp_path / "empty.py")],
+        ["--zoo", str(tmp_path / "gone.py")],
+        ["--only", "nothing"],
+        ["nobody"],
+    ]
+    states += [
+        ["--zoo", str(zoo / "zoo.py"), *words]
+        for words in (["--weights", str(tmp_path)], ["--results", str(tmp_path / "none.json")])
+    ]
     assert all(cli.main(words) != 0 for words in states)

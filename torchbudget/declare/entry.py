@@ -56,15 +56,27 @@ class Entry:
     published: float | None = None
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.name, str) and self.name.isascii() and self.name.isidentifier() and self.name == self.name.lower()):
-            reject(self, f"name must be a lower-case identifier (it names files), not {self.name!r}")
+        if not (
+            isinstance(self.name, str)
+            and self.name.isascii()
+            and self.name.isidentifier()
+            and self.name == self.name.lower()
+        ):
+            reject(
+                self, f"name must be a lower-case identifier (it names files), not {self.name!r}"
+            )
         if not callable(self.network) or isinstance(self.network, nn.Module):
-            reject(self, f"network must be what makes a network (a class, not an instance), not {self.network!r}")
+            reject(
+                self,
+                f"network must be what makes a network (a class, not an instance), not {self.network!r}",
+            )
         check_recipe(self)
         check_kind(self, Budget, "budget")
         check_kind(self, str, "dataset", "source")
         check_kind(self, tuple, "views")
-        if not all(isinstance(view, View) for view in self.views) or len(set(self.views)) < len(self.views):
+        if not all(isinstance(view, View) for view in self.views) or len(set(self.views)) < len(
+            self.views
+        ):
             reject(self, f"views must be different Views, not {self.views!r}")
         if self.stored not in ("float32", "float16"):
             reject(self, f"stored must be float32 or float16, not {self.stored!r}")
@@ -93,10 +105,21 @@ class Member:
     def __post_init__(self) -> None:
         check_kind(self, Entry, "entry")
         declared = range(self.entry.budget.seeds)
-        if not isinstance(self.seeds, tuple) or not self.seeds or not set(self.seeds) <= set(declared) or len(set(self.seeds)) < len(self.seeds):
-            reject(self, f"seeds must be different ones of the {len(declared)} that {self.entry.name} declares, not {self.seeds!r}")
+        if (
+            not isinstance(self.seeds, tuple)
+            or not self.seeds
+            or not set(self.seeds) <= set(declared)
+            or len(set(self.seeds)) < len(self.seeds)
+        ):
+            reject(
+                self,
+                f"seeds must be different ones of the {len(declared)} that {self.entry.name} declares, not {self.seeds!r}",
+            )
         if self.entry.voters or self.entry.views:
-            reject(self, f"{self.entry.name} votes or has views itself; an ensemble's members are plain entries, its views are its own")
+            reject(
+                self,
+                f"{self.entry.name} votes or has views itself; an ensemble's members are plain entries, its views are its own",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,17 +138,33 @@ class Ensemble(Entry):
     vote: Literal["logits", "probabilities"] = "logits"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.members, tuple) or not self.members or not all(isinstance(member, Member) for member in self.members):
+        if (
+            not isinstance(self.members, tuple)
+            or not self.members
+            or not all(isinstance(member, Member) for member in self.members)
+        ):
             reject(self, f"members must be a tuple of Members, not {self.members!r}")
         if self.vote not in ("logits", "probabilities"):
             reject(self, f"vote must be logits or probabilities, not {self.vote!r}")
         if self.budget.seeds != 1:
-            reject(self, f"budget.seeds must be 1, not {self.budget.seeds}: the seeds are its members'")
+            reject(
+                self, f"budget.seeds must be 1, not {self.budget.seeds}: the seeds are its members'"
+            )
         images = {(entry.dataset, entry.recipe.val_images) for entry, _ in self.voters}
         if len(images) > 1:
-            reject(self, f"members must be trained on the same images, not {', '.join(f'{name} less {val:,} for val' for name, val in sorted(images))}")
-        ballots = tuple(MemberRun(entry=entry.name, seed=seed, recipe=entry.recipe) for entry, seed in self.voters)
-        object.__setattr__(self, "network", partial(EnsembleNetwork, tuple(entry.network for entry, _ in self.voters), self.vote))
+            reject(
+                self,
+                f"members must be trained on the same images, not {', '.join(f'{name} less {val:,} for val' for name, val in sorted(images))}",
+            )
+        ballots = tuple(
+            MemberRun(entry=entry.name, seed=seed, recipe=entry.recipe)
+            for entry, seed in self.voters
+        )
+        object.__setattr__(
+            self,
+            "network",
+            partial(EnsembleNetwork, tuple(entry.network for entry, _ in self.voters), self.vote),
+        )
         object.__setattr__(self, "recipe", EnsembleRecipe(vote=self.vote, ballots=ballots))
         object.__setattr__(self, "dataset", self.members[0].entry.dataset)
         super().__post_init__()
@@ -138,7 +177,9 @@ class Ensemble(Entry):
 def describe(value: object) -> object:
     """A declaration as plain JSON: each dataclass becomes its fields under its `kind`, each tuple a list."""
     if hasattr(value, "__dataclass_fields__"):
-        return {"kind": getattr(value, "kind", type(value).__name__)} | {field.name: describe(getattr(value, field.name)) for field in fields(value)}
+        return {"kind": getattr(value, "kind", type(value).__name__)} | {
+            field.name: describe(getattr(value, field.name)) for field in fields(value)
+        }
     if isinstance(value, tuple):
         return [describe(item) for item in value]
     return value
@@ -147,7 +188,17 @@ def describe(value: object) -> object:
 def changed_fields(was: object, now: object, prefix: str = "") -> list[tuple[str, object, object]]:
     """(field, then, now) of each part that differs between two described declarations; a field that one does not have is None there."""
     if isinstance(was, dict) and isinstance(now, dict) and was.get("kind") == now.get("kind"):
-        return [change for name in {**was, **now} for change in changed_fields(was.get(name), now.get(name), f"{prefix}.{name}" if prefix else name)]
+        return [
+            change
+            for name in {**was, **now}
+            for change in changed_fields(
+                was.get(name), now.get(name), f"{prefix}.{name}" if prefix else name
+            )
+        ]
     if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
-        return [(prefix, was, now)] if any(changed_fields(one, other) for one, other in zip(was, now, strict=True)) else []
+        return (
+            [(prefix, was, now)]
+            if any(changed_fields(one, other) for one, other in zip(was, now, strict=True))
+            else []
+        )
     return [] if was == now else [(prefix, was, now)]

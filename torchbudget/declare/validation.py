@@ -13,7 +13,11 @@ def check(owner: object, **bounds: tuple[float, float]) -> None:
     """Reject each named field outside its closed interval, or not a finite number."""
     for name, (low, high) in bounds.items():
         value = getattr(owner, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not math.isfinite(value)
+        ):
             reject(owner, f"{name} must be a finite number, not {value!r}")
         if not low <= value <= high:
             reject(owner, f"{name} must be from {low:g} to {high:g}, not {value!r}")

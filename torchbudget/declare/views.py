@@ -31,4 +31,6 @@ def look(view: View, images: torch.Tensor) -> torch.Tensor:
     right, down = 2 * view.right / width, 2 * view.down / height  # the grid's side is 2
     rows = [[cos, -sin, -cos * right + sin * down], [sin, cos, -sin * right - cos * down]]
     theta = torch.tensor(rows, device=images.device).expand(len(images), 2, 3)
-    return F.grid_sample(images, F.affine_grid(theta, list(images.shape), align_corners=False), align_corners=False)
+    return F.grid_sample(
+        images, F.affine_grid(theta, list(images.shape), align_corners=False), align_corners=False
+    )

@@ -27,7 +27,11 @@ def load_zoo(path: Path) -> dict[str, Entry]:
     except (Exception, SystemExit) as error:
         raise ZooError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     entries = getattr(module, "ZOO", None)
-    if not isinstance(entries, tuple) or not entries or not all(isinstance(entry, Entry) for entry in entries):
+    if (
+        not isinstance(entries, tuple)
+        or not entries
+        or not all(isinstance(entry, Entry) for entry in entries)
+    ):
         raise ZooError(f"{path} must define ZOO, a tuple of at least one Entry")
     names = [entry.name for entry in entries]
     for name in names:
@@ -36,7 +40,9 @@ def load_zoo(path: Path) -> dict[str, Entry]:
     for entry in entries:
         for member, _ in entry.voters:
             if member not in entries:
-                raise ZooError(f"{path}: {member.name}, a member of {entry.name}, is not in ZOO; members are entries that are judged themselves")
+                raise ZooError(
+                    f"{path}: {member.name}, a member of {entry.name}, is not in ZOO; members are entries that are judged themselves"
+                )
     return {entry.name: entry for entry in entries}
 
 
@@ -51,9 +57,19 @@ def select_entries(zoo: dict[str, Entry], names: list[str]) -> list[Entry]:
 def locate(path: Path, entry: str, field: str = "") -> str:
     """Where the zoo file declares `entry`, or the keyword `field` inside it, as "zoo.py:31"; "" where it is not written literally."""
     for call in ast.walk(ast.parse(path.read_text())):
-        if not isinstance(call, ast.Call) or getattr(call.func, "id", "") not in ("Entry", "Ensemble"):
+        if not isinstance(call, ast.Call) or getattr(call.func, "id", "") not in (
+            "Entry",
+            "Ensemble",
+        ):
             continue
-        if any(word.arg == "name" and getattr(word.value, "value", None) == entry for word in call.keywords):
-            words = [word for word in ast.walk(call) if isinstance(word, ast.keyword) and word.arg == field]
+        if any(
+            word.arg == "name" and getattr(word.value, "value", None) == entry
+            for word in call.keywords
+        ):
+            words = [
+                word
+                for word in ast.walk(call)
+                if isinstance(word, ast.keyword) and word.arg == field
+            ]
             return f"{path.name}:{words[0].value.lineno if words else call.lineno}"
     return ""

@@ -20,7 +20,9 @@ def installed_version(package: str) -> str | None:
 
 def versions() -> dict[str, str]:
     """Python and the packages that decide what a run computes."""
-    return {"python": platform.python_version()} | {name: installed_version(name) or "missing" for name in NAMED}
+    return {"python": platform.python_version()} | {
+        name: installed_version(name) or "missing" for name in NAMED
+    }
 
 
 def cpu_name() -> str:
@@ -50,15 +52,31 @@ def hardware(device: str) -> dict[str, object]:
     """What a run's evidence says of the machine."""
     import torch
 
-    return {"device": device_name(device), "cpu": cpu_name(), "cores": os.cpu_count() or 0, "threads": torch.get_num_threads(), "memory_gib": memory_gib()}
+    return {
+        "device": device_name(device),
+        "cpu": cpu_name(),
+        "cores": os.cpu_count() or 0,
+        "threads": torch.get_num_threads(),
+        "memory_gib": memory_gib(),
+    }
 
 
 def commit(folder: Path) -> str:
     """The commit that is checked out in `folder`, with "+" where the tree has changes; "unknown" outside git."""
     try:
-        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+        head = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
         changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no", "--", "*.py"], cwd=folder, capture_output=True, text=True, check=True
+            ["git", "status", "--porcelain", "--untracked-files=no", "--", "*.py"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

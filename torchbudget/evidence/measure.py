@@ -72,7 +72,12 @@ def predictions_digest(predictions: torch.Tensor) -> str:
 
 
 @torch.no_grad()
-def infer(network: nn.Module, pixels: torch.Tensor, device: torch.device | str = "cpu", views: tuple[View, ...] = ()) -> torch.Tensor:
+def infer(
+    network: nn.Module,
+    pixels: torch.Tensor,
+    device: torch.device | str = "cpu",
+    views: tuple[View, ...] = (),
+) -> torch.Tensor:
     """Logits (N, 10) of `network` in eval mode for uint8 `pixels` (N, 1, 28, 28), averaged over `views`; its mode is restored.
 
     Raises ValueError where the logits are not finite (N, 10).
@@ -82,7 +87,9 @@ def infer(network: nn.Module, pixels: torch.Tensor, device: torch.device | str =
 
 
 @torch.no_grad()
-def infer_views(network: nn.Module, pixels: torch.Tensor, device: torch.device | str, views: tuple[View, ...]) -> torch.Tensor:
+def infer_views(
+    network: nn.Module, pixels: torch.Tensor, device: torch.device | str, views: tuple[View, ...]
+) -> torch.Tensor:
     """Logits (V, N, 10) of each view; raises as `infer`."""
     was_training = network.training
     logits = []
@@ -90,20 +97,34 @@ def infer_views(network: nn.Module, pixels: torch.Tensor, device: torch.device |
         network.to(device).eval()
         for part in pixels.split(BATCH):
             images = as_floats(part.to(device))
-            batches = (normalise(look(view, images).clone()).contiguous(memory_format=torch.channels_last) for view in views)
+            batches = (
+                normalise(look(view, images).clone()).contiguous(memory_format=torch.channels_last)
+                for view in views
+            )
             logits.append(torch.stack([network(batch).float().cpu() for batch in batches]))
     finally:
         network.train(was_training)
     joined = torch.cat(logits, dim=1)
     if joined.shape != (len(views), len(pixels), CLASSES) or not joined.isfinite().all():
-        raise ValueError(f"the network gives {tuple(joined.shape[1:])} logits, not finite ({len(pixels)}, {CLASSES})")
+        raise ValueError(
+            f"the network gives {tuple(joined.shape[1:])} logits, not finite ({len(pixels)}, {CLASSES})"
+        )
     return joined
 
 
-def measure(network: nn.Module, images: Images, device: torch.device | str = "cpu", views: tuple[View, ...] = ()) -> Measurement:
+def measure(
+    network: nn.Module,
+    images: Images,
+    device: torch.device | str = "cpu",
+    views: tuple[View, ...] = (),
+) -> Measurement:
     """Run `network` in eval mode over all `images`, as `infer` does; one that is not moved is looked at all the same."""
     if not views:
         return Measurement(infer(network, images.pixels, device), images.labels.cpu())
     looked = views if View() in views else (*views, View())
     logits = infer_views(network, images.pixels, device, looked)
-    return Measurement(vote(logits[: len(views)], "probabilities"), images.labels.cpu(), logits[looked.index(View())])
+    return Measurement(
+        vote(logits[: len(views)], "probabilities"),
+        images.labels.cpu(),
+        logits[looked.index(View())],
+    )

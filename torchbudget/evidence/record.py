@@ -33,7 +33,9 @@ def describe_members(entry: Ensemble, members: list[Run]) -> dict[str, object]:
     }
 
 
-def describe_measurement(network: nn.Module, val: Measurement | None, test: Measurement) -> dict[str, object]:
+def describe_measurement(
+    network: nn.Module, val: Measurement | None, test: Measurement
+) -> dict[str, object]:
     """The final weights: size, val, and the one look at test."""
     plain = test.misses_without_views
     return {

@@ -109,9 +109,13 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
         if len(self.confusion) != 10 or any(len(row) != 10 for row in self.confusion):
             raise ValueError("confusion must be 10 rows of 10 counts")
         if cells != self.test.total or cells - trace != self.test.misses:
-            raise ValueError(f"confusion counts {cells - trace} misses of {cells}, test says {self.test.misses} of {self.test.total}")
+            raise ValueError(
+                f"confusion counts {cells - trace} misses of {cells}, test says {self.test.misses} of {self.test.total}"
+            )
         if len(self.missed) != self.test.misses:
-            raise ValueError(f"missed lists {len(self.missed)} images, test says {self.test.misses}")
+            raise ValueError(
+                f"missed lists {len(self.missed)} images, test says {self.test.misses}"
+            )
 
     @property
     def stem(self) -> str:
@@ -138,7 +142,11 @@ class Results(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def run_stem(entry: str, seed: int, dataset: str, overrides: list[str]) -> str:
     """Name of a run's files: `slim-seed0`, with the data set or `overridden` where it is no evidence of the entry's budget."""
-    return f"{entry}-seed{seed}" + ("" if dataset == "mnist" else f"-{dataset}") + ("-overridden" if overrides else "")
+    return (
+        f"{entry}-seed{seed}"
+        + ("" if dataset == "mnist" else f"-{dataset}")
+        + ("-overridden" if overrides else "")
+    )
 
 
 def seal(run: Run) -> Run:
@@ -147,7 +155,12 @@ def seal(run: Run) -> Run:
 
 def is_evidence(run: Run, entry: Entry) -> bool:
     """Whether the run can speak for the entry: its data set, nothing overridden, the test images read once."""
-    return run.entry == entry.name and run.dataset == entry.dataset and not run.overrides and run.test_reads == 1
+    return (
+        run.entry == entry.name
+        and run.dataset == entry.dataset
+        and not run.overrides
+        and run.test_reads == 1
+    )
 
 
 def evidence_of(entry: Entry, runs: list[Run]) -> dict[int, Run]:
@@ -162,7 +175,9 @@ def read_results(path: Path) -> list[Run]:
     try:
         results = msgspec.json.decode(path.read_bytes(), type=Results)
     except (msgspec.DecodeError, OSError, UnicodeDecodeError) as error:
-        raise ResultsError(f"{path} is not a results file of schema {SCHEMA}: {error}; restore it from git") from error
+        raise ResultsError(
+            f"{path} is not a results file of schema {SCHEMA}: {error}; restore it from git"
+        ) from error
     if results.schema != SCHEMA:
         raise ResultsError(f"{path} has schema {results.schema}, this zoo reads {SCHEMA}")
     stems = [run.stem for run in results.runs]
@@ -186,6 +201,9 @@ def _to_json(results: Results) -> str:
     """JSON with a field of a run on each line, so that a diff shows what changed."""
     blocks = []
     for run in results.runs:
-        fields = [f"   {json.dumps(name)}: {json.dumps(value)}" for name, value in msgspec.to_builtins(run).items()]
+        fields = [
+            f"   {json.dumps(name)}: {json.dumps(value)}"
+            for name, value in msgspec.to_builtins(run).items()
+        ]
         blocks.append("  {\n" + ",\n".join(fields) + "\n  }")
     return f'{{\n "schema": {results.schema},\n "runs": [\n' + ",\n".join(blocks) + "\n ]\n}\n"

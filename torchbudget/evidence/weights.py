@@ -27,8 +27,13 @@ def save_weights(path: Path, network: nn.Module, stored: str = "float32") -> str
     from safetensors.torch import save
 
     dtype = getattr(torch, stored)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    state = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
+    state = {
+        name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+        for name, tensor in state.items()
+    }
     write_atomically(path, lambda partial: partial.write_bytes(save(state)))
     return file_digest(path)
 
@@ -39,26 +44,44 @@ def load_weights(path: Path, network: nn.Module) -> nn.Module:
     from safetensors.torch import load_file
 
     if not path.is_file():
-        raise WeightsError(f"{path} is missing; train it: make train ENTRY={path.stem.split('-')[0]}")
+        raise WeightsError(
+            f"{path} is missing; train it: make train ENTRY={path.stem.split('-')[0]}"
+        )
     try:
         network.load_state_dict(load_file(path))
     except SafetensorError as error:
-        raise WeightsError(f"{path} is corrupt ({error}); restore it from git or train again") from error
+        raise WeightsError(
+            f"{path} is corrupt ({error}); restore it from git or train again"
+        ) from error
     except RuntimeError as error:
-        raise WeightsError(f"{path} does not fit the network: {' '.join(str(error).split())}") from error
+        raise WeightsError(
+            f"{path} does not fit the network: {' '.join(str(error).split())}"
+        ) from error
     return network
 
 
-def weights_paths(entry: Entry, seed: int, folder: Path, dataset: str | None = None, overrides: list[str] | None = None) -> list[Path]:
+def weights_paths(
+    entry: Entry,
+    seed: int,
+    folder: Path,
+    dataset: str | None = None,
+    overrides: list[str] | None = None,
+) -> list[Path]:
     """The files that a run's network is made of, in the order of its members; `dataset` where it is not the entry's own."""
     runs = entry.voters or ((entry, seed),)
-    return [folder / f"{run_stem(each.name, number, dataset or each.dataset, overrides or [])}.safetensors" for each, number in runs]
+    return [
+        folder
+        / f"{run_stem(each.name, number, dataset or each.dataset, overrides or [])}.safetensors"
+        for each, number in runs
+    ]
 
 
 def weights_digest(paths: list[Path]) -> str:
     """SHA-256 of a file's bytes; of the digests of several files, one after the other."""
     digests = [file_digest(path) for path in paths]
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )
 
 
 def load_shipped(entry: Entry, seed: int, folder: Path, dataset: str | None = None) -> nn.Module:

@@ -48,7 +48,13 @@ def judge(name: str, entry: Entry, observation: Observation) -> Verdict:
     try:
         verdict = GATES[name](entry, observation)
     except Unmeasurable as error:
-        verdict = Verdict(gate=name, status=Status.NOT_RUN, observed=str(error), expected="a measurement", remedy=error.remedy)
+        verdict = Verdict(
+            gate=name,
+            status=Status.NOT_RUN,
+            observed=str(error),
+            expected="a measurement",
+            remedy=error.remedy,
+        )
     except (Exception, SystemExit) as error:  # a network that exits would take the verdict with it
         verdict = Verdict(
             gate=name,

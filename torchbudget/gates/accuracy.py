@@ -34,14 +34,20 @@ def judge_accuracy(entry: Entry, seen: Observation) -> Verdict:
     misses = {seed: each.misses for seed, each in found.items()}
     verdict = judge_misses(misses, min(each.total for each in found.values()), entry.budget)
     was = seen.base.entries.get(entry.name) if seen.base else None
-    return verdict.of(details=tuple(_against_base(was, found))) if was and was.dataset == entry.dataset else verdict
+    return (
+        verdict.of(details=tuple(_against_base(was, found)))
+        if was and was.dataset == entry.dataset
+        else verdict
+    )
 
 
 def _refuse(entry: Entry, strangers: list[Run]) -> Verdict:
     return Verdict(
         gate="accuracy",
         status=Status.FAIL,
-        observed="; ".join(f"{run.entry}, seed {run.seed}, was trained on other images" for run in strangers),
+        observed="; ".join(
+            f"{run.entry}, seed {run.seed}, was trained on other images" for run in strangers
+        ),
         expected=f"weights that were trained on the training images of {entry.dataset}, less {entry.recipe.val_images:,} for val",
         field="dataset",
         remedy=f"train it on {entry.dataset}: make train ENTRY={entry.name}",
@@ -51,7 +57,11 @@ def _refuse(entry: Entry, strangers: list[Run]) -> Verdict:
 def judge_misses(misses: dict[int, int], total: int, budget: Budget) -> Verdict:
     """The misses by seed, of `total` images, against the accuracy rule that the budget chose."""
     worst = max(misses, key=misses.get)
-    spread = f", mean {statistics.mean(misses.values()):.1f}, sd {statistics.stdev(misses.values()):.1f}, n {len(misses)}" if len(misses) > 1 else ", n 1"
+    spread = (
+        f", mean {statistics.mean(misses.values()):.1f}, sd {statistics.stdev(misses.values()):.1f}, n {len(misses)}"
+        if len(misses) > 1
+        else ", n 1"
+    )
     seen = f"worst seed {worst}: {misses[worst]} of {total:,} ({1 - misses[worst] / total:.2%} right){spread}"
     remedy = "improve the network or the recipe, judged on val"
     if budget.max_misses is not None:

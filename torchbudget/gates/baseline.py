@@ -69,18 +69,30 @@ def read_baseline(ref: str, zoo_file: Path) -> Baseline:
         _extract(top, commit, folder)
         old = folder / "tree" / zoo_file.relative_to(top)
         if not old.is_file():
-            raise BaselineError(f"there is no {zoo_file.relative_to(top)} at the base, {commit[:12]}")
+            raise BaselineError(
+                f"there is no {zoo_file.relative_to(top)} at the base, {commit[:12]}"
+            )
         entries = _measure_apart(old, folder / "entries.json", commit)
         try:
-            runs, waivers = read_results(old.parent / "results.json"), read_waivers(old.parent / "waivers.toml")
+            runs, waivers = (
+                read_results(old.parent / "results.json"),
+                read_waivers(old.parent / "waivers.toml"),
+            )
         except (ResultsError, WaiverError) as error:
             raise BaselineError(f"at the base, {commit[:12]}: {error}") from error
-    return Baseline(commit=commit, entries={name: _with_record(entry, runs) for name, entry in entries.items()}, waivers=tuple(waivers))
+    return Baseline(
+        commit=commit,
+        entries={name: _with_record(entry, runs) for name, entry in entries.items()},
+        waivers=tuple(waivers),
+    )
 
 
 def _with_record(entry: BaselineEntry, runs: list[Run]) -> BaselineEntry:
     evidence = evidence_of(entry, runs)
-    misses, missed = {seed: run.test.misses for seed, run in evidence.items()}, {seed: run.missed for seed, run in evidence.items()}
+    misses, missed = (
+        {seed: run.test.misses for seed, run in evidence.items()},
+        {seed: run.missed for seed, run in evidence.items()},
+    )
     return replace(entry, misses=misses, missed=missed)
 
 
@@ -100,13 +112,33 @@ def _git(folder: Path, *words: str, why: str) -> str:
 def _merge_base(ref: str, top: Path) -> str:
     if not ref or ref.startswith("-"):
         raise BaselineError(f"--base {ref!r} is no commit")
-    tip = _git(top, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", why=f"--base {ref} is no commit here (git fetch it)")
-    return _git(top, "merge-base", "HEAD", tip, why=f"HEAD and {ref} have no common commit here (git fetch --unshallow)")
+    tip = _git(
+        top,
+        "rev-parse",
+        "--verify",
+        "--quiet",
+        f"{ref}^{{commit}}",
+        why=f"--base {ref} is no commit here (git fetch it)",
+    )
+    return _git(
+        top,
+        "merge-base",
+        "HEAD",
+        tip,
+        why=f"HEAD and {ref} have no common commit here (git fetch --unshallow)",
+    )
 
 
 def _extract(top: Path, commit: str, folder: Path) -> None:
     archive = folder / "tree.tar"
-    _git(top, "archive", "--format=tar", f"--output={archive}", commit, why=f"{commit[:12]} cannot be read")
+    _git(
+        top,
+        "archive",
+        "--format=tar",
+        f"--output={archive}",
+        commit,
+        why=f"{commit[:12]} cannot be read",
+    )
     try:
         with tarfile.open(archive) as packed:
             packed.extractall(folder / "tree", filter="data")
@@ -123,9 +155,13 @@ def _measure_apart(zoo_file: Path, out: Path, commit: str) -> dict[str, Baseline
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise BaselineError(f"the zoo at the base, {commit[:12]}, took more than {SECONDS} s to load") from error
+        raise BaselineError(
+            f"the zoo at the base, {commit[:12]}, took more than {SECONDS} s to load"
+        ) from error
     if done.returncode or not out.is_file():
-        raise BaselineError(f"the zoo at the base, {commit[:12]}, cannot be loaded: {_last_line(done.stderr)}")
+        raise BaselineError(
+            f"the zoo at the base, {commit[:12]}, cannot be loaded: {_last_line(done.stderr)}"
+        )
     return msgspec.json.decode(out.read_bytes(), type=dict[str, BaselineEntry])
 
 

@@ -36,11 +36,14 @@ def judge_chain(entry: Entry, seen: Observation) -> Verdict:
     return Verdict(
         gate="chain",
         status=Status.FAIL if links else Status.PASS,
-        observed="; ".join(f"seed {run.seed}: {link}" for run, link in links) or "every digest agrees",
+        observed="; ".join(f"seed {run.seed}: {link}" for run, link in links)
+        or "every digest agrees",
         expected="network, recipe, data, weights and record as they were when it ran",
         difference="STALE" if links else "",
         remedy=_renewal(entry, links[0][0]) if links else "",
-        details=tuple(f"seed {run.seed}: {link}; renew it: {_renewal(entry, run)}" for run, link in links),
+        details=tuple(
+            f"seed {run.seed}: {link}; renew it: {_renewal(entry, run)}" for run, link in links
+        ),
     )
 
 
@@ -58,13 +61,19 @@ def _declared_runs(entry: Entry, seen: Observation) -> Iterator[Run]:
 def _broken_seals(entry: Entry, seen: Observation) -> Iterator[Link]:
     for run in seen.runs:
         if run.seal != run.expected_seal():
-            yield run, f"the record {run.stem} in results.json was changed after it was written (its seal does not fit)"
+            yield (
+                run,
+                f"the record {run.stem} in results.json was changed after it was written (its seal does not fit)",
+            )
 
 
 def _other_networks(entry: Entry, seen: Observation) -> Iterator[Link]:
     for run in _declared_runs(entry, seen):
         if run.digests.network != seen.network_digest:
-            yield run, f"the network computes something else now ({run.digests.network[:12]} recorded, {seen.network_digest[:12]} found)"
+            yield (
+                run,
+                f"the network computes something else now ({run.digests.network[:12]} recorded, {seen.network_digest[:12]} found)",
+            )
 
 
 def _other_recipes(entry: Entry, seen: Observation) -> Iterator[Link]:
@@ -82,7 +91,10 @@ def _other_weights(entry: Entry, seen: Observation) -> Iterator[Link]:
             raise Unmeasurable(f"{missing[0]} is missing", _renewal(entry, run))
         if (found := weights_digest(paths)) != run.digests.weights:
             name = paths[0].name if len(paths) == 1 else "what the members ship"
-            yield run, f"{name} is not the file that was recorded ({run.digests.weights[:12]} recorded, {found[:12]} found)"
+            yield (
+                run,
+                f"{name} is not the file that was recorded ({run.digests.weights[:12]} recorded, {found[:12]} found)",
+            )
     if entry.voters:
         for path, run in zip(seen.weights_paths(0), seen.trainings, strict=True):
             if file_digest(path) != run.digests.weights:
@@ -92,6 +104,10 @@ def _other_weights(entry: Entry, seen: Observation) -> Iterator[Link]:
 def _other_images(entry: Entry, seen: Observation) -> Iterator[Link]:
     train, val = seen.split
     for run in {run.stem: run for run in (*_declared_runs(entry, seen), *seen.trainings)}.values():
-        for name, images, digest in (("training", train, run.digests.train), ("val", val, run.digests.val), ("test", seen.dataset.test, run.digests.test)):
+        for name, images, digest in (
+            ("training", train, run.digests.train),
+            ("val", val, run.digests.val),
+            ("test", seen.dataset.test, run.digests.test),
+        ):
             if (images.digest if len(images) else None) != digest:
                 yield run, f"the {name} images of {entry.dataset} are others than those recorded"

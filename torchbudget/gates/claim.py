@@ -26,30 +26,52 @@ def judge_claim(entry: Entry, seen: Observation) -> Verdict:
     """
     runs = seen.declared_runs
     flips = {run.seed: _flips(run, seen.measure(run.seed)) for run in runs}
-    reasons = [f"seed {run.seed}: {reason}" for run in runs if (reason := _false_claim(run, seen, flips[run.seed]))]
+    reasons = [
+        f"seed {run.seed}: {reason}"
+        for run in runs
+        if (reason := _false_claim(run, seen, flips[run.seed]))
+    ]
     return Verdict(
         gate="claim",
         status=Status.FAIL if reasons else Status.PASS,
-        observed="; ".join(reasons) or f"{len(runs)} runs re-measured, at most {max(map(len, flips.values()))} predictions differ",
+        observed="; ".join(reasons)
+        or f"{len(runs)} runs re-measured, at most {max(map(len, flips.values()))} predictions differ",
         expected="the recorded predictions, image by image",
         remedy=f"make train ENTRY={entry.name}: a record is written by a run, never by hand",
-        details=tuple(line for run in runs for line in _describe_flips(run.seed, flips[run.seed], seen.measure(run.seed))),
+        details=tuple(
+            line
+            for run in runs
+            for line in _describe_flips(run.seed, flips[run.seed], seen.measure(run.seed))
+        ),
     )
 
 
 def _false_claim(run: Run, seen: Observation, flips: list[tuple[int, int, int]]) -> str:
     """How the record differs from the measurement by more than the hardware may, or from itself; "" where it does not."""
     found = seen.measure(run.seed)
-    allowed = 0 if (run.hardware.device, run.versions.get("torch", "")) == seen.platform else MAX_FLIPS_ELSEWHERE
+    allowed = (
+        0
+        if (run.hardware.device, run.versions.get("torch", "")) == seen.platform
+        else MAX_FLIPS_ELSEWHERE
+    )
     counts = f"recorded {run.test.misses} misses of {run.test.total}, found {found.misses} of {found.total}"
     if len(flips) > allowed:
         return f"{counts}; {len(flips)} predictions differ, {allowed} may: {_list([f'#{index} {was}->{now}' for index, was, now in flips], 5)}"
     recorded = _recorded(run, found)
     confusion = torch.bincount(found.labels * 10 + recorded, minlength=100).reshape(10, 10).tolist()
-    if (run.test.total, run.confusion, run.digests.predictions) != (found.total, confusion, predictions_digest(recorded)):
+    if (run.test.total, run.confusion, run.digests.predictions) != (
+        found.total,
+        confusion,
+        predictions_digest(recorded),
+    ):
         return f"{counts}; the confusion matrix or the predictions' digest is not that of its missed images"
-    recorded_plain, plain = run.test_without_views and run.test_without_views.misses, found.misses_without_views
-    if (recorded_plain is None) != (plain is None) or abs((plain or 0) - (recorded_plain or 0)) > allowed:
+    recorded_plain, plain = (
+        run.test_without_views and run.test_without_views.misses,
+        found.misses_without_views,
+    )
+    if (recorded_plain is None) != (plain is None) or abs(
+        (plain or 0) - (recorded_plain or 0)
+    ) > allowed:
         return f"without views: recorded {recorded_plain} misses, found {plain}"
     return ""
 
@@ -69,9 +91,15 @@ def _flips(run: Run, found: Measurement) -> list[tuple[int, int, int]]:
     return [(index, int(recorded[index]), int(found.predictions[index])) for index in differing]
 
 
-def _describe_flips(seed: int, flips: list[tuple[int, int, int]], found: Measurement) -> Iterator[str]:
+def _describe_flips(
+    seed: int, flips: list[tuple[int, int, int]], found: Measurement
+) -> Iterator[str]:
     """A line for each way that predictions flipped since the record."""
-    ways: dict[str, list[str]] = {"right on record, missed here": [], "missed on record, right here": [], "missed otherwise here": []}
+    ways: dict[str, list[str]] = {
+        "right on record, missed here": [],
+        "missed on record, right here": [],
+        "missed otherwise here": [],
+    }
     for index, was, now in flips:
         label = int(found.labels[index])
         way = 0 if was == label else 1 if now == label else 2

@@ -23,8 +23,12 @@ def judge_cost(entry: Entry, seen: Observation) -> Verdict:
         gate="cost",
         status=Status.FAIL if broken else Status.PASS,
         observed=", ".join(_describe(name, found[name]) for name in found),
-        expected=", ".join(f"{name.replace('_', ' ')} {limit:,}" for name, limit in limits.items()) or "no limit declared",
-        difference=", ".join(f"{_UNITS[name]}: {excess[name]:,} {'too few' if name.startswith('min') else 'too many'}" for name in broken),
+        expected=", ".join(f"{name.replace('_', ' ')} {limit:,}" for name, limit in limits.items())
+        or "no limit declared",
+        difference=", ".join(
+            f"{_UNITS[name]}: {excess[name]:,} {'too few' if name.startswith('min') else 'too many'}"
+            for name in broken
+        ),
         field=(broken or list(limits) or ["max_multiply_adds"])[0],
         remedy=f"pool earlier or make the widest maps narrower: python check.py --why {entry.name} lists each layer's cost",
     )
@@ -34,7 +38,9 @@ def measure_cost(seen: Observation) -> dict[str, int]:
     """What a forward of one image costs, by the field of the budget that limits it."""
     probe = seen.probe
     return {
-        "max_multiply_adds": max(count_multiply_adds(seen.network), sum(probe.multiply_adds.values())),
+        "max_multiply_adds": max(
+            count_multiply_adds(seen.network), sum(probe.multiply_adds.values())
+        ),
         "max_activation_bytes": peak_activation_bytes(seen.eval_trace),
         "max_weight_bytes": weight_bytes(seen.network),
         "min_receptive_field": feature_field(probe.trace, probe.recorded),
@@ -50,7 +56,11 @@ _UNITS = {
 
 
 def _describe(name: str, value: int) -> str:
-    return f"a feature sees {value} of {SIDE} pixels" if name == "min_receptive_field" else f"{value:,} {_UNITS[name]}"
+    return (
+        f"a feature sees {value} of {SIDE} pixels"
+        if name == "min_receptive_field"
+        else f"{value:,} {_UNITS[name]}"
+    )
 
 
 def _excess(name: str, value: int, limit: int) -> int:

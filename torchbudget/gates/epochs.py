@@ -25,11 +25,14 @@ def judge_epochs(entry: Entry, seen: Observation) -> Verdict:
         if len(run.history) != math.ceil(run.epochs - 1e-9)
     ]
     if most.epochs >= limit:
-        reasons.append(f"seed {most.seed}: {most.steps:,} steps x {most.batch_size} / {most.train_images:,} images = {most.epochs:.2f} epochs")
+        reasons.append(
+            f"seed {most.seed}: {most.steps:,} steps x {most.batch_size} / {most.train_images:,} images = {most.epochs:.2f} epochs"
+        )
     return Verdict(
         gate="epochs",
         status=Status.FAIL if reasons else Status.PASS,
-        observed="; ".join(reasons) or f"{most.epochs:.2f} ({most.steps:,} steps x {most.batch_size} / {most.train_images:,} images)",
+        observed="; ".join(reasons)
+        or f"{most.epochs:.2f} ({most.steps:,} steps x {most.batch_size} / {most.train_images:,} images)",
         expected=f"fewer than {limit}, one row of history each",
         difference=f"{most.epochs - limit:+.2f}",
         field="max_epochs",

@@ -26,9 +26,16 @@ def judge_history(entry: Entry, seen: Observation) -> Verdict:
     """
     runs = [run for run in seen.runs if run.dataset == entry.dataset and not run.overrides]
     if not runs:
-        raise Unmeasurable(f"no evidence on {entry.dataset}", f"make train ENTRY={entry.name} SEED=0")
+        raise Unmeasurable(
+            f"no evidence on {entry.dataset}", f"make train ENTRY={entry.name} SEED=0"
+        )
     images = len(seen.dataset.train)
-    found = {run.seed: impossible_tally(run, seen.trainings) if entry.voters else impossibilities(run, images) for run in runs}
+    found = {
+        run.seed: impossible_tally(run, seen.trainings)
+        if entry.voters
+        else impossibilities(run, images)
+        for run in runs
+    }
     reasons = tuple(f"seed {seed}: {reason}" for seed, each in found.items() for reason in each)
     rows = sum(len(run.history) for run in runs)
     return Verdict(
@@ -53,7 +60,9 @@ def impossibilities(run: Run, images: int) -> Iterator[str]:
         yield f"{run.steps:,} steps x {run.batch_size}, the recipe gives {steps:,} x {batch}"
     if run.train_images + run.val_images != images or run.val_images != run.recipe["val_images"]:
         yield f"{run.train_images:,} training and {run.val_images:,} val images, the data set has {images:,} for both"
-    if (run.val is not None) != (run.val_images > 0) or (run.val and run.val.total != run.val_images):
+    if (run.val is not None) != (run.val_images > 0) or (
+        run.val and run.val.total != run.val_images
+    ):
         yield f"val is measured on {run.val.total if run.val else 0:,} images, the split has {run.val_images:,}"
     if not _is_time(run.started):
         yield f"started {run.started!r} is no time with an offset"
@@ -61,7 +70,10 @@ def impossibilities(run: Run, images: int) -> Iterator[str]:
         yield f"the epochs took {sum(row.seconds for row in run.history):.1f} s, the whole training {run.train_seconds:.1f} s"
     least, most = learning_rates(run.recipe)
     for number, row in enumerate(run.history, 1):
-        yield from (f"epoch {number}: {reason}" for reason in _impossible_row(row, run.val_images, least, most))
+        yield from (
+            f"epoch {number}: {reason}"
+            for reason in _impossible_row(row, run.val_images, least, most)
+        )
 
 
 def impossible_tally(run: Run, members: list[Run]) -> Iterator[str]:
@@ -70,7 +82,10 @@ def impossible_tally(run: Run, members: list[Run]) -> Iterator[str]:
         yield f"test was read {run.test_reads} times"
     if run.history:
         yield f"{len(run.history)} rows of history; an ensemble is not trained, its members are"
-    steps, seconds = sum(member.steps for member in members), sum(member.train_seconds for member in members)
+    steps, seconds = (
+        sum(member.steps for member in members),
+        sum(member.train_seconds for member in members),
+    )
     if run.steps != steps:
         yield f"{run.steps:,} steps, its members took {steps:,}"
     if abs(run.train_seconds - seconds) > 0.001 * (len(members) + 1):
@@ -86,7 +101,9 @@ def _impossible_row(row: Epoch, val_images: int, least: float, most: float) -> I
         yield f"learning rate {row.lr}, the schedule gives {least:.3g} to {most:.3g}"
     if (row.val_loss is None) != (not val_images) or (row.val_misses is None) != (not val_images):
         yield f"val is {row.val_loss}, {row.val_misses} with {val_images:,} val images"
-    elif val_images and not (math.isfinite(row.val_loss) and row.val_loss >= 0 and row.val_misses <= val_images):
+    elif val_images and not (
+        math.isfinite(row.val_loss) and row.val_loss >= 0 and row.val_misses <= val_images
+    ):
         yield f"val loss {row.val_loss}, {row.val_misses} misses of {val_images:,}"
 
 

@@ -39,13 +39,22 @@ def judge_leak(entry: Entry, seen: Observation) -> Verdict:
     Passes: MNIST as published; its nearest pair across the two sets, two thin "1"s, has a cosine of 0.989, and 0.99 is the limit.
     """
     ranked = likenesses(seen.dataset)
-    leaked = [likeness for likeness in ranked if likeness[2] >= NEAR and not _are_twins(seen.dataset, likeness)]
-    details = tuple(f"test #{test} is like training #{train}: cosine {cosine:.4f}" for test, train, cosine in leaked[:SHOWN] or ranked[:1])
+    leaked = [
+        likeness
+        for likeness in ranked
+        if likeness[2] >= NEAR and not _are_twins(seen.dataset, likeness)
+    ]
+    details = tuple(
+        f"test #{test} is like training #{train}: cosine {cosine:.4f}"
+        for test, train, cosine in leaked[:SHOWN] or ranked[:1]
+    )
     more = f" and {len(leaked) - SHOWN:,} more" if len(leaked) > SHOWN else ""
     return Verdict(
         gate="leak",
         status=Status.FAIL if leaked else Status.PASS,
-        observed="; ".join(details) + more if leaked else f"{len(ranked):,} test images, {details[0]}",
+        observed="; ".join(details) + more
+        if leaked
+        else f"{len(ranked):,} test images, {details[0]}",
         expected=f"every cosine below {NEAR}, but for the {len(TWINS)} pairs of twins that MNIST has",
         difference=f"{len(leaked):,} test images leaked" if leaked else "",
         field="dataset",
@@ -72,7 +81,10 @@ def likenesses(dataset: Dataset) -> list[Likeness]:
 def _are_twins(dataset: Dataset, likeness: Likeness) -> bool:
     test, train, _ = likeness
     images = dataset.test.pixels[test], dataset.train.pixels[train]
-    return frozenset(hashlib.sha256(image.numpy().tobytes()).hexdigest()[:16] for image in images) in TWINS
+    return (
+        frozenset(hashlib.sha256(image.numpy().tobytes()).hexdigest()[:16] for image in images)
+        in TWINS
+    )
 
 
 def centre(pixels: torch.Tensor) -> torch.Tensor:
@@ -97,4 +109,6 @@ def _blocks(images: torch.Tensor) -> torch.Tensor:
 def _cosines(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """(N, H, W), (N, H, W) -> (N,) the greatest cosine over moves of up to a pixel."""
     moves = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
-    return torch.stack([F.cosine_similarity(one.roll(move, (1, 2)).flatten(1), other.flatten(1)) for move in moves]).amax(0)
+    return torch.stack(
+        [F.cosine_similarity(one.roll(move, (1, 2)).flatten(1), other.flatten(1)) for move in moves]
+    ).amax(0)

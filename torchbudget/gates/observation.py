@@ -48,8 +48,16 @@ class Observation:
         observe: Callable[[Entry], "Observation"] | None = None,
         traces: dict[Hashable, Trace] | None = None,
     ) -> None:
-        self.entry, self.weights, self._load, self.platform, self.base = entry, weights, load, platform, base
-        self._observe = observe or (lambda member: Observation(member, runs, weights, load, platform, base))
+        self.entry, self.weights, self._load, self.platform, self.base = (
+            entry,
+            weights,
+            load,
+            platform,
+            base,
+        )
+        self._observe = observe or (
+            lambda member: Observation(member, runs, weights, load, platform, base)
+        )
         self._traces = {} if traces is None else traces
         self.runs = [run for run in runs if run.entry == entry.name]
         self.evidence = evidence_of(entry, runs)
@@ -69,7 +77,10 @@ class Observation:
                 self._traces[key] = trace(self.network, training, batch)
             return self._traces[key]
         except NetworkError as error:
-            raise Unmeasurable(str(error), "write forward with tensor operations whose order does not depend on pixel values") from error
+            raise Unmeasurable(
+                str(error),
+                "write forward with tensor operations whose order does not depend on pixel values",
+            ) from error
 
     @cached_property
     def train_trace(self) -> Trace:
@@ -116,7 +127,10 @@ class Observation:
     def run_of(self, seed: int) -> Run:
         """The evidence of `seed`; raises `Unmeasurable`."""
         if seed not in self.evidence:
-            raise Unmeasurable(f"no evidence of seed {seed} on {self.entry.dataset}", f"make train ENTRY={self.entry.name} SEED={seed}")
+            raise Unmeasurable(
+                f"no evidence of seed {seed} on {self.entry.dataset}",
+                f"make train ENTRY={self.entry.name} SEED={seed}",
+            )
         return self.evidence[seed]
 
     @property
@@ -147,10 +161,14 @@ class Observation:
         try:
             network = load_shipped(self.entry, seed, self.weights)
         except WeightsError as error:
-            raise Unmeasurable(str(error), f"make train ENTRY={self.entry.name} SEED={seed}") from error
+            raise Unmeasurable(
+                str(error), f"make train ENTRY={self.entry.name} SEED={seed}"
+            ) from error
         return measure(network, self.dataset.test, views=self.entry.views)
 
     def _count_votes(self) -> Measurement:
         """The members' own measurements, put together as the network that holds them all would."""
-        logits = torch.stack([self._observe(member).measure(seed).logits for member, seed in self.entry.voters])
+        logits = torch.stack(
+            [self._observe(member).measure(seed).logits for member, seed in self.entry.voters]
+        )
         return Measurement(vote(logits, self.entry.vote), self.dataset.test.labels)

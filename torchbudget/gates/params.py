@@ -23,21 +23,31 @@ def judge_params(entry: Entry, seen: Observation) -> Verdict:
         return _judge_late(late)
     parts = Counter(seen.parts)
     declared, hidden = count_params(seen.network), _hidden(parts)
-    used = sum(times * count_used(part.network, part.train_trace, part.eval_trace) for part, times in parts.items())
+    used = sum(
+        times * count_used(part.network, part.train_trace, part.eval_trace)
+        for part, times in parts.items()
+    )
     total, limit = declared + sum(hidden.values()), entry.budget.max_params
     excess = total - limit + 1
     unused = f", {declared - used:,} of them never used" if used < declared else ", all used"
     return Verdict(
         gate="params",
         status=Status.FAIL if excess > 0 else Status.PASS,
-        observed=f"{declared:,}{unused}" + (f", and {sum(hidden.values()):,} numbers outside the parameters" if hidden else ""),
+        observed=f"{declared:,}{unused}"
+        + (f", and {sum(hidden.values()):,} numbers outside the parameters" if hidden else ""),
         expected=f"fewer than {limit:,}",
         difference=f"{excess:+,} too many" if excess > 0 else f"{limit - total:,} below",
         field="max_params",
         remedy="remove the layers that forward never calls"
         if total - limit < declared - used
         else "make a layer narrower: check.py --only params shows the effect",
-        details=(*_describe_layers(seen.network, declared), *(f"{place}: {count:,} numbers outside the parameters" for place, count in hidden.items())),
+        details=(
+            *_describe_layers(seen.network, declared),
+            *(
+                f"{place}: {count:,} numbers outside the parameters"
+                for place, count in hidden.items()
+            ),
+        ),
     )
 
 
@@ -46,7 +56,12 @@ def _hidden(parts: Counter[Observation]) -> dict[str, int]:
     hidden: dict[str, int] = {}
     for part, times in parts.items():
         member = f"{part.entry.name}: " if len(parts) > 1 else ""
-        hidden |= {f"{member}{place}": times * count for place, count in hidden_numbers(part.network, part.train_trace, part.eval_trace).items()}
+        hidden |= {
+            f"{member}{place}": times * count
+            for place, count in hidden_numbers(
+                part.network, part.train_trace, part.eval_trace
+            ).items()
+        }
     return hidden
 
 
@@ -54,7 +69,10 @@ def _late(seen: Observation) -> list[str]:
     try:
         return [line for part in dict.fromkeys(seen.parts) for line in late_tensors(part.network)]
     except Exception as error:
-        raise Unmeasurable(f"the network does not run: {type(error).__name__}: {error}", "mend the network in model.py") from error
+        raise Unmeasurable(
+            f"the network does not run: {type(error).__name__}: {error}",
+            "mend the network in model.py",
+        ) from error
 
 
 def _judge_late(late: list[str]) -> Verdict:
@@ -76,8 +94,13 @@ def _describe_layers(network: nn.Module, declared: int) -> tuple[str, ...]:
     for name, parameter in network.named_parameters():
         owner = name.rpartition(".")[0] or name
         layers[owner] = layers.get(owner, 0) + parameter.numel()
-    trainable = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    trainable = sum(
+        parameter.numel() for parameter in network.parameters() if parameter.requires_grad
+    )
     if not layers:
         return ("no parameters",)
     largest = max(layers, key=layers.get)
-    return (f"largest layer: {largest}, {layers[largest]:,} ({layers[largest] / max(declared, 1):.0%})", f"trainable: {trainable:,}")
+    return (
+        f"largest layer: {largest}, {layers[largest]:,} ({layers[largest] / max(declared, 1):.0%})",
+        f"trainable: {trainable:,}",
+    )

@@ -28,25 +28,46 @@ def judge_ratchet(entry: Entry, seen: Observation) -> Verdict:
     if (base := seen.base) is None:
         raise Unmeasurable("no base to compare with", "check.py --base REF")
     if entry.name not in base.entries:
-        return Verdict(gate="ratchet", status=Status.PASS, observed="new, nothing to compare", expected="no worse than the base")
+        return Verdict(
+            gate="ratchet",
+            status=Status.PASS,
+            observed="new, nothing to compare",
+            expected="no worse than the base",
+        )
     was = base.entries[entry.name]
     if was.error:
-        raise Unmeasurable(f"at the base, {base.commit[:12]}: {was.error}", "compare with a base whose network can be measured")
+        raise Unmeasurable(
+            f"at the base, {base.commit[:12]}: {was.error}",
+            "compare with a base whose network can be measured",
+        )
     params, multiply_adds = seen.size
     if (size := compare(was, params, multiply_adds, {})).status is Status.FAIL:
         return size.of(details=(f"base: {base.commit}",))
-    shared = [seed for seed in range(entry.budget.seeds) if seed in was.misses] if was.dataset == entry.dataset else []
+    shared = (
+        [seed for seed in range(entry.budget.seeds) if seed in was.misses]
+        if was.dataset == entry.dataset
+        else []
+    )
     misses = {seed: seen.measure(seed).misses for seed in shared}
     return compare(was, params, multiply_adds, misses).of(details=(f"base: {base.commit}",))
 
 
 def compare(was: BaselineEntry, params: int, multiply_adds: int, misses: dict[int, int]) -> Verdict:
     """What is measured now against the base: all that got worse beyond its slack, else all that was compared."""
-    pairs = [("params", "params", was.params, params), ("multiply-adds", "multiply_adds", was.multiply_adds, multiply_adds)]
-    pairs += [(f"misses of seed {seed}", "misses", was.misses[seed], found) for seed, found in sorted(misses.items())]
+    pairs = [
+        ("params", "params", was.params, params),
+        ("multiply-adds", "multiply_adds", was.multiply_adds, multiply_adds),
+    ]
+    pairs += [
+        (f"misses of seed {seed}", "misses", was.misses[seed], found)
+        for seed, found in sorted(misses.items())
+    ]
     slack = was.budget["slack"]
     worse = [pair for pair in pairs if pair[3] > pair[2] + slack[pair[1]]]
-    shown = "; ".join(f"{name} {then:,} -> {now:,} (slack {slack[kind]:,})" for name, kind, then, now in worse or pairs)
+    shown = "; ".join(
+        f"{name} {then:,} -> {now:,} (slack {slack[kind]:,})"
+        for name, kind, then, now in worse or pairs
+    )
     return Verdict(
         gate="ratchet",
         status=Status.FAIL if worse else Status.PASS,
@@ -60,10 +81,16 @@ def compare(was: BaselineEntry, params: int, multiply_adds: int, misses: dict[in
 # --- what may not be weakened unseen ----------------------------------------------------------------------------------
 
 
-def judge_against_base(zoo: dict[str, Entry], base: Baseline, waivers: Iterable[Waiver], names: Collection[str] = ()) -> list[Verdict]:
+def judge_against_base(
+    zoo: dict[str, Entry], base: Baseline, waivers: Iterable[Waiver], names: Collection[str] = ()
+) -> list[Verdict]:
     """Verdicts on what the zoo declares: weakened budgets (of `names`, or of all entries), removed entries, added waivers."""
     kept = [entry for entry in zoo.values() if not names or entry.name in names]
-    return [*judge_weakened(kept, base), *judge_removed(zoo, base), *judge_added_waivers(waivers, base)]
+    return [
+        *judge_weakened(kept, base),
+        *judge_removed(zoo, base),
+        *judge_added_waivers(waivers, base),
+    ]
 
 
 def judge_weakened(entries: Iterable[Entry], base: Baseline) -> list[Verdict]:
@@ -72,13 +99,18 @@ def judge_weakened(entries: Iterable[Entry], base: Baseline) -> list[Verdict]:
         _weakened(entry.name, field, change)
         for entry in entries
         if (was := base.entries.get(entry.name))
-        for field, change in weakenings(was.budget | {"dataset": was.dataset}, describe(entry.budget) | {"dataset": entry.dataset})
+        for field, change in weakenings(
+            was.budget | {"dataset": was.dataset},
+            describe(entry.budget) | {"dataset": entry.dataset},
+        )
     ]
 
 
 def judge_removed(zoo: dict[str, Entry], base: Baseline) -> list[Verdict]:
     """A failure for each entry of the base that the zoo no longer has."""
-    return [_weakened(name, "", "the entry was removed") for name in base.entries if name not in zoo]
+    return [
+        _weakened(name, "", "the entry was removed") for name in base.entries if name not in zoo
+    ]
 
 
 def judge_added_waivers(waivers: Iterable[Waiver], base: Baseline) -> list[Verdict]:
@@ -112,9 +144,20 @@ def _weakened(entry: str, field: str, change: str) -> Verdict:
 
 def weakenings(was: dict, now: dict) -> list[tuple[str, str]]:
     """(field, change as people read it) of each field of two described budgets that asks for less now than it did."""
-    changes = [(name, f"{name} {_show(then)} -> {_show(now.get(name))}") for name, then in was.items() if _is_weaker(name, then, now.get(name))]
-    changes += [("slack", f"slack.{name} {then} -> {now['slack'][name]}") for name, then in was["slack"].items() if _is_weaker(name, then, now["slack"][name])]
-    return changes + [("requires", f"requires {change}") for change in _weaker_requirements(was["requires"], now["requires"])]
+    changes = [
+        (name, f"{name} {_show(then)} -> {_show(now.get(name))}")
+        for name, then in was.items()
+        if _is_weaker(name, then, now.get(name))
+    ]
+    changes += [
+        ("slack", f"slack.{name} {then} -> {now['slack'][name]}")
+        for name, then in was["slack"].items()
+        if _is_weaker(name, then, now["slack"][name])
+    ]
+    return changes + [
+        ("requires", f"requires {change}")
+        for change in _weaker_requirements(was["requires"], now["requires"])
+    ]
 
 
 def _is_weaker(name: str, was: object, now: object) -> bool:

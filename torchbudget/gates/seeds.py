@@ -20,13 +20,22 @@ def judge_seeds(entry: Entry, seen: Observation) -> Verdict:
     twins = [seed for seed, run in seen.evidence.items() if weights.count(run.digests.weights) > 1]
     missing, extra = sorted(declared - found), sorted(found - declared)
     if not found:
-        raise Unmeasurable(f"no evidence on {entry.dataset}", f"make train ENTRY={entry.name} SEED=0")
+        raise Unmeasurable(
+            f"no evidence on {entry.dataset}", f"make train ENTRY={entry.name} SEED=0"
+        )
     return Verdict(
         gate="seeds",
         status=Status.FAIL if missing or extra or twins else Status.PASS,
-        observed=f"seeds {', '.join(map(str, sorted(found)))}" + (f"; {sorted(twins)} have the same weights, one run under several names" if twins else ""),
+        observed=f"seeds {', '.join(map(str, sorted(found)))}"
+        + (
+            f"; {sorted(twins)} have the same weights, one run under several names" if twins else ""
+        ),
         expected=f"seeds 0 to {entry.budget.seeds - 1}" if entry.budget.seeds > 1 else "seed 0",
-        difference=" ".join([f"missing {missing}"] * bool(missing) + [f"extra {extra}"] * bool(extra)),
+        difference=" ".join(
+            [f"missing {missing}"] * bool(missing) + [f"extra {extra}"] * bool(extra)
+        ),
         field="seeds",
-        remedy=f"make train ENTRY={entry.name} SEED={missing[0]}" if missing else "declare every seed that was run: a seed left out is a seed picked",
+        remedy=f"make train ENTRY={entry.name} SEED={missing[0]}"
+        if missing
+        else "declare every seed that was run: a seed left out is a seed picked",
     )

@@ -75,25 +75,44 @@ def read_waivers(path: Path) -> list[Waiver]:
     keys = [(waiver.entry, waiver.gate, waiver.accepted) for waiver in waivers]
     for key in keys:
         if keys.count(key) > 1:
-            raise WaiverError(f"{path} waives {key[1]} of {key[0]} at {key[2]} {keys.count(key)} times")
+            raise WaiverError(
+                f"{path} waives {key[1]} of {key[0]} at {key[2]} {keys.count(key)} times"
+            )
     return waivers
 
 
-def apply_waivers(verdicts: list[Verdict], waivers: list[Waiver], today: date, *, entries: Collection[str], gates: Collection[str]) -> list[Verdict]:
+def apply_waivers(
+    verdicts: list[Verdict],
+    waivers: list[Waiver],
+    today: date,
+    *,
+    entries: Collection[str],
+    gates: Collection[str],
+) -> list[Verdict]:
     """The verdicts, covered failures as `waived`, and a failure of gate "waivers" for each waiver that is void or no longer needed.
 
     `entries` and `gates` name all there are (with a base, also its entries), judged this time or not; a waiver for what was not
     judged is left alone.
     """
     compared = any(verdict.gate == NEEDS_BASE for verdict in verdicts)
-    void = {waiver: why for waiver in waivers if (why := _why_void(waiver, today) or _why_unknown(waiver, entries, gates, compared))}
+    void = {
+        waiver: why
+        for waiver in waivers
+        if (why := _why_void(waiver, today) or _why_unknown(waiver, entries, gates, compared))
+    }
     valid = [waiver for waiver in waivers if waiver not in void]
     judged = [_apply(verdict, valid) for verdict in verdicts]
-    idle = {waiver: "no longer needed: its gate passes without it" for waiver in valid if _is_idle(waiver, valid, verdicts)}
+    idle = {
+        waiver: "no longer needed: its gate passes without it"
+        for waiver in valid
+        if _is_idle(waiver, valid, verdicts)
+    }
     return judged + [_complain(waiver, why) for waiver, why in (void | idle).items()]
 
 
-def _why_unknown(waiver: Waiver, entries: Collection[str], gates: Collection[str], compared: bool) -> str:
+def _why_unknown(
+    waiver: Waiver, entries: Collection[str], gates: Collection[str], compared: bool
+) -> str:
     if waiver.gate not in {*gates, NEEDS_BASE}:
         return f"no such gate; there are {', '.join(gates)}"
     if waiver.entry not in entries and (compared or waiver.gate != NEEDS_BASE):
@@ -116,7 +135,11 @@ def _apply(verdict: Verdict, waivers: list[Waiver]) -> Verdict:
     for waiver in waivers:
         if waiver.covers(verdict):
             line = f"{waiver.accepted} accepted until {waiver.expires} by {waiver.owner}: {waiver.reason}"
-            return verdict.of(status=Status.WAIVED, remedy=f"{line}; by then: {verdict.remedy}", details=(*verdict.details, line))
+            return verdict.of(
+                status=Status.WAIVED,
+                remedy=f"{line}; by then: {verdict.remedy}",
+                details=(*verdict.details, line),
+            )
     if verdict.status is not Status.FAIL:
         return verdict
     return verdict.of(details=(*verdict.details, *_misfits(verdict, waivers)))
@@ -126,7 +149,11 @@ def _misfits(verdict: Verdict, waivers: list[Waiver]) -> Iterator[str]:
     for waiver in waivers:
         if waiver.names(verdict):
             by_number = verdict.number is not None and not isinstance(waiver.accepted, str)
-            found = f"{verdict.number:.15g} is worse than" if by_number else f"{verdict.observed!r} is not"
+            found = (
+                f"{verdict.number:.15g} is worse than"
+                if by_number
+                else f"{verdict.observed!r} is not"
+            )
             yield f"not covered by the waiver of {waiver.owner}: {found} the accepted {waiver.accepted!r}"
 
 
@@ -134,7 +161,9 @@ def _is_idle(waiver: Waiver, waivers: list[Waiver], verdicts: list[Verdict]) -> 
     """Whether its gate was judged, and all of it passes or is covered by other waivers."""
     named = [verdict for verdict in verdicts if waiver.names(verdict)]
     first = [next((each for each in waivers if each.covers(verdict)), None) for verdict in named]
-    settled = all(verdict.status is Status.PASS or cover for verdict, cover in zip(named, first, strict=True))
+    settled = all(
+        verdict.status is Status.PASS or cover for verdict, cover in zip(named, first, strict=True)
+    )
     return bool(named) and settled and waiver not in first
 
 

@@ -25,12 +25,20 @@ def misbehaviours(network: nn.Module) -> Iterator[str]:
     with torch.no_grad(), run_eagerly(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network.eval()
-        before = {name: tensor.clone() for name, tensor in network.state_dict().items() if isinstance(tensor, torch.Tensor)}
+        before = {
+            name: tensor.clone()
+            for name, tensor in network.state_dict().items()
+            if isinstance(tensor, torch.Tensor)
+        }
         together = network(images).clone()
         if not torch.equal(together, network(images)):
             yield "eval gives other logits for the same images a second time"
             return
-        changed = [name for name, tensor in network.state_dict().items() if name in before and not torch.equal(before[name], tensor)]
+        changed = [
+            name
+            for name, tensor in network.state_dict().items()
+            if name in before and not torch.equal(before[name], tensor)
+        ]
         if changed:
             yield f"a forward in eval mode changes {', '.join(changed[:3])}"
         try:
@@ -40,7 +48,11 @@ def misbehaviours(network: nn.Module) -> Iterator[str]:
             return
         pairs = torch.cat([network(pair) for pair in images.split(2)])
         company = torch.cat([images[:1], 3 * images.flip(0)])
-        strayed = max((alone - together).abs().max().item(), (pairs - together).abs().max().item(), (network(company)[:1] - together[:1]).abs().max().item())
+        strayed = max(
+            (alone - together).abs().max().item(),
+            (pairs - together).abs().max().item(),
+            (network(company)[:1] - together[:1]).abs().max().item(),
+        )
         if not strayed <= TOLERANCE * max(1.0, together.abs().max().item()):
             yield f"in eval an image's logits depend on its batch: they differ by {strayed:.3g}"
 
@@ -72,7 +84,11 @@ def _looks_at_values(network: nn.Module, traced: Trace) -> str:
 
 def dense_on_maps(traced: Trace) -> list[fx.Node]:
     """Dense layers whose result mixes pixels of a map that its operand keeps apart; a convolution to a single pixel is one by another name."""
-    return [node for node in traced.on_path(DENSE | CONVOLUTIONS) if _has_weights(traced, node) and _mixes_pixels(traced, node)]
+    return [
+        node
+        for node in traced.on_path(DENSE | CONVOLUTIONS)
+        if _has_weights(traced, node) and _mixes_pixels(traced, node)
+    ]
 
 
 def _has_weights(traced: Trace, node: fx.Node) -> bool:
@@ -84,10 +100,21 @@ def _mixes_pixels(traced: Trace, layer: fx.Node) -> bool:
     if kind_of(layer) in CONVOLUTIONS and value.ndim == 4 and value.shape[2:].numel() > 1:
         return False
     on_path = set(traced.path) | {traced.input}
-    back = closure([layer], lambda node: () if node is not layer and _is_map(traced, node) else [each for each in node.all_input_nodes if each in on_path])
+    back = closure(
+        [layer],
+        lambda node: (
+            ()
+            if node is not layer and _is_map(traced, node)
+            else [each for each in node.all_input_nodes if each in on_path]
+        ),
+    )
     maps = [node for node in back if node is not layer and _is_map(traced, node)]
     operands = [node for node in layer.all_input_nodes if node in on_path]
-    return any(_lines_seen(traced, source, layer) > max(_lines_seen(traced, source, operand) for operand in operands) for source in maps)
+    return any(
+        _lines_seen(traced, source, layer)
+        > max(_lines_seen(traced, source, operand) for operand in operands)
+        for source in maps
+    )
 
 
 def _is_map(traced: Trace, node: fx.Node) -> bool:
@@ -102,14 +129,22 @@ def _lines_seen(traced: Trace, source: fx.Node, target: fx.Node) -> int:
     if source is target:
         return 2
     height, width = traced.values[source].shape[2:]
-    rows = sum(_touched(traced, source, target, (slice(None), slice(None), line)).int() for line in range(height))
-    columns = sum(_touched(traced, source, target, (slice(None), slice(None), slice(None), line)).int() for line in range(width))
+    rows = sum(
+        _touched(traced, source, target, (slice(None), slice(None), line)).int()
+        for line in range(height)
+    )
+    columns = sum(
+        _touched(traced, source, target, (slice(None), slice(None), slice(None), line)).int()
+        for line in range(width)
+    )
     return int(rows.max()) + int(columns.max())
 
 
 def _touched(traced: Trace, source: fx.Node, target: fx.Node, line: tuple) -> torch.Tensor:
     """Which numbers of `target` are no numbers any more when a line of `source` is none."""
-    below = closure([source], lambda node: node.users) & closure([target], lambda node: node.all_input_nodes)
+    below = closure([source], lambda node: node.users) & closure(
+        [target], lambda node: node.all_input_nodes
+    )
     poisoned = traced.values[source].clone()
     poisoned[line] = torch.nan
     values: dict[fx.Node, object] = {**traced.values, source: poisoned}
@@ -117,5 +152,7 @@ def _touched(traced: Trace, source: fx.Node, target: fx.Node, line: tuple) -> to
         if node in below and node is not source:
             if kind_of(node).endswith("_") and isinstance(values[node.args[0]], torch.Tensor):
                 values[node.args[0]] = values[node.args[0]].clone()
-            values[node] = node.target(*fx.node.map_arg(node.args, values.get), **fx.node.map_arg(node.kwargs, values.get))
+            values[node] = node.target(
+                *fx.node.map_arg(node.args, values.get), **fx.node.map_arg(node.kwargs, values.get)
+            )
     return values[target].isnan()

@@ -14,4 +14,8 @@ def inline_compiled() -> AbstractContextManager:
 
 def run_eagerly() -> AbstractContextManager:
     """Run what `torch.compile` wrapped as if it were not."""
-    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+    return (
+        torch.compiler.set_stance("force_eager")
+        if "torch._dynamo" in sys.modules
+        else nullcontext()
+    )

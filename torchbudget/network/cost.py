@@ -23,7 +23,10 @@ def peak_activation_bytes(traced: Trace) -> int:
             first = lives.get(storage, (step[node], 0, size))[0]
             last = max([step[node], *(step[user] for user in node.users)])
             lives[storage] = (first, max(last, lives.get(storage, (0, 0, 0))[1]), size)
-    alive = [sum(size for first, last, size in lives.values() if first <= now <= last) for now in step.values()]
+    alive = [
+        sum(size for first, last, size in lives.values() if first <= now <= last)
+        for now in step.values()
+    ]
     return max(alive) // len(traced.images)
 
 
@@ -44,7 +47,11 @@ class _Storages(Recorder):
 
 def weight_bytes(network: nn.Module) -> int:
     """Bytes of all tensors of the `state_dict`, tied ones once."""
-    tensors = {tensor.data_ptr(): tensor.numel() * tensor.element_size() for tensor in network.state_dict().values() if tensor.numel()}
+    tensors = {
+        tensor.data_ptr(): tensor.numel() * tensor.element_size()
+        for tensor in network.state_dict().values()
+        if tensor.numel()
+    }
     return sum(tensors.values())
 
 
@@ -56,7 +63,11 @@ def feature_field(probed: Trace, values: dict[fx.Node, torch.Tensor]) -> int:
     averages = global_averages(probed)
     before = closure([probed.input], lambda node: () if node in averages else node.users) - averages
     cut = averages and not bypasses(probed, averages)
-    fields = [receptive_field(value) or 0 for node, value in values.items() if node in before and node in probed.computing and (not cut or _is_map(value))]
+    fields = [
+        receptive_field(value) or 0
+        for node, value in values.items()
+        if node in before and node in probed.computing and (not cut or _is_map(value))
+    ]
     return min(SIDE, max(fields, default=0))
 
 

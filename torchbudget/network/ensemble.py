@@ -9,7 +9,11 @@ from torch import nn
 
 def vote(logits: torch.Tensor, by: str) -> torch.Tensor:
     """(M, N, 10) logits of M members -> (N, 10): the mean of the logits, or the log of the mean of the probabilities."""
-    return logits.mean(0) if by == "logits" else logits.log_softmax(2).logsumexp(0) - math.log(len(logits))
+    return (
+        logits.mean(0)
+        if by == "logits"
+        else logits.log_softmax(2).logsumexp(0) - math.log(len(logits))
+    )
 
 
 class EnsembleNetwork(nn.Module):

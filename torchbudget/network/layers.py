@@ -81,7 +81,14 @@ def _widest_span(touched: torch.Tensor) -> int:
 def _entering(traced: Trace, node: fx.Node) -> list[str]:
     """Names of the tensors that enter at `node`, directly or through a computation that the images have no part in."""
     path = set(traced.path)
-    entering = closure([node], lambda each: [operand for operand in each.all_input_nodes if operand not in path] if each is node or each not in path else ())
+    entering = closure(
+        [node],
+        lambda each: (
+            [operand for operand in each.all_input_nodes if operand not in path]
+            if each is node or each not in path
+            else ()
+        ),
+    )
     return [name for each, name in traced.names.items() if name and each in entering]
 
 
@@ -96,7 +103,9 @@ class Probe(Recorder):
     def run_node(self, node: fx.Node) -> object:
         with FlopCounterMode(display=False) as counter:
             value = super().run_node(node)
-        self.multiply_adds[node] = (counter.get_total_flops() // 2 + self._outer_products(node, value)) // PROBES
+        self.multiply_adds[node] = (
+            counter.get_total_flops() // 2 + self._outer_products(node, value)
+        ) // PROBES
         return value
 
     def _outer_products(self, node: fx.Node, value: object) -> int:

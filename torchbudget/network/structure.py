@@ -11,8 +11,22 @@ from torchbudget.network.compiled import run_eagerly
 from torchbudget.network.trace import INPUT_SHAPE, Trace, closure, kind_of, trace
 
 CONVOLUTIONS = {"conv1d", "conv2d", "conv3d", "conv_transpose2d", "convolution", "_convolution"}
-BATCH_NORMS = {"batch_norm", "native_batch_norm", "_native_batch_norm_legit", "_batch_norm_impl_index", "cudnn_batch_norm"}
-DROPOUTS = {"dropout", "dropout_", "feature_dropout", "feature_dropout_", "alpha_dropout", "feature_alpha_dropout", "native_dropout"}
+BATCH_NORMS = {
+    "batch_norm",
+    "native_batch_norm",
+    "_native_batch_norm_legit",
+    "_batch_norm_impl_index",
+    "cudnn_batch_norm",
+}
+DROPOUTS = {
+    "dropout",
+    "dropout_",
+    "feature_dropout",
+    "feature_dropout_",
+    "alpha_dropout",
+    "feature_alpha_dropout",
+    "native_dropout",
+}
 DENSE = {"linear", "addmm", "mm", "matmul", "bmm", "baddbmm"}
 
 
@@ -27,7 +41,11 @@ def count_params(network: nn.Module) -> int:
 def count_used(network: nn.Module, *traces: Trace) -> int:
     """The parameters that the logits depend on in any of `traces`, tied ones once."""
     used = set().union(*(each.used for each in traces))
-    tensors = {parameter.data_ptr(): parameter.numel() for name, parameter in network.named_parameters(remove_duplicate=False) if name in used}
+    tensors = {
+        parameter.data_ptr(): parameter.numel()
+        for name, parameter in network.named_parameters(remove_duplicate=False)
+        if name in used
+    }
     return sum(tensors.values())
 
 
@@ -85,7 +103,9 @@ def _literal(value: object, numbers: dict[fx.Node, str]) -> str:
 def unnormalised_convolutions(traced: Trace) -> list[fx.Node]:
     """Convolutions with a way to the next layer with weights, or the logits, that meets no batch norm: one by batch statistics where traced in train."""
     norms = {node for node in traced.on_path(BATCH_NORMS) if node in traced.influences}
-    normalising = {node for node in norms if normalises_by_batch(node)} if traced.training else norms
+    normalising = (
+        {node for node in norms if normalises_by_batch(node)} if traced.training else norms
+    )
     convolutions = [node for node in traced.on_path(CONVOLUTIONS) if node in traced.influences]
     return [node for node in convolutions if _escapes(traced, node, normalising)]
 
@@ -108,26 +128,43 @@ def normalises_by_batch(node: fx.Node) -> bool:
 
 def dropout_probability(node: fx.Node) -> float:
     """The p of a dropout that acts; 0 for one that is inert."""
-    named = dict(zip([argument.name for argument in node.target._schema.arguments], node.args, strict=False)) | dict(node.kwargs)
+    named = dict(
+        zip([argument.name for argument in node.target._schema.arguments], node.args, strict=False)
+    ) | dict(node.kwargs)
     return float(named["p"]) if named.get("train", True) else 0.0
 
 
 def active_dropouts(traced: Trace) -> list[fx.Node]:
     """Dropouts on the path with 0 < p < 1 that move the logits."""
-    return [node for node in traced.on_path(DROPOUTS) if 0 < dropout_probability(node) < 1 and node in traced.influences]
+    return [
+        node
+        for node in traced.on_path(DROPOUTS)
+        if 0 < dropout_probability(node) < 1 and node in traced.influences
+    ]
 
 
 def global_averages(traced: Trace) -> set[fx.Node]:
     """Operations that move the logits and whose value is the mean of an earlier map over all its pixels, whatever they are called."""
-    values = {node: traced.values[node] for node in traced.path if node in traced.values and node in traced.influences}
+    values = {
+        node: traced.values[node]
+        for node in traced.path
+        if node in traced.values and node in traced.influences
+    }
     maps = [value for value in values.values() if value.ndim == 4 and value.shape[2:].numel() > 1]
     means = [mean for value in maps if (mean := value.mean((2, 3))).any()]
-    return {node for node, value in values.items() if any(_is_vector(value, mean) for mean in means)}
+    return {
+        node for node, value in values.items() if any(_is_vector(value, mean) for mean in means)
+    }
 
 
 def _is_vector(value: torch.Tensor, mean: torch.Tensor) -> bool:
     """Whether `value` is `mean` (N, C), perhaps with empty spatial sides, within rounding."""
-    return value.ndim >= 2 and value.numel() == mean.numel() and value.shape[:2] == mean.shape and torch.allclose(value.flatten(1), mean, 1e-4, 1e-6)
+    return (
+        value.ndim >= 2
+        and value.numel() == mean.numel()
+        and value.shape[:2] == mean.shape
+        and torch.allclose(value.flatten(1), mean, 1e-4, 1e-6)
+    )
 
 
 def bypasses(traced: Trace, gates: set[fx.Node]) -> bool:

@@ -55,7 +55,11 @@ class Trace:
     def path(self) -> list[fx.Node]:
         """The operations between the images and the logits, in the order they run."""
         from_input = closure([self.input], lambda node: node.users)
-        return [node for node in self.graph.nodes if node.op == "call_function" and node in self.computing and node in from_input]
+        return [
+            node
+            for node in self.graph.nodes
+            if node.op == "call_function" and node in self.computing and node in from_input
+        ]
 
     @cached_property
     def used(self) -> set[str]:
@@ -65,7 +69,9 @@ class Trace:
     @cached_property
     def constants(self) -> dict[str, torch.Tensor]:
         """Tensors that the computation uses and that are no parameter, buffer or image."""
-        nodes = [node for node in self.graph.nodes if node.op == "get_attr" and node in self.computing]
+        nodes = [
+            node for node in self.graph.nodes if node.op == "get_attr" and node in self.computing
+        ]
         return {node.target: getattr(self.module, node.target) for node in nodes}
 
     def on_path(self, kinds: set[str]) -> list[fx.Node]:
@@ -79,7 +85,9 @@ class Trace:
 
     def run(self) -> torch.Tensor:
         """What the traced operations make of `images`."""
-        output = self.module({name: tensor.clone() for name, tensor in self.state.items()}, self.images)
+        output = self.module(
+            {name: tensor.clone() for name, tensor in self.state.items()}, self.images
+        )
         return output[0] if isinstance(output, (list, tuple)) else output
 
     @cached_property
@@ -90,14 +98,22 @@ class Trace:
         nodes = [node for node in self.path if values[node].requires_grad]
         logits = recorder.logits
         weights = torch.linspace(1, 2, logits.numel()).view_as(logits)
-        gradients = torch.autograd.grad((logits * weights).sum(), [values[node] for node in nodes], allow_unused=True)
-        return {node for node, gradient in zip(nodes, gradients, strict=True) if gradient is not None and gradient.any()}
+        gradients = torch.autograd.grad(
+            (logits * weights).sum(), [values[node] for node in nodes], allow_unused=True
+        )
+        return {
+            node
+            for node, gradient in zip(nodes, gradients, strict=True)
+            if gradient is not None and gradient.any()
+        }
 
 
 class Recorder(fx.Interpreter):
     """Runs a trace again and keeps the value of each operation. In-place operations get a copy, so that earlier values stay."""
 
-    def __init__(self, trace: Trace, with_gradients: bool = False, images: torch.Tensor | None = None) -> None:
+    def __init__(
+        self, trace: Trace, with_gradients: bool = False, images: torch.Tensor | None = None
+    ) -> None:
         super().__init__(trace.module, garbage_collect_values=False)
         self.trace, self.with_gradients = trace, with_gradients
         self.images = trace.images if images is None else images
@@ -117,10 +133,19 @@ class Recorder(fx.Interpreter):
         """A copy of a state's tensor; one that trains is moved a little, so that what starts at zero is not taken for dead."""
         generator = torch.Generator().manual_seed(tensor.numel())
         moves = name in self.trace.trainable and tensor.is_floating_point()
-        return tensor + 0.01 * torch.randn(tensor.shape, generator=generator).to(tensor.dtype) if moves else tensor.clone()
+        return (
+            tensor + 0.01 * torch.randn(tensor.shape, generator=generator).to(tensor.dtype)
+            if moves
+            else tensor.clone()
+        )
 
     def run_node(self, node: fx.Node) -> object:
-        if node.op == "call_function" and kind_of(node).endswith("_") and node.args and isinstance(node.args[0], fx.Node):
+        if (
+            node.op == "call_function"
+            and kind_of(node).endswith("_")
+            and node.args
+            and isinstance(node.args[0], fx.Node)
+        ):
             self.env[node.args[0]] = self.env[node.args[0]].clone()
         value = super().run_node(node)
         if isinstance(value, torch.Tensor):
@@ -140,7 +165,11 @@ def closure(start: Iterable[fx.Node], step) -> set[fx.Node]:
 
 def kind_of(node: fx.Node) -> str:
     """ATen name of an operation without namespace and overload: "conv2d"."""
-    return node.target._schema.name.split("::")[-1] if isinstance(node.target, torch._ops.OpOverload) else str(node.target)
+    return (
+        node.target._schema.name.split("::")[-1]
+        if isinstance(node.target, torch._ops.OpOverload)
+        else str(node.target)
+    )
 
 
 def shape_of(node: fx.Node) -> tuple[int, ...]:
@@ -157,19 +186,27 @@ def trace(network: nn.Module, training: bool, batch: int = INPUT_SHAPE[0]) -> Tr
         tensors = dict(network.named_parameters()) | dict(network.named_buffers())  # tied ones once
         trainable = frozenset(name for name, tensor in tensors.items() if tensor.requires_grad)
         state = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-        shapes = tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True)))  # else make_fx makes a mode for each tensor
+        shapes = tracing(
+            TracingContext(FakeTensorMode(allow_fallback_kernels=True))
+        )  # else make_fx makes a mode for each tensor
         with inline_compiled(), shapes, torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(0)
             network.train(training)
-            module = make_fx(lambda tensors, batch: call_with(network, tensors, batch), pre_dispatch=True)(state, images)
+            module = make_fx(
+                lambda tensors, batch: call_with(network, tensors, batch), pre_dispatch=True
+            )(state, images)
     except Exception as error:
-        raise NetworkError(f"the network cannot be traced: {type(error).__name__}: {error}") from error
+        raise NetworkError(
+            f"the network cannot be traced: {type(error).__name__}: {error}"
+        ) from error
     finally:
         network.train(was_training)
     return Trace(module.graph, module, state, images, trainable, training)
 
 
-def call_with(network: nn.Module, state: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+def call_with(
+    network: nn.Module, state: dict[str, torch.Tensor], images: torch.Tensor
+) -> torch.Tensor:
     """The logits of `images` with `state` in the place of the network's tensors; a tensor that several modules share is replaced in each."""
     first: dict[int, str] = {}
     names = {}
@@ -178,7 +215,12 @@ def call_with(network: nn.Module, state: dict[str, torch.Tensor], images: torch.
             if tensor is not None:
                 name = f"{prefix}.{key}".lstrip(".")
                 names[name] = first.setdefault(id(tensor), name)
-    return functional_call(network, {name: state[source] for name, source in names.items()}, (images,), tie_weights=False)
+    return functional_call(
+        network,
+        {name: state[source] for name, source in names.items()},
+        (images,),
+        tie_weights=False,
+    )
 
 
 def build(network) -> nn.Module:
@@ -188,7 +230,9 @@ def build(network) -> nn.Module:
             torch.manual_seed(0)
             made = network()
     except Exception as error:
-        raise NetworkError(f"the network cannot be built: {type(error).__name__}: {error}") from error
+        raise NetworkError(
+            f"the network cannot be built: {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(made, nn.Module):
         raise NetworkError(f"network() gives a {type(made).__name__}, not an nn.Module")
     return made

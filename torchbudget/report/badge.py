@@ -16,12 +16,21 @@ def draw_badge(figures: Metrics, verdicts: list[Verdict]) -> str:
     `verdicts` are those of all gates on the entry; one that is waived or could not be measured is no pass.
     """
     passed = bool(verdicts) and all(verdict.status is Status.PASS for verdict in verdicts)
-    params = "parameters not measured" if figures.params is None else f"{figures.params:,} parameters"
-    misses = "misses not measured" if figures.worst is None else f"{figures.worst:,} misses of {figures.total:,}"
+    params = (
+        "parameters not measured" if figures.params is None else f"{figures.params:,} parameters"
+    )
+    misses = (
+        "misses not measured"
+        if figures.worst is None
+        else f"{figures.worst:,} misses of {figures.total:,}"
+    )
     parts = [(figures.entry, GREY), (params, DARK), (misses, GREEN if passed else RED)]
     widths = [round(len(text) * LETTER) + 2 * PADDING for text, _ in parts]
     title = f"{figures.entry}: {params}, {misses}; {'all gates passed' if passed else 'not all gates passed'}"
-    boxes = [_box(text, colour, sum(widths[:place]), widths[place]) for place, (text, colour) in enumerate(parts)]
+    boxes = [
+        _box(text, colour, sum(widths[:place]), widths[place])
+        for place, (text, colour) in enumerate(parts)
+    ]
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{sum(widths)}" height="{HEIGHT}" role="img" aria-label="{title}">',
         f"<title>{title}</title>",

@@ -43,12 +43,19 @@ def to_junit(verdicts: list[Verdict]) -> str:
 
 
 def _add_case(suite: ET.Element, verdict: Verdict) -> None:
-    case = ET.SubElement(suite, "testcase", classname=_legal(f"zoo.{verdict.entry}"), name=_legal(verdict.gate))
+    case = ET.SubElement(
+        suite, "testcase", classname=_legal(f"zoo.{verdict.entry}"), name=_legal(verdict.gate)
+    )
     if verdict.status is Status.PASS:
         ET.SubElement(case, "system-out").text = _legal(verdict.observed)
         return
     kind = {Status.FAIL: "failure", Status.WAIVED: "skipped"}.get(verdict.status, "error")
-    problem = ET.SubElement(case, kind, message=_legal(f"expected {verdict.expected}, found {verdict.observed}"), type=verdict.status)
+    problem = ET.SubElement(
+        case,
+        kind,
+        message=_legal(f"expected {verdict.expected}, found {verdict.observed}"),
+        type=verdict.status,
+    )
     problem.text = _legal("\n".join(failure_lines(verdict)))
 
 
@@ -77,7 +84,10 @@ def to_sarif(verdicts: list[Verdict], rules: dict[str, str], zoo: Path) -> str:
     rules = rules | {verdict.gate: "" for verdict in verdicts if verdict.gate not in rules}
     driver = {
         "name": "digit-zoo",
-        "rules": [{"id": f"zoo/{gate}", "name": gate, "shortDescription": {"text": text or gate}} for gate, text in rules.items()],
+        "rules": [
+            {"id": f"zoo/{gate}", "name": gate, "shortDescription": {"text": text or gate}}
+            for gate, text in rules.items()
+        ],
     }
     code = exit_code(verdicts)
     run = {
@@ -85,28 +95,51 @@ def to_sarif(verdicts: list[Verdict], rules: dict[str, str], zoo: Path) -> str:
         "invocations": [{"executionSuccessful": code in (0, 1), "exitCode": code}],
         "results": [_result(verdict, list(rules).index(verdict.gate), zoo) for verdict in unhappy],
     }
-    return json.dumps({"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
+    return (
+        json.dumps(
+            {
+                "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+                "version": "2.1.0",
+                "runs": [run],
+            },
+            indent=1,
+        )
+        + "\n"
+    )
 
 
 def _result(verdict: Verdict, rule: int, zoo: Path) -> dict:
     file, line = _place(verdict, zoo)
-    place = {"artifactLocation": {"uri": Path(file).as_uri() if file.startswith("/") else quote(file)}, "region": {"startLine": line}}
+    place = {
+        "artifactLocation": {"uri": Path(file).as_uri() if file.startswith("/") else quote(file)},
+        "region": {"startLine": line},
+    }
     result = {
         "ruleId": f"zoo/{verdict.gate}",
         "ruleIndex": rule,
         "level": "error",
         "message": {"text": "\n".join(failure_lines(verdict))},
         "locations": [{"physicalLocation": place}],
-        "partialFingerprints": {"entryAndGate/v1": hashlib.sha256(f"{verdict.entry}/{verdict.gate}".encode()).hexdigest()},
+        "partialFingerprints": {
+            "entryAndGate/v1": hashlib.sha256(
+                f"{verdict.entry}/{verdict.gate}".encode()
+            ).hexdigest()
+        },
     }
-    return result | ({"suppressions": [{"kind": "external", "justification": verdict.remedy}]} if verdict.status is Status.WAIVED else {})
+    return result | (
+        {"suppressions": [{"kind": "external", "justification": verdict.remedy}]}
+        if verdict.status is Status.WAIVED
+        else {}
+    )
 
 
 def _place(verdict: Verdict, zoo: Path) -> tuple[str, int]:
     """The file, relative to here where it lies below, and the line; the zoo file's first where the verdict has no place."""
     name, line = re.fullmatch(r"(.*?)(?::(\d+))?", verdict.where).groups()
     path, here = (zoo.parent / (name or zoo.name)).resolve(), Path.cwd().resolve()
-    return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix(), int(line or 1)
+    return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix(), int(
+        line or 1
+    )
 
 
 # --- GitHub -----------------------------------------------------------------------------------------------------------
@@ -118,8 +151,12 @@ def to_annotations(verdicts: list[Verdict], zoo: Path) -> list[str]:
     shown, rest = unhappy[:MAX_ANNOTATIONS], unhappy[MAX_ANNOTATIONS:]
     lines = [_annotation(verdict, zoo) for verdict in shown]
     if rest:
-        level = "error" if any(verdict.status is not Status.WAIVED for verdict in rest) else "notice"
-        lines.append(f"::{level} title=digit zoo::and {len(rest)} more, in the log and in the step summary")
+        level = (
+            "error" if any(verdict.status is not Status.WAIVED for verdict in rest) else "notice"
+        )
+        lines.append(
+            f"::{level} title=digit zoo::and {len(rest)} more, in the log and in the step summary"
+        )
     return lines
 
 

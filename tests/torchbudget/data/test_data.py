@@ -43,11 +43,16 @@ def test_floats_span_zero_to_one_and_leave_the_pixels_as_they_were(sample):
     pixels = sample.test.pixels.clone()
     floats = as_floats(pixels)
     assert (floats.dtype, floats.min().item(), floats.max().item()) == (torch.float32, 0.0, 1.0)
-    assert torch.equal((floats * 255).round().to(torch.uint8), pixels) and torch.equal(pixels, sample.test.pixels)
+    assert torch.equal((floats * 255).round().to(torch.uint8), pixels) and torch.equal(
+        pixels, sample.test.pixels
+    )
 
 
 def test_normalised_images_have_mean_0_and_deviation_1_over_mnist(sample):
-    torch.testing.assert_close(normalise(torch.tensor([0.0, MEAN, 1.0])), torch.tensor([-MEAN / STD, 0.0, (1 - MEAN) / STD]))
+    torch.testing.assert_close(
+        normalise(torch.tensor([0.0, MEAN, 1.0])),
+        torch.tensor([-MEAN / STD, 0.0, (1 - MEAN) / STD]),
+    )
     normal = normalise(as_floats(sample.train.pixels))
     assert abs(normal.mean()) < 0.02 and abs(normal.std() - 1) < 0.02
 
@@ -61,7 +66,16 @@ def test_a_dealt_order_is_a_permutation_that_depends_on_nothing_but_its_name(nam
 
 def test_the_dealt_orders_are_those_of_every_run_so_far():
     assert fixed_permutation("mnist", 10) == [3, 0, 9, 8, 6, 1, 2, 4, 5, 7]
-    assert fixed_permutation("mnist", 60_000)[:8] == [34560, 35399, 58460, 8553, 1997, 39426, 16255, 46232]
+    assert fixed_permutation("mnist", 60_000)[:8] == [
+        34560,
+        35399,
+        58460,
+        8553,
+        1997,
+        39426,
+        16255,
+        46232,
+    ]
     assert fixed_permutation("mnist_sample", 4_000)[:5] == [1256, 288, 1937, 1156, 2304]
 
 
@@ -81,14 +95,27 @@ def test_a_digest_changes_with_any_pixel_label_or_order(sample):
     pixels, labels = few.pixels.clone(), few.labels.clone()
     pixels[3, 0, 14, 14] ^= 1
     labels[3] = (labels[3] + 1) % 10
-    variants = [few, Images(pixels, few.labels), Images(few.pixels, labels), few[torch.arange(19)], few[torch.arange(20).flip(0)]]
+    variants = [
+        few,
+        Images(pixels, few.labels),
+        Images(few.pixels, labels),
+        few[torch.arange(19)],
+        few[torch.arange(20).flip(0)],
+    ]
     assert len({images.digest for images in variants}) == len(variants)
 
 
 def test_the_sample_is_what_every_run_on_it_saw(sample):
-    assert (sample.name, sample.train.pixels.shape, sample.train.pixels.dtype) == ("mnist_sample", (4_000, 1, 28, 28), torch.uint8)
+    assert (sample.name, sample.train.pixels.shape, sample.train.pixels.dtype) == (
+        "mnist_sample",
+        (4_000, 1, 28, 28),
+        torch.uint8,
+    )
     assert (sample.train.labels.bincount() + sample.test.labels.bincount()).tolist() == [500] * 10
-    assert (sample.train.digest[:16], sample.test.digest[:16]) == ("9a21a0e61eaa6aea", "b2236087e44e466e")
+    assert (sample.train.digest[:16], sample.test.digest[:16]) == (
+        "9a21a0e61eaa6aea",
+        "b2236087e44e466e",
+    )
 
 
 @pytest.mark.parametrize("extracted", [False, True])
@@ -97,7 +124,9 @@ def test_images_and_labels_are_read_as_they_were_written(extracted, raw, content
         (raw / f"{name}.gz").unlink()
         (raw / name).write_bytes(contents[name])
     found = load_dataset("mnist", raw.parent.parent)
-    assert found.name == "mnist" and same(found.train, sample.train) and same(found.test, sample.test)
+    assert (
+        found.name == "mnist" and same(found.train, sample.train) and same(found.test, sample.test)
+    )
 
 
 def test_a_root_is_only_read(raw, monkeypatch):
@@ -110,10 +139,14 @@ def test_a_root_is_only_read(raw, monkeypatch):
 
 
 DAMAGE = {
-    "cut short": lambda raw: (raw / f"{IMAGES}.gz").write_bytes((raw / f"{IMAGES}.gz").read_bytes()[:-9]),
+    "cut short": lambda raw: (raw / f"{IMAGES}.gz").write_bytes(
+        (raw / f"{IMAGES}.gz").read_bytes()[:-9]
+    ),
     "empty": lambda raw: (raw / f"{IMAGES}.gz").write_bytes(b""),
     "no gzip": lambda raw: (raw / f"{IMAGES}.gz").write_bytes(b"<html>404 Not Found</html>"),
-    "a hole": lambda raw: (raw / f"{IMAGES}.gz").write_bytes((lambda whole: whole[:5_000] + whole[9_000:])((raw / f"{IMAGES}.gz").read_bytes())),
+    "a hole": lambda raw: (raw / f"{IMAGES}.gz").write_bytes(
+        (lambda whole: whole[:5_000] + whole[9_000:])((raw / f"{IMAGES}.gz").read_bytes())
+    ),
     "a folder": lambda raw: ((raw / f"{IMAGES}.gz").unlink(), (raw / f"{IMAGES}.gz").mkdir()),
     "the labels": lambda raw: shutil.copy(raw / f"{LABELS}.gz", raw / f"{IMAGES}.gz"),
 }
@@ -122,15 +155,24 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_file_is_named_in_one_line(damage, raw, monkeypatch):
     DAMAGE[damage](raw)
-    with pytest.raises(DataError, match=f"^{re.escape(str(raw / IMAGES))}.gz is corrupt or .*; delete it and fetch it again$") as caught:
+    with pytest.raises(
+        DataError,
+        match=f"^{re.escape(str(raw / IMAGES))}.gz is corrupt or .*; delete it and fetch it again$",
+    ) as caught:
         load_or_sample("mnist", raw.parent.parent)
-    assert "\n" not in str(caught.value) and (f"it holds {LABELS}" in str(caught.value)) == (damage == "the labels")
+    assert "\n" not in str(caught.value) and (f"it holds {LABELS}" in str(caught.value)) == (
+        damage == "the labels"
+    )
 
 
 def test_one_flipped_digit_in_an_extracted_file_is_found(raw, contents):
     (raw / f"{LABELS}.gz").unlink()
-    (raw / LABELS).write_bytes(contents[LABELS][:100] + bytes([(contents[LABELS][100] + 1) % 10]) + contents[LABELS][101:])
-    with pytest.raises(DataError, match=f"{re.escape(str(raw / LABELS))} is corrupt or mislabelled: SHA-256"):
+    (raw / LABELS).write_bytes(
+        contents[LABELS][:100] + bytes([(contents[LABELS][100] + 1) % 10]) + contents[LABELS][101:]
+    )
+    with pytest.raises(
+        DataError, match=f"{re.escape(str(raw / LABELS))} is corrupt or mislabelled: SHA-256"
+    ):
         load_mnist(raw.parent.parent, download=False)
 
 
@@ -143,15 +185,23 @@ def test_other_images_in_the_form_of_mnist_are_not_mnist(raw, monkeypatch):
 def test_a_missing_file_is_named_and_a_named_root_is_never_filled(raw, unplugged):
     (raw / f"{LABELS}.gz").unlink()
     before = snapshot(raw.parent.parent)
-    with pytest.raises(DataError, match=f"^{re.escape(str(raw))} lacks {LABELS}; point MNIST_ROOT or --data-root"):
+    with pytest.raises(
+        DataError, match=f"^{re.escape(str(raw))} lacks {LABELS}; point MNIST_ROOT or --data-root"
+    ):
         load_or_sample("mnist", raw.parent.parent)
     assert snapshot(raw.parent.parent) == before
 
 
 def test_without_network_the_sample_stands_in_and_says_so_loudly(unplugged, sample, capsys):
     found = load_or_sample("mnist")
-    assert found.name == "mnist_sample" and same(found.train, sample.train) and same(found.test, sample.test)
-    assert re.search(r"MNIST could not be downloaded to data .*\nTRAINING ON THE SAMPLE", capsys.readouterr().err)
+    assert (
+        found.name == "mnist_sample"
+        and same(found.train, sample.train)
+        and same(found.test, sample.test)
+    )
+    assert re.search(
+        r"MNIST could not be downloaded to data .*\nTRAINING ON THE SAMPLE", capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("left", ["nothing", "half a file", "half an extracted file", "half moved"])
@@ -161,8 +211,12 @@ def test_a_killed_download_leaves_nothing_that_is_taken_for_data(left, unplugged
     if left == "half a file":
         (partial / f"{IMAGES}.gz").write_bytes(gzip.compress(contents[IMAGES], 1)[:9_999])
     for name in MNIST_FILES if left in ("half an extracted file", "half moved") else ():
-        (partial / name).write_bytes(contents[name][: 9_999 if left == "half an extracted file" else None])
-    with pytest.raises(DataError, match=r"MNIST could not be downloaded to data \(.*refused.*; set MNIST_ROOT"):
+        (partial / name).write_bytes(
+            contents[name][: 9_999 if left == "half an extracted file" else None]
+        )
+    with pytest.raises(
+        DataError, match=r"MNIST could not be downloaded to data \(.*refused.*; set MNIST_ROOT"
+    ):
         load_dataset("mnist")
     assert socket.getdefaulttimeout() is None and not Path("data/MNIST").exists()
 
@@ -174,5 +228,7 @@ def test_what_was_asked_for_by_name_never_becomes_the_sample(unplugged, monkeypa
     with pytest.raises(DataError, match=r"^nowhere/MNIST/raw lacks"):
         load_or_sample("mnist")
     assert os.listdir() == []
-    with pytest.raises(DataError, match="no data set 'emnist'; known: mnist, kaggle_deal, mnist_sample"):
+    with pytest.raises(
+        DataError, match="no data set 'emnist'; known: mnist, kaggle_deal, mnist_sample"
+    ):
         load_or_sample("emnist")

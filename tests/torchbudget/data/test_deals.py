@@ -18,7 +18,9 @@ from torchbudget.report.verdict import Status
 from utils.recipe import Recipe
 from utils.steps import SGD, Constant
 
-RECIPE = Recipe(epochs=2, batch_size=100, optimizer=SGD(), schedule=Constant(lr=0.05), amp="off", val_images=500)
+RECIPE = Recipe(
+    epochs=2, batch_size=100, optimizer=SGD(), schedule=Constant(lr=0.05), amp="off", val_images=500
+)
 
 
 @pytest.fixture
@@ -28,11 +30,21 @@ def deals(raw):
 
 
 def entry_on(dataset: str) -> Entry:
-    return Entry(name="net", network=Slim, dataset=dataset, recipe=RECIPE, budget=Budget(max_params=20_000, max_epochs=3, max_misses=2_000))
+    return Entry(
+        name="net",
+        network=Slim,
+        dataset=dataset,
+        recipe=RECIPE,
+        budget=Budget(max_params=20_000, max_epochs=3, max_misses=2_000),
+    )
 
 
 def keys(*parts: Images) -> list[bytes]:
-    return sorted(pixels.numpy().tobytes() + bytes([label]) for part in parts for pixels, label in zip(part.pixels, part.labels.tolist(), strict=True))
+    return sorted(
+        pixels.numpy().tobytes() + bytes([label])
+        for part in parts
+        for pixels, label in zip(part.pixels, part.labels.tolist(), strict=True)
+    )
 
 
 def test_the_deal_has_the_same_images_two_fifths_of_them_to_test(deals):
@@ -53,23 +65,49 @@ def test_each_deal_trains_on_test_images_of_the_other(deals):
 
 
 @pytest.mark.parametrize(("trained", "judged"), [(0, 1), (1, 0)])
-def test_a_network_of_one_deal_is_refused_by_the_accuracy_gate_of_the_other(trained, judged, deals, make_run, tmp_path):
+def test_a_network_of_one_deal_is_refused_by_the_accuracy_gate_of_the_other(
+    trained, judged, deals, make_run, tmp_path
+):
     """First as it is, then with its record and weights under the other deal's name."""
     own, other = deals[trained], deals[judged]
     mine = msgspec.structs.replace(make_run(entry_on("mnist_sample")), dataset=own.name)
-    mine = msgspec.structs.replace(mine, digests=msgspec.structs.replace(mine.digests, train=split_train_val(own, 500)[0].digest))
+    mine = msgspec.structs.replace(
+        mine,
+        digests=msgspec.structs.replace(mine.digests, train=split_train_val(own, 500)[0].digest),
+    )
     entry = entry_on(other.name)
-    assert judge("accuracy", entry, Observation(entry, [seal(mine)], make_run.weights, lambda name: other, ())).status == Status.NOT_RUN
+    assert (
+        judge(
+            "accuracy",
+            entry,
+            Observation(entry, [seal(mine)], make_run.weights, lambda name: other, ()),
+        ).status
+        == Status.NOT_RUN
+    )
     posing = seal(msgspec.structs.replace(mine, dataset=other.name))
     save_weights(make_run.weights / f"{posing.stem}.safetensors", make_run.network(entry))
-    verdict = judge("accuracy", entry, Observation(entry, [posing], make_run.weights, lambda name: other, ()))
-    assert verdict.status == Status.FAIL and "net, seed 0, was trained on other images" in verdict.observed
+    verdict = judge(
+        "accuracy", entry, Observation(entry, [posing], make_run.weights, lambda name: other, ())
+    )
+    assert (
+        verdict.status == Status.FAIL
+        and "net, seed 0, was trained on other images" in verdict.observed
+    )
     honest = msgspec.structs.replace(posing.digests, train=split_train_val(other, 500)[0].digest)
     passing = seal(msgspec.structs.replace(posing, digests=honest))
-    assert judge("accuracy", entry, Observation(entry, [passing], make_run.weights, lambda name: other, ())).status == Status.PASS
+    assert (
+        judge(
+            "accuracy",
+            entry,
+            Observation(entry, [passing], make_run.weights, lambda name: other, ()),
+        ).status
+        == Status.PASS
+    )
 
 
 def test_both_deals_are_of_one_split_each(deals):
     for deal in deals:
         train, val = split_train_val(deal, 500)
-        assert len(train) + len(val) == len(deal.train) and not torch.equal(train.pixels[:500], val.pixels)
+        assert len(train) + len(val) == len(deal.train) and not torch.equal(
+            train.pixels[:500], val.pixels
+        )

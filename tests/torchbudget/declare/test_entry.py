@@ -27,17 +27,31 @@ GOOD = {
     Recipe: {"epochs": 3, "batch_size": 8, "optimizer": SGD(), "schedule": OneCycle(max_lr=0.1)},
     Budget: {"max_params": 9, "max_epochs": 9, "max_misses": 9},
 }
-GOOD[Entry] = {"name": "net", "network": Slim, "recipe": Recipe(**GOOD[Recipe]), "budget": Budget(**GOOD[Budget])}
+GOOD[Entry] = {
+    "name": "net",
+    "network": Slim,
+    "recipe": Recipe(**GOOD[Recipe]),
+    "budget": Budget(**GOOD[Budget]),
+}
 GOOD[declarations.Finish] = {"epochs": 1}
 GOOD[declarations.Member] = {"entry": Entry(**GOOD[Entry])}
-GOOD[Ensemble] = {"name": "jury", "members": (declarations.Member(**GOOD[declarations.Member]),), "budget": GOOD[Entry]["budget"]}
+GOOD[Ensemble] = {
+    "name": "jury",
+    "members": (declarations.Member(**GOOD[declarations.Member]),),
+    "budget": GOOD[Entry]["budget"],
+}
 NEVER = {
     int: [-1, 1.5, "3", None, True, math.nan],
     float: [-1.0, "0.1", None, True, math.nan, math.inf, [0.1]],
     bool: ["no", 1, None],
     str: [3, None],
 }
-TYPED = [(kind, field) for kind in KINDS for field in dataclasses.fields(kind) if field.type in NEVER and field.init]
+TYPED = [
+    (kind, field)
+    for kind in KINDS
+    for field in dataclasses.fields(kind)
+    if field.type in NEVER and field.init
+]
 TOO_MUCH = {
     SGD: {"momentum": 1, "weight_decay": 1.5},
     declarations.Adam: {"beta1": 1.0, "beta2": 1.0, "weight_decay": 2},
@@ -51,7 +65,14 @@ TOO_MUCH = {
     declarations.Jitter: {"brightness": 1.1, "contrast": 1.1},
     declarations.Cutout: {"p": 1.1},
     declarations.Elastic: {"alpha": 1_001, "sigma": 6.1},
-    declarations.Erase: {"p": 1.1, "min_area": 2, "max_area": 1.1, "min_ratio": 0, "max_ratio": 101, "value": 1.1},
+    declarations.Erase: {
+        "p": 1.1,
+        "min_area": 2,
+        "max_area": 1.1,
+        "min_ratio": 0,
+        "max_ratio": 101,
+        "value": 1.1,
+    },
     declarations.Darken: {"fraction": 1.1, "factor": 1.1},
     Recipe: {"label_smoothing": 1, "clip_norm": 0},
     declarations.Lookahead: {"alpha": 1.1},
@@ -60,10 +81,17 @@ TOO_MUCH = {
     View: {"right": 15, "down": -15, "rotate": 181, "scale": 0.4},
     Entry: {"published": 101},
 }
-BOUNDED = [(kind, field, value) for kind, values in TOO_MUCH.items() for field, value in values.items()]
+BOUNDED = [
+    (kind, field, value) for kind, values in TOO_MUCH.items() for field, value in values.items()
+]
 NOUGHT = ("patience", "start_epoch", "val_images", "params", "multiply_adds", "misses")
-COUNTS = [(kind, field.name, 0) for kind, field in TYPED if field.type is int and field.name not in NOUGHT]
-MIXED = tuple(declarations.Member(entry=Entry(**GOOD[Entry], dataset=name)) for name in ("mnist", "kaggle_deal"))
+COUNTS = [
+    (kind, field.name, 0) for kind, field in TYPED if field.type is int and field.name not in NOUGHT
+]
+MIXED = tuple(
+    declarations.Member(entry=Entry(**GOOD[Entry], dataset=name))
+    for name in ("mnist", "kaggle_deal")
+)
 WRONG = [
     (SGD, {"momentum": 0}, "nesterov needs a momentum above 0"),
     (declarations.Cosine, {"min_lr": 0.2}, "min_lr 0.2 is above lr 0.1"),
@@ -77,7 +105,11 @@ WRONG = [
     (Recipe, {"schedule": SGD()}, "schedule must be an instance of .*SGD"),
     (Recipe, {"average": 0.9}, "average must be an instance of .* 0.9"),
     (Recipe, {"average": SWA(start_epoch=3, lr=0.1)}, "average.start_epoch 3 is past epochs 3"),
-    (Recipe, {"schedule": declarations.ReduceOnPlateau(lr=0.1), "val_images": 0}, "ReduceOnPlateau .* needs val_images above 0"),
+    (
+        Recipe,
+        {"schedule": declarations.ReduceOnPlateau(lr=0.1), "val_images": 0},
+        "ReduceOnPlateau .* needs val_images above 0",
+    ),
     (Budget, {"requires": [BatchNorm()]}, "requires must be a tuple, not"),
     (Budget, {"requires": ("BatchNorm",)}, "requires holds 'BatchNorm'"),
     (Entry, {"name": "Slim"}, "name .* 'Slim'"),
@@ -90,18 +122,34 @@ WRONG = [
     (Entry, {"stored": "int8"}, "stored must be float32 or float16, not 'int8'"),
     (Entry, {"views": (View(), View())}, "views must be different Views"),
     (Entry, {"views": [View()]}, "views must be a tuple"),
-    (Recipe, {"finish": declarations.Finish(epochs=3)}, "finish.epochs 3 leave nothing of epochs 3"),
+    (
+        Recipe,
+        {"finish": declarations.Finish(epochs=3)},
+        "finish.epochs 3 leave nothing of epochs 3",
+    ),
     (Recipe, {"lookahead": 5}, "lookahead must be an instance of .* 5"),
     (declarations.Finish, {"augment": ("affine",)}, "augment holds 'affine'"),
     (declarations.Finish, {"mix": 0.5}, "mix must be a Mix"),
-    (declarations.Member, {"seeds": (1,)}, "seeds must be different ones of the 1 that net declares, not \\(1,\\)"),
+    (
+        declarations.Member,
+        {"seeds": (1,)},
+        "seeds must be different ones of the 1 that net declares, not \\(1,\\)",
+    ),
     (declarations.Member, {"seeds": ()}, "seeds must be"),
-    (declarations.Member, {"entry": Entry(**GOOD[Entry], views=(View(right=1),))}, "net votes or has views itself"),
+    (
+        declarations.Member,
+        {"entry": Entry(**GOOD[Entry], views=(View(right=1),))},
+        "net votes or has views itself",
+    ),
     (declarations.Member, {"entry": Ensemble(**GOOD[Ensemble])}, "jury votes or has views itself"),
     (Ensemble, {"members": ()}, "members must be a tuple of Members"),
     (Ensemble, {"vote": "hands"}, "vote must be logits or probabilities, not 'hands'"),
     (Ensemble, {"budget": Budget(**GOOD[Budget], seeds=2)}, "budget.seeds must be 1, not 2"),
-    (Ensemble, {"members": MIXED}, "members must be trained on the same images, not kaggle_deal less 5,000 for val, mnist less 5,000 for val"),
+    (
+        Ensemble,
+        {"members": MIXED},
+        "members must be trained on the same images, not kaggle_deal less 5,000 for val, mnist less 5,000 for val",
+    ),
 ]
 
 
@@ -109,16 +157,23 @@ def make(kind, **changed):
     return kind(**{**GOOD.get(kind, {}), **changed})
 
 
-@pytest.mark.parametrize(("kind", "field"), TYPED, ids=[f"{kind.__name__}.{field.name}" for kind, field in TYPED])
+@pytest.mark.parametrize(
+    ("kind", "field"), TYPED, ids=[f"{kind.__name__}.{field.name}" for kind, field in TYPED]
+)
 def test_a_value_of_the_wrong_kind_is_rejected_by_name(kind, field):
     for value in NEVER[field.type][1 if kind is View else 0 :]:  # a view may move left
-        with pytest.raises(ValueError, match=f"^{kind.__name__}: .*{field.name}.*{re.escape(repr(value))}"):
+        with pytest.raises(
+            ValueError, match=f"^{kind.__name__}: .*{field.name}.*{re.escape(repr(value))}"
+        ):
             make(kind, **{field.name: value})
 
 
 @pytest.mark.parametrize(("kind", "field", "value"), BOUNDED + COUNTS)
 def test_a_value_out_of_bounds_is_rejected_with_the_bounds(kind, field, value):
-    with pytest.raises(ValueError, match=f"^{kind.__name__}: {field} must be (from .* to .*|an integer of at least [12]), not {value!r}$"):
+    with pytest.raises(
+        ValueError,
+        match=f"^{kind.__name__}: {field} must be (from .* to .*|an integer of at least [12]), not {value!r}$",
+    ):
         make(kind, **{field: value})
 
 
@@ -131,7 +186,9 @@ def test_values_that_do_not_fit_are_rejected_with_the_reason(kind, values, reaso
 def test_the_table_has_a_bad_value_for_every_declaration_that_takes_one():
     checked = {kind for kind, *_ in [*TYPED, *BOUNDED, *COUNTS, *WRONG]}
     without_fields = {kind.__name__ for kind in set(KINDS) - checked}
-    assert len(KINDS) == 36 and without_fields == set("GlobalAveragePooling NoDenseOnMap Optimizer Schedule Average Augmentation".split())
+    assert len(KINDS) == 36 and without_fields == set(
+        "GlobalAveragePooling NoDenseOnMap Optimizer Schedule Average Augmentation".split()
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -143,23 +200,39 @@ def test_a_declaration_is_frozen_and_keyword_only(kind):
             setattr(made, field.name, getattr(made, field.name))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if not issubclass(kind, Entry | declarations.Member)])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if not issubclass(kind, Entry | declarations.Member)]
+)
 def test_a_description_is_plain_json_of_the_kind_and_every_field(kind):
     described = describe(make(kind))
     assert json.loads(json.dumps(described, allow_nan=False)) == described
-    assert described == {"kind": kind.__name__} | {field.name: describe(getattr(make(kind), field.name)) for field in dataclasses.fields(kind)}
+    assert described == {"kind": kind.__name__} | {
+        field.name: describe(getattr(make(kind), field.name)) for field in dataclasses.fields(kind)
+    }
 
 
 CHANGES = [
     ({"epochs": 4}, "epochs", 3, 4),
     ({"schedule": OneCycle(max_lr=0.2)}, "schedule.max_lr", 0.1, 0.2),
-    ({"schedule": declarations.Constant(lr=0.1)}, "schedule", describe(OneCycle(max_lr=0.1)), {"kind": "Constant", "lr": 0.1}),
+    (
+        {"schedule": declarations.Constant(lr=0.1)},
+        "schedule",
+        describe(OneCycle(max_lr=0.1)),
+        {"kind": "Constant", "lr": 0.1},
+    ),
     ({"average": EMA(decay=0.9)}, "average", None, {"kind": "EMA", "decay": 0.9}),
-    ({"augment": (declarations.Cutout(p=1),)}, "augment", [], [{"kind": "Cutout", "size": 8, "p": 1}]),
+    (
+        {"augment": (declarations.Cutout(p=1),)},
+        "augment",
+        [],
+        [{"kind": "Cutout", "size": 8, "p": 1}],
+    ),
 ]
 
 
-@pytest.mark.parametrize(("values", "field", "was", "now"), CHANGES, ids=[field for _, field, *_ in CHANGES])
+@pytest.mark.parametrize(
+    ("values", "field", "was", "now"), CHANGES, ids=[field for _, field, *_ in CHANGES]
+)
 def test_a_changed_field_is_named_with_both_its_values(values, field, was, now):
     before, after = describe(make(Recipe)), json.loads(json.dumps(describe(make(Recipe, **values))))
     assert changed_fields(before, after) == [(field, was, now)]

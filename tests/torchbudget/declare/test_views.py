@@ -28,7 +28,9 @@ def test_what_comes_in_from_outside_is_black():
 def test_a_quarter_turn_is_counter_clockwise_and_a_scale_of_two_doubles():
     images = torch.zeros(1, 1, 28, 28)
     images[0, 0, 4:8, 12:16] = 1
-    torch.testing.assert_close(look(View(rotate=90), images), images.rot90(1, (2, 3)), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        look(View(rotate=90), images), images.rot90(1, (2, 3)), atol=1e-4, rtol=0
+    )
     square = torch.zeros(1, 1, 28, 28)
     square[0, 0, 10:18, 10:18] = 1
     assert look(View(scale=2), square).sum() == pytest.approx(4 * 64, rel=0.05)
@@ -49,12 +51,21 @@ def test_a_prediction_is_the_mean_of_the_probabilities(slim, sample):
     assert each.shape == (3, 150, 10)
     torch.testing.assert_close(infer(slim, pixels, views=VIEWS).exp(), each.softmax(2).mean(0))
     torch.testing.assert_close(each[1], infer(slim, pixels), rtol=0, atol=0)
-    torch.testing.assert_close(each[0], infer(slim, (look(VIEWS[0], as_floats(pixels)) * 255).round().byte()), atol=2e-2, rtol=0)
+    torch.testing.assert_close(
+        each[0],
+        infer(slim, (look(VIEWS[0], as_floats(pixels)) * 255).round().byte()),
+        atol=2e-2,
+        rtol=0,
+    )
 
 
 def test_one_view_of_the_image_as_it_is_changes_no_prediction(slim, sample):
     plain, viewed = measure(slim, sample.test), measure(slim, sample.test, views=(View(),))
-    assert plain.digest == viewed.digest and plain.misses_without_views is None and viewed.misses_without_views == plain.misses
+    assert (
+        plain.digest == viewed.digest
+        and plain.misses_without_views is None
+        and viewed.misses_without_views == plain.misses
+    )
 
 
 def test_misses_without_views_are_those_of_the_image_as_it_is(slim, sample):

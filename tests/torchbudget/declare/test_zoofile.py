@@ -14,9 +14,15 @@ HEAD = "from model import Slim\nfrom utils.entry import *\nrecipe = Recipe(epoch
 ONE = "Entry(name='one', network=Slim, recipe=recipe, budget=Budget(max_params=9, max_epochs=9, max_misses=9))"
 UNUSABLE = {
     "missing": (None, "is not a file"),
-    "error on import": ("import no_such_module", "cannot be imported: ModuleNotFoundError: .*no_such_module"),
+    "error on import": (
+        "import no_such_module",
+        "cannot be imported: ModuleNotFoundError: .*no_such_module",
+    ),
     "syntax error": ("ZOO = (", "cannot be imported: SyntaxError"),
-    "bad value": (HEAD + "ZOO = (Budget(max_params=0, max_epochs=9, max_misses=9),)", "max_params must be an integer of at least 1, not 0"),
+    "bad value": (
+        HEAD + "ZOO = (Budget(max_params=0, max_epochs=9, max_misses=9),)",
+        "max_params must be an integer of at least 1, not 0",
+    ),
     "no ZOO": (HEAD, "must define ZOO"),
     "empty ZOO": ("ZOO = ()", "must define ZOO"),
     "a list": (HEAD + f"ZOO = [{ONE}]", "must define ZOO, a tuple"),
@@ -24,7 +30,8 @@ UNUSABLE = {
     "duplicates": (HEAD + f"ZOO = ({ONE}, {ONE})", "declares one 2 times"),
     "exits": ("import sys\nsys.exit(0)", "cannot be imported: SystemExit"),
     "a member that is not judged": (
-        HEAD + f"ZOO = (Ensemble(name='jury', members=(Member(entry={ONE}),), budget=Budget(max_params=9, max_epochs=9, max_misses=9)),)",
+        HEAD
+        + f"ZOO = (Ensemble(name='jury', members=(Member(entry={ONE}),), budget=Budget(max_params=9, max_epochs=9, max_misses=9)),)",
         "one, a member of jury, is not in ZOO",
     ),
 }
@@ -41,13 +48,18 @@ def test_an_unusable_zoo_file_is_one_error_that_names_it(name, tmp_path):
 
 
 def test_a_zoo_file_imports_its_own_neighbours_before_ours(tmp_path, zoo_file):
-    (tmp_path / "model.py").write_text("from torch import nn\nclass Slim(nn.Module): theirs = True\n")
-    (tmp_path / "zoo.py").write_text(HEAD + f"ZOO = ({ONE},)")
-    load = (
-        f"from pathlib import Path; from torchbudget.declare.zoofile import load_zoo; print(load_zoo(Path({str(tmp_path / 'zoo.py')!r}))['one'].network.theirs)"
+    (tmp_path / "model.py").write_text(
+        "from torch import nn\nclass Slim(nn.Module): theirs = True\n"
     )
+    (tmp_path / "zoo.py").write_text(HEAD + f"ZOO = ({ONE},)")
+    load = f"from pathlib import Path; from torchbudget.declare.zoofile import load_zoo; print(load_zoo(Path({str(tmp_path / 'zoo.py')!r}))['one'].network.theirs)"
     path = f"import sys; sys.path[:0] = [{str(zoo_file.parent)!r}]; sys.path.append({str(tmp_path)!r}); "
-    assert subprocess.run([sys.executable, "-c", path + load], capture_output=True, text=True, check=True).stdout == "True\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", path + load], capture_output=True, text=True, check=True
+        ).stdout
+        == "True\n"
+    )
 
 
 def test_entries_are_selected_by_name_and_all_by_none(zoo_file):
@@ -73,9 +85,32 @@ def test_a_field_is_located_at_the_line_that_declares_it(field, zoo_file):
 
 def test_the_zoo_holds_literals_only(zoo_file):
     """And names for literals that several entries use."""
-    allowed = {"Module", "ImportFrom", "alias", "Assign", "Expr", "Name", "Constant", "Tuple", "Call", "keyword", "Load", "Store", "UnaryOp", "USub"}
+    allowed = {
+        "Module",
+        "ImportFrom",
+        "alias",
+        "Assign",
+        "Expr",
+        "Name",
+        "Constant",
+        "Tuple",
+        "Call",
+        "keyword",
+        "Load",
+        "Store",
+        "UnaryOp",
+        "USub",
+    }
     tree = ast.parse(zoo_file.read_text())
-    assert [ast.unparse(node) for node in ast.walk(tree) if type(node).__name__ not in allowed] == []
-    *names, last = [target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
-    read = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    assert [
+        ast.unparse(node) for node in ast.walk(tree) if type(node).__name__ not in allowed
+    ] == []
+    *names, last = [
+        target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
+    ]
+    read = [
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    ]
     assert last == "ZOO" and all(name.isupper() and name in read for name in names)

@@ -18,20 +18,40 @@ from torchbudget.evidence.measure import BATCH, Measurement, measure, prediction
 def measurements(draw) -> Measurement:
     """Arbitrary logits, ties among them, and labels of which some are hit."""
     count = draw(st.integers(1, 40))
-    logits = draw(st.lists(st.lists(st.integers(-3, 3), min_size=10, max_size=10), min_size=count, max_size=count))
+    logits = draw(
+        st.lists(
+            st.lists(st.integers(-3, 3), min_size=10, max_size=10), min_size=count, max_size=count
+        )
+    )
     logits = torch.tensor(logits, dtype=torch.float32)
-    return Measurement(logits, torch.tensor(draw(st.lists(st.integers(0, 9), min_size=count, max_size=count))))
+    return Measurement(
+        logits, torch.tensor(draw(st.lists(st.integers(0, 9), min_size=count, max_size=count)))
+    )
 
 
 @given(measurements())
 def test_misses_missed_confusion_and_predictions_agree(found):
     pairs = list(zip(found.labels.tolist(), found.predictions.tolist(), strict=True))
     assert found.total == len(pairs) == sum(map(sum, found.confusion))
-    assert found.misses == sum(true != predicted for true, predicted in pairs) == found.total - sum(found.confusion[digit][digit] for digit in range(10))
-    assert found.missed == {index: predicted for index, (true, predicted) in enumerate(pairs) if true != predicted}
-    assert found.confusion == [[pairs.count((true, predicted)) for predicted in range(10)] for true in range(10)]
-    assert all(found.logits[index, predicted] == found.logits[index].max() for index, (_, predicted) in enumerate(pairs))
-    assert found.loss == pytest.approx(-found.logits.double().log_softmax(1).gather(1, found.labels[:, None]).mean().item(), abs=1e-5)
+    assert (
+        found.misses
+        == sum(true != predicted for true, predicted in pairs)
+        == found.total - sum(found.confusion[digit][digit] for digit in range(10))
+    )
+    assert found.missed == {
+        index: predicted for index, (true, predicted) in enumerate(pairs) if true != predicted
+    }
+    assert found.confusion == [
+        [pairs.count((true, predicted)) for predicted in range(10)] for true in range(10)
+    ]
+    assert all(
+        found.logits[index, predicted] == found.logits[index].max()
+        for index, (_, predicted) in enumerate(pairs)
+    )
+    assert found.loss == pytest.approx(
+        -found.logits.double().log_softmax(1).gather(1, found.labels[:, None]).mean().item(),
+        abs=1e-5,
+    )
 
 
 @given(measurements(), st.integers(0, 39), st.integers(1, 9))
@@ -39,7 +59,11 @@ def test_the_digest_changes_when_one_prediction_changes_and_only_then(found, ind
     index %= found.total
     changed = found.predictions.clone()
     changed[index] = (changed[index] + other) % 10
-    assert predictions_digest(changed) != found.digest == hashlib.sha256(bytes(found.predictions.tolist())).hexdigest()
+    assert (
+        predictions_digest(changed)
+        != found.digest
+        == hashlib.sha256(bytes(found.predictions.tolist())).hexdigest()
+    )
     assert Measurement(found.logits * 2 + 1, found.labels).digest == found.digest
 
 
@@ -54,8 +78,13 @@ def test_measuring_restores_the_mode_and_changes_nothing(training, slim, sample)
     before = {name: tensor.clone() for name, tensor in slim.train(training).state_dict().items()}
     random = torch.get_rng_state()
     measure(slim, sample.test[torch.arange(50)])
-    assert all(layer.training == training for layer in slim.modules()) and torch.equal(random, torch.get_rng_state())
-    assert all(torch.equal(before[name], tensor) and not tensor.requires_grad for name, tensor in slim.state_dict().items())
+    assert all(layer.training == training for layer in slim.modules()) and torch.equal(
+        random, torch.get_rng_state()
+    )
+    assert all(
+        torch.equal(before[name], tensor) and not tensor.requires_grad
+        for name, tensor in slim.state_dict().items()
+    )
 
 
 def test_a_network_is_measured_in_eval_mode_on_normalised_images(slim, sample):
@@ -63,7 +92,11 @@ def test_a_network_is_measured_in_eval_mode_on_normalised_images(slim, sample):
     with torch.no_grad():
         expected = slim.eval()(normalise(as_floats(images.pixels)))
     torch.testing.assert_close(found.logits, expected, rtol=1e-4, atol=1e-5)
-    assert not found.logits.requires_grad and torch.equal(found.labels, images.labels) and torch.equal(images.pixels, sample.test.pixels[:200])
+    assert (
+        not found.logits.requires_grad
+        and torch.equal(found.labels, images.labels)
+        and torch.equal(images.pixels, sample.test.pixels[:200])
+    )
     assert found.loss == pytest.approx(F.cross_entropy(expected, images.labels).item(), abs=1e-5)
 
 
@@ -71,7 +104,12 @@ def test_every_image_is_measured_whatever_is_left_after_whole_batches(slim, samp
     images = sample.train[torch.arange(2 * BATCH + 7)]
     found = measure(slim, images)
     assert found.total == len(found.logits) == 2 * BATCH + 7
-    torch.testing.assert_close(found.logits[-7:], measure(slim, images[torch.arange(2 * BATCH, 2 * BATCH + 7)]).logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        found.logits[-7:],
+        measure(slim, images[torch.arange(2 * BATCH, 2 * BATCH + 7)]).logits,
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 class Broken(nn.Module):

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from tampering import leaves
 
 from torchbudget.errors import ResultsError
-from torchbudget.evidence.results import Run, append_run, evidence_of, is_evidence, read_results, seal
+from torchbudget.evidence.results import (
+    Run,
+    append_run,
+    evidence_of,
+    is_evidence,
+    read_results,
+    seal,
+)
 
 
 @pytest.fixture
@@ -40,7 +47,9 @@ def still_true(path) -> bool:
 def test_what_is_written_is_read_again(results, make_run, small_entry):
     runs = read_results(results)
     assert [(run.entry, run.seed) for run in runs] == [("small", 0), ("small", 1)]
-    assert runs[0] == make_run(small_entry, 0) and all(run.seal == run.expected_seal() for run in runs)
+    assert runs[0] == make_run(small_entry, 0) and all(
+        run.seal == run.expected_seal() for run in runs
+    )
 
 
 def test_no_file_is_no_runs(tmp_path):
@@ -52,14 +61,29 @@ def test_a_repeated_run_takes_the_place_of_the_old(results, make_run, small_entr
     assert [run.commit == "later" for run in read_results(results)] == [False, True]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_any_edit_of_a_value_shows(results, data):
     text = results.read_text()
     document = json.loads(text)
     path, old = data.draw(st.sampled_from(list(leaves(document))))
-    choices = st.one_of(st.none(), st.booleans(), st.integers(-5, 10**6), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=8))
-    new = data.draw(choices.filter(lambda value: json.dumps(value) != json.dumps(old) and not (isinstance(value, float) and value == old)))
+    choices = st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-5, 10**6),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=8),
+    )
+    new = data.draw(
+        choices.filter(
+            lambda value: (
+                json.dumps(value) != json.dumps(old)
+                and not (isinstance(value, float) and value == old)
+            )
+        )
+    )
     replace_leaf(document, path, new)
     results.write_text(json.dumps(document))
     assert not still_true(results)
@@ -68,7 +92,16 @@ def test_any_edit_of_a_value_shows(results, data):
 
 
 @pytest.mark.parametrize(
-    "rubbish", ["", "{", "[]", '{"schema": 1}', '{"schema": 2, "runs": []}', '{"schema": 1, "runs": [], "more": 1}', '{"schema": 1, "runs": [{}]}']
+    "rubbish",
+    [
+        "",
+        "{",
+        "[]",
+        '{"schema": 1}',
+        '{"schema": 2, "runs": []}',
+        '{"schema": 1, "runs": [], "more": 1}',
+        '{"schema": 1, "runs": [{}]}',
+    ],
 )
 def test_what_is_no_results_file_is_named(tmp_path, rubbish):
     path = tmp_path / "results.json"
@@ -93,7 +126,15 @@ def test_the_same_run_twice_is_refused(results):
         read_results(results)
 
 
-@pytest.mark.parametrize("change", [{"test": {"misses": 1, "total": 1000}}, {"confusion": [[0] * 10] * 9}, {"missed": {}}, {"val": {"misses": 9, "total": 5}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"test": {"misses": 1, "total": 1000}},
+        {"confusion": [[0] * 10] * 9},
+        {"missed": {}},
+        {"val": {"misses": 9, "total": 5}},
+    ],
+)
 def test_arithmetic_that_cannot_be_is_refused(make_run, small_entry, change):
     plain = msgspec.to_builtins(make_run(small_entry, 0))
     with pytest.raises(msgspec.ValidationError):
@@ -104,7 +145,9 @@ def test_only_an_untouched_run_of_the_entrys_own_data_is_evidence(make_run, smal
     good = make_run(small_entry, 0)
     bad = [{"overrides": ["epochs=1"]}, {"dataset": "mnist"}, {"test_reads": 2}, {"entry": "other"}]
     assert is_evidence(good, small_entry)
-    assert [is_evidence(msgspec.structs.replace(good, **change), small_entry) for change in bad] == [False] * len(bad)
+    assert [
+        is_evidence(msgspec.structs.replace(good, **change), small_entry) for change in bad
+    ] == [False] * len(bad)
     assert evidence_of(small_entry, [good, make_run(small_entry, 1, test_reads=3)]) == {0: good}
 
 
@@ -116,7 +159,10 @@ def append_many(path, run: Run, seeds) -> None:
 def test_runs_appended_at_the_same_time_are_all_kept(tmp_path, make_run, small_entry):
     path, run = tmp_path / "results.json", make_run(small_entry, 0)
     context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=append_many, args=(path, run, range(start, 12, 3))) for start in range(3)]
+    workers = [
+        context.Process(target=append_many, args=(path, run, range(start, 12, 3)))
+        for start in range(3)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -139,7 +185,10 @@ def full_disk(*_):
 def test_the_file_is_readable_by_all_and_has_a_field_on_each_line(results):
     assert stat.S_IMODE(results.stat().st_mode) == 0o644
     lines = results.read_text().splitlines()
-    assert sum(line.startswith('   "confusion"') for line in lines) == 2 and json.loads(results.read_text())["schema"] == 1
+    assert (
+        sum(line.startswith('   "confusion"') for line in lines) == 2
+        and json.loads(results.read_text())["schema"] == 1
+    )
 
 
 def test_the_seal_covers_all_but_itself(make_run, small_entry):

@@ -21,7 +21,12 @@ HALF = replace(ZOO[0], name="half", stored="float16")
 def shipped(tmp_path_factory, sample):
     """(record, the folder of its weights) of a run that stores half precision."""
     folder = tmp_path_factory.mktemp("half")
-    places = Places(results=folder / "r.json", weights=folder / "weights", output=folder / "out", checkpoints=folder / "checkpoints")
+    places = Places(
+        results=folder / "r.json",
+        weights=folder / "weights",
+        output=folder / "out",
+        checkpoints=folder / "checkpoints",
+    )
     return run(HALF, 0, sample, places=places), folder / "weights"
 
 
@@ -31,8 +36,13 @@ def test_half_precision_takes_half_the_bytes_and_is_what_was_measured(shipped, s
     stored = load_file(path)
     assert {tensor.dtype for tensor in stored.values()} == {torch.float16, torch.int64}
     network = load_shipped(HALF, 0, folder)
-    assert all(tensor.dtype in (torch.float32, torch.int64) for tensor in network.state_dict().values())
-    assert measure(network, sample.test).digest == record.digests.predictions and file_digest(path) == record.digests.weights
+    assert all(
+        tensor.dtype in (torch.float32, torch.int64) for tensor in network.state_dict().values()
+    )
+    assert (
+        measure(network, sample.test).digest == record.digests.predictions
+        and file_digest(path) == record.digests.weights
+    )
 
 
 def test_rounding_twice_changes_nothing_and_whole_precision_nothing_at_all():
@@ -41,26 +51,40 @@ def test_rounding_twice_changes_nothing_and_whole_precision_nothing_at_all():
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     whole = round_weights(network, "float32").state_dict()
     assert all(torch.equal(before[name], whole[name]) for name in before)
-    once = {name: tensor.clone() for name, tensor in round_weights(network, "float16").state_dict().items()}
+    once = {
+        name: tensor.clone()
+        for name, tensor in round_weights(network, "float16").state_dict().items()
+    }
     again = round_weights(network, "float16").state_dict()
-    assert all(torch.equal(once[name], again[name]) for name in once) and not torch.equal(once["conv1.weight"], before["conv1.weight"])
+    assert all(torch.equal(once[name], again[name]) for name in once) and not torch.equal(
+        once["conv1.weight"], before["conv1.weight"]
+    )
 
 
 def test_what_half_precision_cannot_hold_is_refused_by_name():
     network = Tiny()
     network.norm2.running_var.fill_(1e6)
-    with pytest.raises(ValueError, match=r'norm2\.running_var holds numbers that float16 cannot; declare stored="float32"'):
+    with pytest.raises(
+        ValueError,
+        match=r'norm2\.running_var holds numbers that float16 cannot; declare stored="float32"',
+    ):
         round_weights(network, "float16")
 
 
 def test_the_digest_of_an_ensemble_depends_on_every_member_and_their_order(tmp_path):
     one, other = tmp_path / "one", tmp_path / "other"
     one.write_bytes(b"1"), other.write_bytes(b"2")
-    digests = {weights_digest(paths) for paths in ([one], [other], [one, other], [other, one], [one, one])}
+    digests = {
+        weights_digest(paths) for paths in ([one], [other], [one, other], [other, one], [one, one])
+    }
     assert len(digests) == 5 and weights_digest([one]) == file_digest(one)
 
 
 def test_an_ensemble_has_the_files_of_its_members(tmp_path):
-    jury = Ensemble(name="jury", members=(Member(entry=ZOO[0], seeds=(1, 0)),), budget=Budget(max_params=9_000, max_epochs=3, max_misses=900))
+    jury = Ensemble(
+        name="jury",
+        members=(Member(entry=ZOO[0], seeds=(1, 0)),),
+        budget=Budget(max_params=9_000, max_epochs=3, max_misses=900),
+    )
     names = ["tiny-seed1-mnist_sample.safetensors", "tiny-seed0-mnist_sample.safetensors"]
     assert [path.name for path in weights_paths(jury, 0, tmp_path)] == names

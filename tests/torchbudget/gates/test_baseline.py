@@ -61,8 +61,15 @@ def compared(folder: Path, base: Baseline | None) -> tuple[Entry, Observation]:
 def test_the_base_is_the_commit_and_not_the_working_tree(history, kept):
     base, recorded = history[1], {run.seed: run for run in read_results(kept / "results.json")}
     entry = base.entries["tiny"]
-    assert entry.budget["max_misses"] == 900 and entry.params == recorded[0].params and entry.multiply_adds == recorded[0].multiply_adds
-    assert entry.misses == {seed: run.test.misses for seed, run in recorded.items()} and entry.missed[1] == recorded[1].missed
+    assert (
+        entry.budget["max_misses"] == 900
+        and entry.params == recorded[0].params
+        and entry.multiply_adds == recorded[0].multiply_adds
+    )
+    assert (
+        entry.misses == {seed: run.test.misses for seed, run in recorded.items()}
+        and entry.missed[1] == recorded[1].missed
+    )
     assert base.waivers == () and not entry.error
 
 
@@ -75,13 +82,23 @@ def test_an_unchanged_zoo_passes_against_its_base(history, kept):
 
 def test_a_wider_network_with_a_looser_budget_fails_twice_over(history):
     entry, seen = compared(history[0] / "nets", history[1])
-    seen.entry = entry = replace(entry, budget=replace(entry.budget, slack=Slack(params=10_000, multiply_adds=10**9, misses=999)))
+    seen.entry = entry = replace(
+        entry,
+        budget=replace(entry.budget, slack=Slack(params=10_000, multiply_adds=10**9, misses=999)),
+    )
     bare = replace(history[1].entries["tiny"], misses={}, missed={})
     seen.base = replace(history[1], entries={"tiny": bare})
     verdict = judge_ratchet(entry, seen)
-    assert verdict.status is Status.FAIL and "params" in verdict.difference and "no misses on record" in verdict.observed
+    assert (
+        verdict.status is Status.FAIL
+        and "params" in verdict.difference
+        and "no misses on record" in verdict.observed
+    )
     found = [each.observed for each in judge_against_base({"tiny": entry}, history[1], [])]
-    assert "budget weakened: max_misses 900 -> 950" in found and "budget weakened: slack.params 0 -> 10000" in found
+    assert (
+        "budget weakened: max_misses 900 -> 950" in found
+        and "budget weakened: slack.params 0 -> 10000" in found
+    )
 
 
 def test_a_new_entry_passes_and_a_renamed_one_was_removed(history, kept):
@@ -89,7 +106,9 @@ def test_a_new_entry_passes_and_a_renamed_one_was_removed(history, kept):
     renamed = replace(entry, name="other")
     assert judge_ratchet(renamed, seen).observed == "new, nothing to compare"
     (verdict,) = judge_against_base({"other": renamed}, history[1], [])
-    assert verdict.status is Status.FAIL and verdict.entry == "tiny" and "removed" in verdict.observed
+    assert (
+        verdict.status is Status.FAIL and verdict.entry == "tiny" and "removed" in verdict.observed
+    )
 
 
 def test_an_easier_data_set_is_a_weakening(history, kept):
@@ -99,19 +118,33 @@ def test_an_easier_data_set_is_a_weakening(history, kept):
 
 
 def test_a_waiver_that_the_base_did_not_have_is_shown(history, tmp_path):
-    (tmp_path / "waivers.toml").write_text('[[waiver]]\nentry="tiny"\ngate="params"\naccepted=1\nreason="r"\nowner="Ada"\nexpires=2026-01-01\n')
+    (tmp_path / "waivers.toml").write_text(
+        '[[waiver]]\nentry="tiny"\ngate="params"\naccepted=1\nreason="r"\nowner="Ada"\nexpires=2026-01-01\n'
+    )
     added = read_waivers(tmp_path / "waivers.toml")
     entry = load_zoo(history[0] / "nets" / "zoo.py")["tiny"]
-    shown = [each for each in judge_against_base({"tiny": entry}, history[1], added) if each.gate == "waivers"]
+    shown = [
+        each
+        for each in judge_against_base({"tiny": entry}, history[1], added)
+        if each.gate == "waivers"
+    ]
     assert [each.status for each in shown] == [Status.WAIVED] and "Ada" in shown[0].observed
-    assert not [each for each in judge_against_base({"tiny": entry}, replace(history[1], waivers=tuple(added)), added) if each.gate == "waivers"]
+    assert not [
+        each
+        for each in judge_against_base(
+            {"tiny": entry}, replace(history[1], waivers=tuple(added)), added
+        )
+        if each.gate == "waivers"
+    ]
 
 
 def test_without_a_base_or_a_measurement_there_is_no_pass(history, kept):
     entry, seen = compared(kept, None)
     with pytest.raises(Unmeasurable, match="no base"):
         judge_ratchet(entry, seen)
-    seen.base = replace(history[1], entries={"tiny": replace(history[1].entries["tiny"], error="it broke")})
+    seen.base = replace(
+        history[1], entries={"tiny": replace(history[1].entries["tiny"], error="it broke")}
+    )
     with pytest.raises(Unmeasurable, match="it broke"):
         judge_ratchet(entry, seen)
 

@@ -17,7 +17,9 @@ from torchbudget.gates.baseline import Baseline, BaselineEntry
 from torchbudget.gates.statistics import mcnemar_p, t_quantile
 from torchbudget.report.verdict import Status
 
-MISSES = st.lists(st.integers(0, 100), min_size=2, max_size=6).map(lambda counts: dict(enumerate(counts)))
+MISSES = st.lists(st.integers(0, 100), min_size=2, max_size=6).map(
+    lambda counts: dict(enumerate(counts))
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,10 @@ def runs(kept) -> list[Run]:
 # --- the two rules ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("degrees", "published"), [(1, 6.314), (2, 2.920), (4, 2.132), (9, 1.833), (30, 1.697), (120, 1.658)])
+@pytest.mark.parametrize(
+    ("degrees", "published"),
+    [(1, 6.314), (2, 2.920), (4, 2.132), (9, 1.833), (30, 1.697), (120, 1.658)],
+)
 def test_the_quantiles_are_those_of_the_printed_tables(degrees, published):
     assert abs(t_quantile(degrees) - published) < 6e-4
 
@@ -46,8 +51,19 @@ def test_the_quantiles_are_those_of_the_printed_tables(degrees, published):
 def test_the_bound_is_that_of_the_textbook():
     budget = Budget(max_params=1, max_epochs=1, min_accuracy_bound=0.994, seeds=5)
     verdict = judge_misses(dict(enumerate([50, 52, 49, 61, 51])), 10_000, budget)
-    assert verdict.status is Status.PASS and "99.428%" in verdict.observed and "mean 52.6, sd 4.8, n 5" in verdict.observed
-    assert judge_misses(dict(enumerate([50, 52, 49, 61, 51])), 10_000, replace(budget, min_accuracy_bound=0.9945)).status is Status.FAIL
+    assert (
+        verdict.status is Status.PASS
+        and "99.428%" in verdict.observed
+        and "mean 52.6, sd 4.8, n 5" in verdict.observed
+    )
+    assert (
+        judge_misses(
+            dict(enumerate([50, 52, 49, 61, 51])),
+            10_000,
+            replace(budget, min_accuracy_bound=0.9945),
+        ).status
+        is Status.FAIL
+    )
 
 
 def test_a_bound_that_is_exactly_met_passes():
@@ -59,13 +75,19 @@ def test_a_bound_that_is_exactly_met_passes():
 @given(MISSES, st.integers(0, 100))
 def test_the_worst_seed_decides_and_is_the_number(misses, limit):
     verdict = judge_misses(misses, 100, Budget(max_params=1, max_epochs=1, max_misses=limit))
-    assert (verdict.status is Status.PASS) == all(count <= limit for count in misses.values()) and verdict.number == max(misses.values())
+    assert (verdict.status is Status.PASS) == all(
+        count <= limit for count in misses.values()
+    ) and verdict.number == max(misses.values())
 
 
 @given(MISSES)
 def test_the_bound_is_never_better_than_the_mean(misses):
     bound = sum(100 - count for count in misses.values()) / (100 * len(misses))
-    verdict = judge_misses(misses, 100, Budget(max_params=1, max_epochs=1, seeds=2, min_accuracy_bound=min(1.0, bound + 1e-9)))
+    verdict = judge_misses(
+        misses,
+        100,
+        Budget(max_params=1, max_epochs=1, seeds=2, min_accuracy_bound=min(1.0, bound + 1e-9)),
+    )
     assert verdict.status is Status.FAIL or len(set(misses.values())) == 1
 
 
@@ -76,20 +98,44 @@ def test_mcnemars_p_is_a_probability_and_takes_no_side(lost, won):
 
 
 def test_mcnemars_p_is_that_of_the_binomial():
-    assert [round(mcnemar_p(*pair), 6) for pair in [(3, 1), (10, 2), (0, 0), (0, 6)]] == [0.625, 0.038574, 1, 0.03125]
+    assert [round(mcnemar_p(*pair), 6) for pair in [(3, 1), (10, 2), (0, 0), (0, 6)]] == [
+        0.625,
+        0.038574,
+        1,
+        0.03125,
+    ]
 
 
 def test_loosening_a_budget_never_turns_a_pass_into_a_fail(kept, entry, runs):
     """Seeds stay: to declare fewer than were run is to pick among them, which the gate of seeds fails."""
     seen = observe(kept, runs)
-    worst, params = max(seen.measure(seed).misses for seed in range(2)), sum(each.numel() for each in seen.network.parameters())
+    worst, params = (
+        max(seen.measure(seed).misses for seed in range(2)),
+        sum(each.numel() for each in seen.network.parameters()),
+    )
     near = st.integers(-2, 2)
 
-    @given(near, near, near, st.sampled_from([0.0, 0.05, 0.5, 1.0]), st.booleans(), st.tuples(*[st.integers(0, 3)] * 4))
+    @given(
+        near,
+        near,
+        near,
+        st.sampled_from([0.0, 0.05, 0.5, 1.0]),
+        st.booleans(),
+        st.tuples(*[st.integers(0, 3)] * 4),
+    )
     def law(misses, size, epochs, least, by_bound, more):
         rule = {"min_accuracy_bound": least} if by_bound else {"max_misses": worst + misses}
-        strict = replace(entry.budget, max_params=params + size, max_epochs=3 + epochs, **{"max_misses": None, "min_accuracy_bound": None} | rule)
-        softer = {"min_accuracy_bound": max(0.0, least - more[0] / 10)} if by_bound else {"max_misses": worst + misses + more[0]}
+        strict = replace(
+            entry.budget,
+            max_params=params + size,
+            max_epochs=3 + epochs,
+            **{"max_misses": None, "min_accuracy_bound": None} | rule,
+        )
+        softer = (
+            {"min_accuracy_bound": max(0.0, least - more[0] / 10)}
+            if by_bound
+            else {"max_misses": worst + misses + more[0]}
+        )
         loose = replace(
             strict,
             max_params=params + size + more[1],
@@ -99,7 +145,10 @@ def test_loosening_a_budget_never_turns_a_pass_into_a_fail(kept, entry, runs):
             **softer,
         )
         for gate in ("params", "epochs", "accuracy", "structure", "seeds"):
-            before, after = (judge(gate, replace(entry, budget=budget), seen).status for budget in (strict, loose))
+            before, after = (
+                judge(gate, replace(entry, budget=budget), seen).status
+                for budget in (strict, loose)
+            )
             assert (before, after) != (Status.PASS, Status.FAIL), gate
 
     law()
@@ -110,7 +159,11 @@ def test_verdicts_depend_on_the_order_of_neither_entries_nor_runs(kept, entry, r
     both = [*runs, change(runs[0], entry="other")]
 
     def verdicts(entries, runs):
-        return {(gate, entry.name): judge(gate, entry, observe(kept, runs, entry)) for entry in entries for gate in ("seeds", "epochs", "chain", "accuracy")}
+        return {
+            (gate, entry.name): judge(gate, entry, observe(kept, runs, entry))
+            for entry in entries
+            for gate in ("seeds", "epochs", "chain", "accuracy")
+        }
 
     assert verdicts([entry, other], both) == verdicts([other, entry], both[::-1])
 
@@ -124,7 +177,16 @@ def test_images_flipped_since_the_base_are_listed_both_ways(kept, entry, runs):
     lost = list(missed)[:25]
     (won,) = [index for index in range(1_000) if str(index) not in runs[0].missed][:1]
     old = {index: digit for index, digit in missed.items() if index not in lost} | {str(won): 0}
-    seen.base = Baseline(commit="0" * 40, entries={"tiny": BaselineEntry(name="tiny", dataset="mnist_sample", budget={}, missed={0: old})})
+    seen.base = Baseline(
+        commit="0" * 40,
+        entries={
+            "tiny": BaselineEntry(name="tiny", dataset="mnist_sample", budget={}, missed={0: old})
+        },
+    )
     (line,) = judge_accuracy(entry, seen).details
-    assert f"newly missed #{lost[0]}, #{lost[1]}," in line and f"#{lost[19]} and 5 more" in line and f"no longer missed #{won};" in line
+    assert (
+        f"newly missed #{lost[0]}, #{lost[1]}," in line
+        and f"#{lost[19]} and 5 more" in line
+        and f"no longer missed #{won};" in line
+    )
     assert f"{mcnemar_p(25, 1):.3g}" in line

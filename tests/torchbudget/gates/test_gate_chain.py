@@ -59,24 +59,47 @@ def flipped(run: Run, seen: Observation, count: int) -> Run:
     )
 
 
-@pytest.mark.parametrize(("count", "elsewhere", "status"), [(0, False, "pass"), (1, False, "fail"), (1, True, "pass"), (2, True, "pass"), (3, True, "fail")])
-def test_predictions_may_flip_only_on_other_hardware_and_only_two(kept, entry, runs, count, elsewhere, status):
+@pytest.mark.parametrize(
+    ("count", "elsewhere", "status"),
+    [
+        (0, False, "pass"),
+        (1, False, "fail"),
+        (1, True, "pass"),
+        (2, True, "pass"),
+        (3, True, "fail"),
+    ],
+)
+def test_predictions_may_flip_only_on_other_hardware_and_only_two(
+    kept, entry, runs, count, elsewhere, status
+):
     seen = observe(kept, runs)
     claimed = flipped(runs[0], seen, count)
-    claimed = change(claimed, hardware=msgspec.structs.replace(claimed.hardware, device="another")) if elsewhere else claimed
+    claimed = (
+        change(claimed, hardware=msgspec.structs.replace(claimed.hardware, device="another"))
+        if elsewhere
+        else claimed
+    )
     verdict = judge_claim(entry, observe(kept, [claimed, runs[1]]))
     assert verdict.status == status
-    assert bool(verdict.details) == bool(count) and all("right on record, missed here: #" in line for line in verdict.details)
+    assert bool(verdict.details) == bool(count) and all(
+        "right on record, missed here: #" in line for line in verdict.details
+    )
 
 
 def test_a_long_list_of_flips_is_cut_at_twenty_and_counted(kept, entry, runs):
-    (line,) = judge_claim(entry, observe(kept, [flipped(runs[0], observe(kept, runs), 27), runs[1]])).details
+    (line,) = judge_claim(
+        entry, observe(kept, [flipped(runs[0], observe(kept, runs), 27), runs[1]])
+    ).details
     assert line.count("#") == 20 and line.endswith("and 7 more")
 
 
 def test_a_record_that_disagrees_with_itself_fails_on_any_hardware(kept, entry, runs):
     claimed = flipped(runs[0], observe(kept, runs), 1)
-    claimed = change(claimed, digests=runs[0].digests, hardware=msgspec.structs.replace(claimed.hardware, device="another"))
+    claimed = change(
+        claimed,
+        digests=runs[0].digests,
+        hardware=msgspec.structs.replace(claimed.hardware, device="another"),
+    )
     assert judge_claim(entry, observe(kept, [claimed, runs[1]])).status is Status.FAIL
 
 
@@ -88,32 +111,56 @@ def test_each_broken_link_has_its_own_line_with_file_and_command(kept, entry, ru
     runs = [msgspec.structs.replace(run, commit="edited") for run in runs]
     verdict = judge_chain(entry, observe(kept, runs, entry))
     assert len(verdict.details) == 4 and verdict.difference == "STALE"
-    assert "results.json" in verdict.details[0] and "recipe.epochs: 2 recorded, 7" in verdict.details[2]
-    assert [line.rsplit(": ", 1)[1] for line in verdict.details] == [f"make train ENTRY=tiny SEED={seed}" for seed in (0, 1, 0, 1)]
+    assert (
+        "results.json" in verdict.details[0]
+        and "recipe.epochs: 2 recorded, 7" in verdict.details[2]
+    )
+    assert [line.rsplit(": ", 1)[1] for line in verdict.details] == [
+        f"make train ENTRY=tiny SEED={seed}" for seed in (0, 1, 0, 1)
+    ]
 
 
-@pytest.mark.parametrize("changes", [{"overrides": ["epochs=1"]}, {"dataset": "mnist"}, {"seed": 9}])
+@pytest.mark.parametrize(
+    "changes", [{"overrides": ["epochs=1"]}, {"dataset": "mnist"}, {"seed": 9}]
+)
 def test_a_record_that_is_no_evidence_must_be_sealed_too(kept, entry, runs, changes):
     extra = change(runs[0], **changes)
     assert judge_chain(entry, observe(kept, [*runs, extra])).status is Status.PASS
     verdict = judge_chain(entry, observe(kept, [*runs, msgspec.structs.replace(extra, steps=1)]))
-    assert verdict.status is Status.FAIL and extra.stem in verdict.observed and verdict.remedy == "restore results.json from git"
+    assert (
+        verdict.status is Status.FAIL
+        and extra.stem in verdict.observed
+        and verdict.remedy == "restore results.json from git"
+    )
 
 
 def test_a_broken_link_fails_even_where_another_cannot_be_measured(kept, entry, runs):
     assert judge("chain", entry, observe(kept, runs[:1])).status is Status.NOT_RUN
-    assert judge("chain", entry, observe(kept, [msgspec.structs.replace(runs[0], commit="edited")])).status is Status.FAIL
+    assert (
+        judge(
+            "chain", entry, observe(kept, [msgspec.structs.replace(runs[0], commit="edited")])
+        ).status
+        is Status.FAIL
+    )
 
 
 def test_any_edit_of_a_value_of_the_record_fails(kept, entry, runs, tmp_path):
     text = (kept / "results.json").read_text()
     every = list(leaves(json.loads(text)))
-    values = st.none() | st.booleans() | st.integers(-5, 10**6) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
+    values = (
+        st.none()
+        | st.booleans()
+        | st.integers(-5, 10**6)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(max_size=8)
+    )
 
     @given(st.sampled_from(every), values)
     def law(leaf, value):
         (path, old), document = leaf, json.loads(text)
-        if (type(old), old) == (type(value), value) or (type(old) in (int, float) and type(value) in (int, float) and old == value):
+        if (type(old), old) == (type(value), value) or (
+            type(old) in (int, float) and type(value) in (int, float) and old == value
+        ):
             return
         holder = document
         for key in path[:-1]:
@@ -124,6 +171,8 @@ def test_any_edit_of_a_value_of_the_record_fails(kept, entry, runs, tmp_path):
             runs = read_results(tmp_path / "results.json")
         except ResultsError:
             return
-        assert {run.entry for run in runs} != {"tiny"} or judge("chain", entry, observe(kept, runs)).status is Status.FAIL
+        assert {run.entry for run in runs} != {"tiny"} or judge(
+            "chain", entry, observe(kept, runs)
+        ).status is Status.FAIL
 
     law()

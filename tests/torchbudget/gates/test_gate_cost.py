@@ -24,7 +24,12 @@ FIELD = 8  # 3 + 1 from the pooling + 2 * 2 from a convolution on every other pi
 
 def judged(network, **limits):
     recipe = Recipe(epochs=1, batch_size=10, optimizer=SGD(), schedule=Constant())
-    entry = Entry(name="net", network=network, recipe=recipe, budget=Budget(max_params=10**6, max_epochs=2, max_misses=1, **limits))
+    entry = Entry(
+        name="net",
+        network=network,
+        recipe=recipe,
+        budget=Budget(max_params=10**6, max_epochs=2, max_misses=1, **limits),
+    )
     return judge("cost", entry, Observation(entry, [], None, None, ()))
 
 
@@ -52,7 +57,9 @@ def test_figures_by_hand_are_shown_without_a_limit_and_pass():
 def test_a_limit_missed_by_one_fails_and_the_others_that_are_met_do_not(field):
     beyond = LIMITS[field] + (1 if field.startswith("min") else -1)
     verdict = judged(Net, **LIMITS | {field: beyond})
-    assert verdict.status == Status.FAIL and verdict.field == field and ": 1 too" in verdict.difference
+    assert (
+        verdict.status == Status.FAIL and verdict.field == field and ": 1 too" in verdict.difference
+    )
 
 
 class Spread(Net):
@@ -69,10 +76,20 @@ def test_a_matrix_product_by_another_name_costs_the_same():
 
 def test_in_place_and_views_cost_no_memory_and_copies_that_are_kept_do():
     def features(act):
-        return changed(features=lambda self, x: self.drop(self.norm2(self.conv2(F.max_pool2d(act(self.norm1(self.conv1(x))), 2)))))
+        return changed(
+            features=lambda self, x: self.drop(
+                self.norm2(self.conv2(F.max_pool2d(act(self.norm1(self.conv1(x))), 2)))
+            )
+        )
 
-    in_place, kept = features(lambda x: x.relu_().flatten(2).view(-1, 4, 26, 26)), features(lambda x: x + x.relu() * x.sigmoid())
-    assert f" {ACTIVATION_BYTES:,} activation" in judged(in_place).observed and f" {2 * ACTIVATION_BYTES:,} activation" in judged(kept).observed
+    in_place, kept = (
+        features(lambda x: x.relu_().flatten(2).view(-1, 4, 26, 26)),
+        features(lambda x: x + x.relu() * x.sigmoid()),
+    )
+    assert (
+        f" {ACTIVATION_BYTES:,} activation" in judged(in_place).observed
+        and f" {2 * ACTIVATION_BYTES:,} activation" in judged(kept).observed
+    )
 
 
 def test_where_nothing_averages_a_logit_sees_it_all():
@@ -91,5 +108,9 @@ def test_where_nothing_averages_a_logit_sees_it_all():
 def test_the_table_adds_up_to_the_whole(network):
     net = network()
     rows = layer_table(net)
-    assert sum(row.params for row in rows) == count_params(net) and sum(row.multiply_adds for row in rows) == count_multiply_adds(net)
-    assert rows[0].shape[1:] == (28, 28) and rows[-1].shape == (10,) and rows[-1].receptive_field == 28
+    assert sum(row.params for row in rows) == count_params(net) and sum(
+        row.multiply_adds for row in rows
+    ) == count_multiply_adds(net)
+    assert (
+        rows[0].shape[1:] == (28, 28) and rows[-1].shape == (10,) and rows[-1].receptive_field == 28
+    )

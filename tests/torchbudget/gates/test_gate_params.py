@@ -23,7 +23,12 @@ DECLARED = count_params(Net())
 
 def judged(network, **limits):
     recipe = Recipe(epochs=1, batch_size=10, optimizer=SGD(), schedule=Constant())
-    entry = Entry(name="net", network=network, recipe=recipe, budget=Budget(**{"max_params": DECLARED + 1, "max_epochs": 2, "max_misses": 1} | limits))
+    entry = Entry(
+        name="net",
+        network=network,
+        recipe=recipe,
+        budget=Budget(**{"max_params": DECLARED + 1, "max_epochs": 2, "max_misses": 1} | limits),
+    )
     return judge("params", entry, Observation(entry, [], None, None, ()))
 
 
@@ -70,7 +75,10 @@ HIDDEN = {
     "Python list": (plus(lambda self, pooled: torch.tensor(NUMBERS).view(5, 10).sum(0)), 50),
     "array": (plus(lambda self, pooled: torch.from_numpy(TABLE.numpy()).sum(0)), 50),
     "network in a global": (plus(lambda self, pooled: FROZEN(pooled)), 70),
-    "numbers in the code": (plus(lambda self, pooled: sum(pooled.sum() * number for number in NUMBERS)), 50),
+    "numbers in the code": (
+        plus(lambda self, pooled: sum(pooled.sum() * number for number in NUMBERS)),
+        50,
+    ),
     "only in eval": (plus(lambda self, pooled: 0 if self.training else TABLE.sum(0)), 50),
 }
 
@@ -79,12 +87,18 @@ HIDDEN = {
 def test_numbers_outside_the_parameters_count(place):
     network, count = HIDDEN[place]
     verdict = judged(network)
-    assert verdict.status == Status.FAIL and f"and {count} numbers outside the parameters" in verdict.observed
+    assert (
+        verdict.status == Status.FAIL
+        and f"and {count} numbers outside the parameters" in verdict.observed
+    )
     assert judged(network, max_params=DECLARED + count + 1).status == Status.PASS
 
 
 def test_the_limit_itself_fails_and_one_above_passes():
-    assert judged(Net, max_params=DECLARED).difference == "+1 too many" and judged(Net).status == Status.PASS
+    assert (
+        judged(Net, max_params=DECLARED).difference == "+1 too many"
+        and judged(Net).status == Status.PASS
+    )
 
 
 def test_statistics_of_norms_that_run_or_never_run_are_no_capacity():
@@ -93,7 +107,10 @@ def test_statistics_of_norms_that_run_or_never_run_are_no_capacity():
         self.idle = nn.BatchNorm2d(9)
 
     net = build(changed(__init__=init))
-    assert statistics_buffers(net, trace(net, True), trace(net, False)) == dict(net.named_buffers()).keys()
+    assert (
+        statistics_buffers(net, trace(net, True), trace(net, False))
+        == dict(net.named_buffers()).keys()
+    )
 
 
 class Lazy(Net):
@@ -125,7 +142,10 @@ def test_parameters_that_come_late_or_change_with_the_mode_fail(network):
 
 def test_the_largest_layer_the_trainable_and_the_headroom_are_shown():
     verdict = judged(Net, max_params=DECLARED + 100)
-    assert verdict.difference == "100 below" and verdict.details == (f"largest layer: conv2, 216 ({216 / DECLARED:.0%})", f"trainable: {DECLARED}")
+    assert verdict.difference == "100 below" and verdict.details == (
+        f"largest layer: conv2, 216 ({216 / DECLARED:.0%})",
+        f"trainable: {DECLARED}",
+    )
 
 
 def test_a_network_that_does_not_run_is_never_a_pass():

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling, NoDenseOnMap, Slack
+from torchbudget.declare.budget import (
+    BatchNorm,
+    Budget,
+    Dropout,
+    GlobalAveragePooling,
+    NoDenseOnMap,
+    Slack,
+)
 from torchbudget.declare.entry import describe
 from torchbudget.gates.baseline import BaselineEntry
 from torchbudget.gates.ratchet import compare, weakenings
@@ -14,7 +21,8 @@ from torchbudget.report.verdict import Status
 
 LIMITS = st.none() | st.integers(0, 4)
 RULES = st.one_of(
-    st.integers(0, 4).map(lambda limit: {"max_misses": limit}), st.sampled_from([0.1, 0.5, 0.9]).map(lambda bound: {"min_accuracy_bound": bound, "seeds": 2})
+    st.integers(0, 4).map(lambda limit: {"max_misses": limit}),
+    st.sampled_from([0.1, 0.5, 0.9]).map(lambda bound: {"min_accuracy_bound": bound, "seeds": 2}),
 )
 REQUIREMENTS = st.one_of(
     st.booleans().map(lambda spared: BatchNorm(except_last=spared)),
@@ -33,9 +41,18 @@ BUDGETS = st.builds(
     max_weight_bytes=LIMITS,
     min_receptive_field=LIMITS,
     requires=st.lists(REQUIREMENTS, max_size=3).map(tuple),
-    slack=st.builds(Slack, params=st.integers(0, 2), multiply_adds=st.integers(0, 2), misses=st.integers(0, 2)),
+    slack=st.builds(
+        Slack, params=st.integers(0, 2), multiply_adds=st.integers(0, 2), misses=st.integers(0, 2)
+    ),
 )
-PLAIN = Budget(max_params=20_000, max_epochs=20, max_misses=40, seeds=5, requires=(BatchNorm(), Dropout(least=2)), min_receptive_field=20)
+PLAIN = Budget(
+    max_params=20_000,
+    max_epochs=20,
+    max_misses=40,
+    seeds=5,
+    requires=(BatchNorm(), Dropout(least=2)),
+    min_receptive_field=20,
+)
 
 
 def weakened(was: Budget, now: Budget) -> list[str]:
@@ -56,7 +73,10 @@ def weakened(was: Budget, now: Budget) -> list[str]:
         ({"min_receptive_field": 19}, "min_receptive_field 20 -> 19"),
         ({"min_receptive_field": None}, "min_receptive_field 20 -> None"),
         ({"slack": Slack(misses=1)}, "slack.misses 0 -> 1"),
-        ({"requires": (BatchNorm(except_last=True), Dropout(least=2))}, "requires BatchNorm(except_last=False) -> BatchNorm(except_last=True)"),
+        (
+            {"requires": (BatchNorm(except_last=True), Dropout(least=2))},
+            "requires BatchNorm(except_last=False) -> BatchNorm(except_last=True)",
+        ),
         ({"requires": (BatchNorm(), Dropout())}, "requires Dropout(least=2) -> Dropout(least=1)"),
         ({"requires": (BatchNorm(), GlobalAveragePooling())}, "requires Dropout(least=2) -> none"),
     ],
@@ -81,8 +101,15 @@ def test_to_ask_for_more_is_no_weakening(changes):
 
 def test_every_field_of_a_budget_has_a_direction():
     known = {"max_misses", "min_accuracy_bound", "seeds", "requires", "slack"}
-    assert [field.name for field in fields(Budget) if not field.name.startswith(("max_", "min_")) and field.name not in known] == []
-    assert weakenings({"colour": "red", "slack": {}, "requires": []}, {"colour": "blue", "slack": {}, "requires": []})
+    assert [
+        field.name
+        for field in fields(Budget)
+        if not field.name.startswith(("max_", "min_")) and field.name not in known
+    ] == []
+    assert weakenings(
+        {"colour": "red", "slack": {}, "requires": []},
+        {"colour": "blue", "slack": {}, "requires": []},
+    )
 
 
 @given(BUDGETS)
@@ -92,7 +119,10 @@ def test_no_budget_is_weaker_than_itself(budget):
 
 @given(BUDGETS, BUDGETS)
 def test_no_field_is_weakened_both_ways_and_what_is_weakened_neither_way_is_the_same(one, other):
-    there, back = weakenings(describe(one), describe(other)), weakenings(describe(other), describe(one))
+    there, back = (
+        weakenings(describe(one), describe(other)),
+        weakenings(describe(other), describe(one)),
+    )
     ordered = [{field for field, _ in changes} - {"slack", "requires"} for changes in (there, back)]
     assert not ordered[0] & ordered[1]
     if not there and not back:
@@ -111,10 +141,21 @@ def test_weakening_can_not_be_done_in_steps_that_weaken_nothing(one, two, three)
 @given(
     was=st.tuples(*[st.integers(0, 9)] * 3),
     now=st.tuples(*[st.integers(0, 9)] * 3),
-    slack=st.builds(Slack, params=st.integers(0, 4), multiply_adds=st.integers(0, 4), misses=st.integers(0, 4)),
+    slack=st.builds(
+        Slack, params=st.integers(0, 4), multiply_adds=st.integers(0, 4), misses=st.integers(0, 4)
+    ),
 )
 def test_worse_is_what_exceeds_the_base_by_more_than_the_slack_declared_there(was, now, slack):
-    base = BaselineEntry(name="a", dataset="d", budget=describe(replace(PLAIN, slack=slack)), params=was[0], multiply_adds=was[1], misses={0: was[2], 7: 0})
+    base = BaselineEntry(
+        name="a",
+        dataset="d",
+        budget=describe(replace(PLAIN, slack=slack)),
+        params=was[0],
+        multiply_adds=was[1],
+        misses={0: was[2], 7: 0},
+    )
     verdict = compare(base, now[0], now[1], {0: now[2]})
     allowed = (slack.params, slack.multiply_adds, slack.misses)
-    assert (verdict.status is Status.FAIL) == any(found - then > room for found, then, room in zip(now, was, allowed, strict=True))
+    assert (verdict.status is Status.FAIL) == any(
+        found - then > room for found, then, room in zip(now, was, allowed, strict=True)
+    )

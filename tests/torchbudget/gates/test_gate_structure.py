@@ -7,7 +7,13 @@ from networks import Net, changed, flattening_init
 from torch import nn
 
 from model import EraA6, Net3, Slim
-from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling, NoDenseOnMap
+from torchbudget.declare.budget import (
+    BatchNorm,
+    Budget,
+    Dropout,
+    GlobalAveragePooling,
+    NoDenseOnMap,
+)
 from torchbudget.declare.entry import Entry
 from torchbudget.gates import judge
 from torchbudget.gates.observation import Observation
@@ -20,7 +26,12 @@ EVERYTHING = (BatchNorm(), Dropout(), GlobalAveragePooling(), NoDenseOnMap())
 
 def judged(network, *requires):
     recipe = Recipe(epochs=1, batch_size=10, optimizer=SGD(), schedule=Constant())
-    entry = Entry(name="net", network=network, recipe=recipe, budget=Budget(max_params=10**6, max_epochs=2, max_misses=1, requires=requires))
+    entry = Entry(
+        name="net",
+        network=network,
+        recipe=recipe,
+        budget=Budget(max_params=10**6, max_epochs=2, max_misses=1, requires=requires),
+    )
     return judge("structure", entry, Observation(entry, [], None, None, ()))
 
 
@@ -35,7 +46,10 @@ def test_honest_networks_keep_every_requirement(network):
 
 
 def test_the_last_convolution_can_be_spared_in_both_modes():
-    assert judged(EraA6, BatchNorm(except_last=True)).status == Status.PASS and judged(EraA6, BatchNorm()).status == Status.FAIL
+    assert (
+        judged(EraA6, BatchNorm(except_last=True)).status == Status.PASS
+        and judged(EraA6, BatchNorm()).status == Status.FAIL
+    )
 
 
 class Remembers(Net):
@@ -50,18 +64,30 @@ class Remembers(Net):
 
 class NormOfTheBatchAtTest(Net):
     def features(self, x):
-        return F.relu(F.batch_norm(self.conv2(F.relu(self.norm1(self.conv1(x)))), None, None, training=True))
+        return F.relu(
+            F.batch_norm(self.conv2(F.relu(self.norm1(self.conv1(x)))), None, None, training=True)
+        )
 
 
 NO_FUNCTION = {
-    "depend on its batch": [logits(lambda self, x: x - x.mean(0)), NormOfTheBatchAtTest, logits(lambda self, x: x + x.roll(1, 0))],
-    "second time": [logits(lambda self, x: x + torch.rand(10)), logits(lambda self, x: F.dropout(x, 0.5, True))],
+    "depend on its batch": [
+        logits(lambda self, x: x - x.mean(0)),
+        NormOfTheBatchAtTest,
+        logits(lambda self, x: x + x.roll(1, 0)),
+    ],
+    "second time": [
+        logits(lambda self, x: x + torch.rand(10)),
+        logits(lambda self, x: F.dropout(x, 0.5, True)),
+    ],
     "changes last": [Remembers],
     "alone": [logits(lambda self, x: F.batch_norm(x, None, None, training=True))],
 }
 
 
-@pytest.mark.parametrize(("reason", "network"), [(reason, network) for reason, networks in NO_FUNCTION.items() for network in networks])
+@pytest.mark.parametrize(
+    ("reason", "network"),
+    [(reason, network) for reason, networks in NO_FUNCTION.items() for network in networks],
+)
 def test_eval_that_is_no_function_of_the_image_fails_whatever_is_required(reason, network):
     verdict = judged(network)
     assert verdict.status == Status.FAIL and reason in verdict.observed
@@ -133,7 +159,11 @@ def test_a_dense_layer_on_each_pixels_channels_is_a_convolution():
 
 class OnlyInTrain(Net):
     def features(self, x):
-        x = self.conv2(self.conv1(x)) if not self.training else self.norm2(self.conv2(self.norm1(self.conv1(x))))
+        x = (
+            self.conv2(self.conv1(x))
+            if not self.training
+            else self.norm2(self.conv2(self.norm1(self.conv1(x))))
+        )
         return self.drop(x)
 
 
@@ -152,7 +182,10 @@ class PoolTimesZero(Net):
 
 
 def test_a_global_average_times_zero_does_not_count():
-    assert "no operation on the path averages" in judged(PoolTimesZero, GlobalAveragePooling()).observed
+    assert (
+        "no operation on the path averages"
+        in judged(PoolTimesZero, GlobalAveragePooling()).observed
+    )
 
 
 class StartsAtZero(Net):
@@ -162,7 +195,9 @@ class StartsAtZero(Net):
 
     def features(self, x):
         x = F.relu(self.norm1(self.conv1(x)))
-        return F.max_pool2d(x, 2).repeat(1, 2, 1, 1)[:, :6, 1:-1, 1:-1] + self.scale * self.drop(F.relu(self.norm2(self.conv2(F.max_pool2d(x, 2)))))
+        return F.max_pool2d(x, 2).repeat(1, 2, 1, 1)[:, :6, 1:-1, 1:-1] + self.scale * self.drop(
+            F.relu(self.norm2(self.conv2(F.max_pool2d(x, 2))))
+        )
 
 
 def test_a_branch_whose_scale_starts_at_zero_and_trains_counts():

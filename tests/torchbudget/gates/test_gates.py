@@ -12,12 +12,22 @@ SEED0, SEED1 = "tiny-seed0-mnist_sample.safetensors", "tiny-seed1-mnist_sample.s
 
 def test_an_honest_zoo_passes_every_gate(zoo, capsys):
     code, verdicts = judge(zoo)
-    assert code == 0 and list(verdicts) == list(WITHOUT_BASE) and {verdict["status"] for verdict in verdicts.values()} == {"pass"}
-    assert capsys.readouterr().out.strip().splitlines()[-1] == f"{len(WITHOUT_BASE)} pass; exit code 0"
+    assert (
+        code == 0
+        and list(verdicts) == list(WITHOUT_BASE)
+        and {verdict["status"] for verdict in verdicts.values()} == {"pass"}
+    )
+    assert (
+        capsys.readouterr().out.strip().splitlines()[-1] == f"{len(WITHOUT_BASE)} pass; exit code 0"
+    )
 
 
 def test_comments_and_formatting_break_nothing(zoo):
-    edit(zoo / "zoo.py", "def forward(self, x):", "def forward(self, x):  # one comment\n\n        # another\n")
+    edit(
+        zoo / "zoo.py",
+        "def forward(self, x):",
+        "def forward(self, x):  # one comment\n\n        # another\n",
+    )
     assert judge(zoo)[0] == 0
 
 
@@ -39,7 +49,11 @@ def test_better_misses_with_a_new_seal_are_still_found(zoo):
     test = {"misses": run["test"]["misses"] - 1, "total": run["test"]["total"]}
     edit_run(zoo, 0, reseal=True, missed=missed, confusion=confusion, test=test)
     code, verdicts = judge(zoo)
-    assert code == 1 and failed(verdicts) == {"claim"} and f"#{index} " in verdicts["claim"]["observed"]
+    assert (
+        code == 1
+        and failed(verdicts) == {"claim"}
+        and f"#{index} " in verdicts["claim"]["observed"]
+    )
 
 
 def test_swapped_weights_are_found(zoo):
@@ -48,49 +62,79 @@ def test_swapped_weights_are_found(zoo):
     first.write_bytes(two), second.write_bytes(one)
     code, verdicts = judge(zoo)
     assert code == 1 and {"chain", "claim"} <= failed(verdicts)
-    assert SEED0 in verdicts["chain"]["observed"] and verdicts["chain"]["remedy"] == "make train ENTRY=tiny SEED=0"
+    assert (
+        SEED0 in verdicts["chain"]["observed"]
+        and verdicts["chain"]["remedy"] == "make train ENTRY=tiny SEED=0"
+    )
 
 
 def test_a_wider_layer_is_found(zoo):
     edit(zoo / "zoo.py", "WIDTH = 8", "WIDTH = 30")
     code, verdicts = judge(zoo)
     assert code == 1 and {"params", "chain"} <= failed(verdicts)
-    assert verdicts["params"]["expected"] == "fewer than 5,000" and verdicts["claim"]["status"] == "not_run"
+    assert (
+        verdicts["params"]["expected"] == "fewer than 5,000"
+        and verdicts["claim"]["status"] == "not_run"
+    )
 
 
 def test_a_skipped_layer_is_found(zoo):
     edit(zoo / "zoo.py", "self.norm2(self.conv2(x))", "self.conv2(x)")
     code, verdicts = judge(zoo)
-    assert code == 1 and {"structure", "chain"} <= failed(verdicts) and "not normalised" in verdicts["structure"]["observed"]
+    assert (
+        code == 1
+        and {"structure", "chain"} <= failed(verdicts)
+        and "not normalised" in verdicts["structure"]["observed"]
+    )
 
 
 def test_a_changed_recipe_is_stale_and_named(zoo):
     edit(zoo / "zoo.py", "max_lr=0.05", "max_lr=0.06")
     code, verdicts = judge(zoo)
-    assert code == 1 and failed(verdicts) == {"chain"} and "recipe.schedule.max_lr: 0.05 recorded, 0.06" in verdicts["chain"]["observed"]
+    assert (
+        code == 1
+        and failed(verdicts) == {"chain"}
+        and "recipe.schedule.max_lr: 0.05 recorded, 0.06" in verdicts["chain"]["observed"]
+    )
 
 
 def test_a_budget_that_is_exactly_met_passes_in_misses_and_fails_in_params(zoo):
-    worst = max(run["test"]["misses"] for run in json.loads((zoo / "results.json").read_text())["runs"])
+    worst = max(
+        run["test"]["misses"] for run in json.loads((zoo / "results.json").read_text())["runs"]
+    )
     params = json.loads((zoo / "results.json").read_text())["runs"][0]["params"]
     edit(zoo / "zoo.py", "max_misses=900", f"max_misses={worst}")
     assert judge(zoo)[0] == 0
     edit(zoo / "zoo.py", f"max_misses={worst}", f"max_misses={worst - 1}")
     code, verdicts = judge(zoo)
-    assert code == 1 and failed(verdicts) == {"accuracy"} and verdicts["accuracy"]["difference"] == "+1"
+    assert (
+        code == 1
+        and failed(verdicts) == {"accuracy"}
+        and verdicts["accuracy"]["difference"] == "+1"
+    )
     edit(zoo / "zoo.py", f"max_misses={worst - 1}", f"max_misses={worst}")
     edit(zoo / "zoo.py", "max_params=5_000", f"max_params={params}")
     code, verdicts = judge(zoo)
-    assert code == 1 and failed(verdicts) == {"params"} and verdicts["params"]["difference"] == "+1 too many"
+    assert (
+        code == 1
+        and failed(verdicts) == {"params"}
+        and verdicts["params"]["difference"] == "+1 too many"
+    )
 
 
 def test_a_missing_seed_and_one_too_many_are_found(zoo):
     edit(zoo / "zoo.py", "seeds=2", "seeds=3")
     code, verdicts = judge(zoo)
-    assert code == 1 and failed(verdicts) == {"seeds"} and verdicts["accuracy"]["status"] == "not_run"
+    assert (
+        code == 1 and failed(verdicts) == {"seeds"} and verdicts["accuracy"]["status"] == "not_run"
+    )
     edit(zoo / "zoo.py", "seeds=3", "seeds=1")
     code, verdicts = judge(zoo)
-    assert code == 1 and failed(verdicts) == {"seeds"} and "extra [1]" in verdicts["seeds"]["difference"]
+    assert (
+        code == 1
+        and failed(verdicts) == {"seeds"}
+        and "extra [1]" in verdicts["seeds"]["difference"]
+    )
 
 
 def test_epochs_are_counted_from_steps(zoo):
@@ -98,7 +142,12 @@ def test_epochs_are_counted_from_steps(zoo):
     code, verdicts = judge(zoo)
     assert code == 1 and failed(verdicts) == {"epochs"}
     edit(zoo / "zoo.py", "max_epochs=2", "max_epochs=10")
-    edit_run(zoo, 0, reseal=True, steps=3 * json.loads((zoo / "results.json").read_text())["runs"][0]["steps"])
+    edit_run(
+        zoo,
+        0,
+        reseal=True,
+        steps=3 * json.loads((zoo / "results.json").read_text())["runs"][0]["steps"],
+    )
     code, verdicts = judge(zoo)
     assert code == 1 and "2 epochs in the history" in verdicts["epochs"]["observed"]
 
@@ -111,13 +160,25 @@ def test_missing_and_corrupt_weights_are_never_a_pass(zoo, name):
     assert judge(zoo)[0] == 1
     path.unlink()
     code, verdicts = judge(zoo)
-    assert code == 3 and verdicts["accuracy"]["status"] == "not_run" and name in verdicts["accuracy"]["observed"]
+    assert (
+        code == 3
+        and verdicts["accuracy"]["status"] == "not_run"
+        and name in verdicts["accuracy"]["observed"]
+    )
 
 
 def test_a_network_that_cannot_be_traced_is_never_a_pass(zoo):
-    edit(zoo / "zoo.py", "def forward(self, x):", "def forward(self, x):\n        raise RuntimeError('no')")
+    edit(
+        zoo / "zoo.py",
+        "def forward(self, x):",
+        "def forward(self, x):\n        raise RuntimeError('no')",
+    )
     code, verdicts = judge(zoo, "--only", "params,structure")
-    assert code == 3 and verdicts["params"]["status"] == "not_run" and "no" in verdicts["params"]["observed"]
+    assert (
+        code == 3
+        and verdicts["params"]["status"] == "not_run"
+        and "no" in verdicts["params"]["observed"]
+    )
 
 
 def test_a_gate_that_breaks_is_an_error_and_never_a_pass(zoo):
@@ -126,7 +187,10 @@ def test_a_gate_that_breaks_is_an_error_and_never_a_pass(zoo):
         0,
         reseal=True,
         recipe=["not", "a", "recipe"] and {"kind": 3},
-        missed={"99999": 1} | dict(list(json.loads((zoo / "results.json").read_text())["runs"][0]["missed"].items())[1:]),
+        missed={"99999": 1}
+        | dict(
+            list(json.loads((zoo / "results.json").read_text())["runs"][0]["missed"].items())[1:]
+        ),
     )
     code, verdicts = judge(zoo, "--only", "claim")
     assert code == 3 and verdicts["claim"]["status"] == "error"

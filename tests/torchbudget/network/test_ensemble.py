@@ -42,7 +42,11 @@ def elected(trained_zoo, tmp_path_factory) -> Path:
     command = [sys.executable, train.__file__, "jury", "--zoo", "zoo.py"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "tiny, seed 0: record in place" in done.stdout and "tiny, seed 1: " in done.stdout and "jury: 2 networks vote" in done.stdout
+    assert (
+        "tiny, seed 0: record in place" in done.stdout
+        and "tiny, seed 1: " in done.stdout
+        and "jury: 2 networks vote" in done.stdout
+    )
     return folder
 
 
@@ -53,7 +57,11 @@ def jury(elected, tmp_path) -> Path:
 
 
 def run_of(folder: Path, entry: str, seed: int = 0):
-    (run,) = [run for run in read_results(folder / "results.json") if (run.entry, run.seed) == (entry, seed)]
+    (run,) = [
+        run
+        for run in read_results(folder / "results.json")
+        if (run.entry, run.seed) == (entry, seed)
+    ]
     return run
 
 
@@ -61,8 +69,14 @@ def test_an_ensemble_counts_all_its_members(elected):
     run, members = run_of(elected, "jury"), [run_of(elected, "tiny", seed) for seed in (1, 0)]
     for field in ("params", "multiply_adds", "steps"):
         assert getattr(run, field) == sum(getattr(member, field) for member in members)
-    assert run.train_seconds == pytest.approx(sum(member.train_seconds for member in members)) and run.history == []
-    assert [(ballot["entry"], ballot["seed"]) for ballot in run.recipe["ballots"]] == [("tiny", 1), ("tiny", 0)]
+    assert (
+        run.train_seconds == pytest.approx(sum(member.train_seconds for member in members))
+        and run.history == []
+    )
+    assert [(ballot["entry"], ballot["seed"]) for ballot in run.recipe["ballots"]] == [
+        ("tiny", 1),
+        ("tiny", 0),
+    ]
     assert not (elected / "weights" / "jury-seed0-mnist_sample.safetensors").exists()
 
 
@@ -76,7 +90,9 @@ def test_every_gate_passes_on_what_train_left(jury):
     assert code == 0 and failed(verdicts) == set() and verdicts["claim"]["status"] == "pass"
 
 
-def test_the_vote_of_the_members_measurements_is_that_of_the_network_that_holds_them(elected, sample):
+def test_the_vote_of_the_members_measurements_is_that_of_the_network_that_holds_them(
+    elected, sample
+):
     entry = load_zoo(elected / "zoo.py")["jury"]
     network = load_shipped(entry, 0, elected / "weights")
     assert isinstance(network, EnsembleNetwork) and not network.training
@@ -85,30 +101,55 @@ def test_the_vote_of_the_members_measurements_is_that_of_the_network_that_holds_
 
 def test_votes_are_of_logits_or_of_probabilities():
     logits = torch.tensor([[[9.0, 0.0, 0.0]], [[0.0, 5.0, 0.0]], [[0.0, 5.0, 0.0]]])
-    assert vote(logits, "logits").argmax() == 1 and torch.equal(vote(logits, "logits"), logits.mean(0))
+    assert vote(logits, "logits").argmax() == 1 and torch.equal(
+        vote(logits, "logits"), logits.mean(0)
+    )
     torch.testing.assert_close(vote(logits, "probabilities").exp(), logits.softmax(2).mean(0))
     assert vote(logits * 1e4, "probabilities").isfinite().all()
 
 
 TAMPERED = {
-    "another vote": (lambda folder: edit(folder / "zoo.py", 'vote="logits"', 'vote="probabilities"'), "chain"),
-    "another member": (lambda folder: edit(folder / "zoo.py", "seeds=(1, 0)", "seeds=(0,)"), "chain"),
-    "views": (lambda folder: edit(folder / "zoo.py", 'vote="logits",', 'vote="logits", views=(View(right=1),),'), "chain"),
+    "another vote": (
+        lambda folder: edit(folder / "zoo.py", 'vote="logits"', 'vote="probabilities"'),
+        "chain",
+    ),
+    "another member": (
+        lambda folder: edit(folder / "zoo.py", "seeds=(1, 0)", "seeds=(0,)"),
+        "chain",
+    ),
+    "views": (
+        lambda folder: edit(
+            folder / "zoo.py", 'vote="logits",', 'vote="logits", views=(View(right=1),),'
+        ),
+        "chain",
+    ),
     "a member's weights": (lambda folder: swap_weights(folder), "chain"),
-    "parameters": (lambda folder: edit(folder / "zoo.py", "max_params=10_000", "max_params=4_000"), "params"),
-    "epochs of a member": (lambda folder: edit(folder / "zoo.py", "max_epochs=3", "max_epochs=2"), "epochs"),
+    "parameters": (
+        lambda folder: edit(folder / "zoo.py", "max_params=10_000", "max_params=4_000"),
+        "params",
+    ),
+    "epochs of a member": (
+        lambda folder: edit(folder / "zoo.py", "max_epochs=3", "max_epochs=2"),
+        "epochs",
+    ),
 }
 
 
 def swap_weights(folder: Path) -> None:
-    one, other = (folder / "weights" / f"tiny-seed{seed}-mnist_sample.safetensors" for seed in range(2))
+    one, other = (
+        folder / "weights" / f"tiny-seed{seed}-mnist_sample.safetensors" for seed in range(2)
+    )
     other.write_bytes(one.read_bytes())
 
 
 @pytest.mark.parametrize("name", TAMPERED)
 def test_an_ensemble_that_is_no_longer_what_was_recorded_fails(name, jury):
     tamper, gate = TAMPERED[name]
-    edit(jury / "zoo.py", "import Ensemble,", "import View\nfrom torchbudget.declare.entry import Ensemble,")
+    edit(
+        jury / "zoo.py",
+        "import Ensemble,",
+        "import View\nfrom torchbudget.declare.entry import Ensemble,",
+    )
     tamper(jury)
     code, verdicts = judge(jury, "jury")
     assert code == 1 and gate in failed(verdicts)
@@ -117,7 +158,11 @@ def test_an_ensemble_that_is_no_longer_what_was_recorded_fails(name, jury):
 def test_a_missing_member_cannot_be_measured(jury):
     (jury / "weights" / "tiny-seed1-mnist_sample.safetensors").unlink()
     code, verdicts = judge(jury, "jury")
-    assert code == 3 and verdicts["accuracy"]["status"] == "not_run" and "tiny-seed1" in verdicts["accuracy"]["observed"]
+    assert (
+        code == 3
+        and verdicts["accuracy"]["status"] == "not_run"
+        and "tiny-seed1" in verdicts["accuracy"]["observed"]
+    )
 
 
 def test_a_record_of_other_steps_than_the_members_fails(jury):
@@ -132,4 +177,6 @@ def test_an_ensemble_in_place_is_not_trained_again(elected):
     places = train.Places(results=elected / "results.json", weights=elected / "weights")
     entry = load_zoo(elected / "zoo.py")["jury"]
     assert train.is_current(entry, 0, "mnist_sample", places)
-    assert not train.is_current(dataclasses.replace(entry, vote="probabilities"), 0, "mnist_sample", places)
+    assert not train.is_current(
+        dataclasses.replace(entry, vote="probabilities"), 0, "mnist_sample", places
+    )

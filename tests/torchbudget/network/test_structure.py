@@ -8,7 +8,15 @@ from torch import nn
 
 from model import Net3
 from torchbudget.network.hidden import count_hidden
-from torchbudget.network.structure import active_dropouts, bypasses, count_multiply_adds, count_params, count_used, global_averages, unnormalised_convolutions
+from torchbudget.network.structure import (
+    active_dropouts,
+    bypasses,
+    count_multiply_adds,
+    count_params,
+    count_used,
+    global_averages,
+    unnormalised_convolutions,
+)
 from torchbudget.network.trace import build, trace
 
 
@@ -17,7 +25,11 @@ def ok(network):
     net = build(network)
     evaluated = trace(net, training=False)
     averages = global_averages(evaluated)
-    return len(unnormalised_convolutions(trace(net, True))), len(active_dropouts(trace(net, True))), bool(averages) and not bypasses(evaluated, averages)
+    return (
+        len(unnormalised_convolutions(trace(net, True))),
+        len(active_dropouts(trace(net, True))),
+        bool(averages) and not bypasses(evaluated, averages),
+    )
 
 
 def test_an_honest_network_has_it_all():
@@ -51,12 +63,26 @@ def test_a_maximum_is_no_average():
 
 
 def test_an_average_beside_a_flattened_map_does_not_count():
-    network = changed(__init__=flattening_init, forward=lambda self, x: self.dense(self.features(x).mean((2, 3))) + self.wide(self.features(x).flatten(1)))
+    network = changed(
+        __init__=flattening_init,
+        forward=lambda self, x: (
+            self.dense(self.features(x).mean((2, 3))) + self.wide(self.features(x).flatten(1))
+        ),
+    )
     assert not ok(network)[2]
 
 
 def test_a_batch_norm_that_never_runs_does_not_count():
-    assert ok(changed(features=lambda self, x: self.drop(self.conv2(F.max_pool2d(self.norm1(self.conv1(x)), 2)))))[0] == 1
+    assert (
+        ok(
+            changed(
+                features=lambda self, x: self.drop(
+                    self.conv2(F.max_pool2d(self.norm1(self.conv1(x)), 2))
+                )
+            )
+        )[0]
+        == 1
+    )
 
 
 def test_a_batch_norm_whose_result_is_thrown_away_does_not_count():
@@ -78,7 +104,9 @@ def test_a_batch_norm_beside_the_convolution_does_not_count():
 
 def test_a_batch_norm_on_fixed_statistics_does_not_count():
     def features(self, x):
-        x = F.batch_norm(self.conv1(x), self.norm1.running_mean, self.norm1.running_var, training=False)
+        x = F.batch_norm(
+            self.conv1(x), self.norm1.running_mean, self.norm1.running_var, training=False
+        )
         return self.drop(self.norm2(self.conv2(x)))
 
     assert ok(changed(features=features))[0] == 1
@@ -87,7 +115,11 @@ def test_a_batch_norm_on_fixed_statistics_does_not_count():
 def test_functional_forms_count():
     def features(self, x):
         x = F.batch_norm(F.conv2d(x, self.conv1.weight), None, None, training=True)
-        return F.dropout(F.batch_norm(F.conv2d(x, self.conv2.weight), None, None, training=True), 0.2, self.training)
+        return F.dropout(
+            F.batch_norm(F.conv2d(x, self.conv2.weight), None, None, training=True),
+            0.2,
+            self.training,
+        )
 
     assert ok(changed(features=features)) == (0, 1, True)
 
@@ -110,7 +142,13 @@ def test_a_dropout_on_a_branch_times_zero_does_not_count():
 
 
 def test_a_dropout_that_acts_in_eval_is_found():
-    net = build(changed(features=lambda self, x: F.dropout(self.norm2(self.conv2(self.norm1(self.conv1(x)))), 0.2, True)))
+    net = build(
+        changed(
+            features=lambda self, x: F.dropout(
+                self.norm2(self.conv2(self.norm1(self.conv1(x)))), 0.2, True
+            )
+        )
+    )
     assert len(active_dropouts(trace(net, training=False))) == 1
 
 
@@ -122,7 +160,10 @@ def test_unused_parameters_are_declared_but_not_used():
         self.fc1 = nn.Linear(256, 10)
 
     net = build(type("PublishedNet3", (Net3,), {"__init__": init}))
-    assert (count_params(net), count_used(net, trace(net, True), trace(net, False))) == (22_986, 17_900)
+    assert (count_params(net), count_used(net, trace(net, True), trace(net, False))) == (
+        22_986,
+        17_900,
+    )
 
 
 def test_tied_parameters_count_once():
@@ -130,7 +171,15 @@ def test_tied_parameters_count_once():
         Net.__init__(self)
         self.again = self.dense
 
-    net = build(changed(__init__=init, forward=lambda self, x: self.dense(self.features(x).mean((2, 3))) + self.again(self.features(x).mean((2, 3)))))
+    net = build(
+        changed(
+            __init__=init,
+            forward=lambda self, x: (
+                self.dense(self.features(x).mean((2, 3)))
+                + self.again(self.features(x).mean((2, 3)))
+            ),
+        )
+    )
     assert count_params(net) == count_used(net, trace(net, True)) == count_params(Net())
 
 
@@ -140,7 +189,16 @@ def test_numbers_outside_the_parameters_are_counted():
         self.register_buffer("table", torch.randn(7, 10))
         self.listed = [torch.randn(3, 10)]
 
-    net = build(changed(__init__=init, forward=lambda self, x: self.dense(self.features(x).mean((2, 3))) + self.table.sum(0) + self.listed[0].sum(0)))
+    net = build(
+        changed(
+            __init__=init,
+            forward=lambda self, x: (
+                self.dense(self.features(x).mean((2, 3)))
+                + self.table.sum(0)
+                + self.listed[0].sum(0)
+            ),
+        )
+    )
     assert count_hidden(net, trace(net, True), trace(net, False)) == 100
     assert count_hidden(Net(), trace(Net(), True)) == 0
 

@@ -13,7 +13,10 @@ from torchbudget.network.trace import build, trace
 
 
 def test_the_digest_follows_what_is_computed_and_nothing_else():
-    same = changed(forward=lambda self, x: self.dense((self.features(x)).mean(dim=(2, 3))), unused=lambda self: 1)
+    same = changed(
+        forward=lambda self, x: self.dense((self.features(x)).mean(dim=(2, 3))),
+        unused=lambda self: 1,
+    )
     other = changed(forward=lambda self, x: self.dense(self.features(x).mean((2, 3))) * 2)
     assert network_digest(build(Net)) == network_digest(build(same)) != network_digest(build(other))
 
@@ -39,15 +42,26 @@ def test_a_skipped_or_wider_layer_changes_the_digest():
 def test_tracing_leaves_the_network_as_it_was():
     net = Net().train()
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    trace(net, training=True), trace(net, training=False), network_digest(net), count_multiply_adds(net)
-    assert net.training and all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+    (
+        trace(net, training=True),
+        trace(net, training=False),
+        network_digest(net),
+        count_multiply_adds(net),
+    )
+    assert net.training and all(
+        torch.equal(before[name], tensor) for name, tensor in net.state_dict().items()
+    )
 
 
 def test_a_compiled_network_is_traced_as_itself():
     assert len(trace(torch.compile(Net()), False).path) == len(trace(Net(), False).path)
 
 
-@pytest.mark.parametrize("broken", [lambda: 3, lambda: nn.Linear(3, 10), lambda: 1 / 0], ids=["no module", "wrong shape", "raises"])
+@pytest.mark.parametrize(
+    "broken",
+    [lambda: 3, lambda: nn.Linear(3, 10), lambda: 1 / 0],
+    ids=["no module", "wrong shape", "raises"],
+)
 def test_a_network_that_cannot_be_built_or_run_is_a_structure_error(broken):
     with pytest.raises(NetworkError):
         trace(build(broken), training=False)
@@ -55,4 +69,6 @@ def test_a_network_that_cannot_be_built_or_run_is_a_structure_error(broken):
 
 def test_every_entry_of_the_zoo_can_be_traced(zoo_file):
     zoo = load_zoo(zoo_file)
-    assert [name for name, entry in zoo.items() if not trace(build(entry.network), False).path] == []
+    assert [
+        name for name, entry in zoo.items() if not trace(build(entry.network), False).path
+    ] == []

@@ -24,23 +24,42 @@ def texts(svg: str) -> list[str]:
 
 @given(st.lists(st.sampled_from(Status)))
 def test_green_means_that_every_gate_passed(statuses):
-    svg = draw_badge(FIGURES, [Verdict(gate="params", status=status, observed="", expected="") for status in statuses])
-    assert (GREEN in svg, RED in svg) == ((True, False) if statuses and set(statuses) == {Status.PASS} else (False, True))
+    svg = draw_badge(
+        FIGURES,
+        [Verdict(gate="params", status=status, observed="", expected="") for status in statuses],
+    )
+    assert (GREEN in svg, RED in svg) == (
+        (True, False) if statuses and set(statuses) == {Status.PASS} else (False, True)
+    )
     assert texts(svg) == ["slim", "18,122 parameters", "41 misses of 10,000"]
 
 
 def test_what_was_not_measured_is_not_made_up():
-    assert texts(draw_badge(Metrics(entry="slim"), [])) == ["slim", "parameters not measured", "misses not measured"]
+    assert texts(draw_badge(Metrics(entry="slim"), [])) == [
+        "slim",
+        "parameters not measured",
+        "misses not measured",
+    ]
 
 
 def test_the_boxes_lie_side_by_side_and_fill_the_picture():
     image = ET.fromstring(draw_badge(FIGURES, []))
-    boxes = [(float(box.get("x")), float(box.get("width"))) for box in image.iter(f"{SVG}rect") if box.get("x")]
-    assert [left + width for left, width in boxes] == [*(left for left, _ in boxes[1:]), float(image.get("width"))]
+    boxes = [
+        (float(box.get("x")), float(box.get("width")))
+        for box in image.iter(f"{SVG}rect")
+        if box.get("x")
+    ]
+    assert [left + width for left, width in boxes] == [
+        *(left for left, _ in boxes[1:]),
+        float(image.get("width")),
+    ]
 
 
 def test_the_badge_shows_what_was_measured_just_now(zoo):
-    words, path = ["tiny", "--zoo", str(zoo / "zoo.py"), "--badge", str(zoo / "tiny.svg")], zoo / "tiny.svg"
+    words, path = (
+        ["tiny", "--zoo", str(zoo / "zoo.py"), "--badge", str(zoo / "tiny.svg")],
+        zoo / "tiny.svg",
+    )
     assert cli.main(words) == 0 and GREEN in path.read_text()
     assert texts(path.read_text())[2].endswith(" of 1,000")
     edit(zoo / "zoo.py", "max_misses=900", "max_misses=1")
@@ -51,11 +70,24 @@ def test_the_badge_shows_what_was_measured_just_now(zoo):
 def test_a_badge_is_of_one_entry_judged_by_all_gates(words, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main([*words, "--badge", str(tmp_path / "badge.svg")])
-    assert stopped.value.code == 2 and "--badge shows one ENTRY" in capsys.readouterr().err and not (tmp_path / "badge.svg").exists()
+    assert (
+        stopped.value.code == 2
+        and "--badge shows one ENTRY" in capsys.readouterr().err
+        and not (tmp_path / "badge.svg").exists()
+    )
 
 
 def test_only_check_draws_badges():
     callers = [
-        path.name for path in [*ROOT.glob("*.py"), *(ROOT / "utils").glob("*.py"), *(ROOT / "torchbudget").rglob("*.py")] if "draw_badge(" in path.read_text()
+        path.name
+        for path in [
+            *ROOT.glob("*.py"),
+            *(ROOT / "utils").glob("*.py"),
+            *(ROOT / "torchbudget").rglob("*.py"),
+        ]
+        if "draw_badge(" in path.read_text()
     ]
-    assert sorted(callers) == ["badge.py", "cli.py"] and "__main__" not in (ROOT / "torchbudget/report/badge.py").read_text()
+    assert (
+        sorted(callers) == ["badge.py", "cli.py"]
+        and "__main__" not in (ROOT / "torchbudget/report/badge.py").read_text()
+    )

@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from torchbudget.gates import GATES
-from torchbudget.report.formats import ILLEGAL_IN_XML, JSON_SCHEMA, MAX_ANNOTATIONS, to_annotations, to_json, to_junit, to_sarif
+from torchbudget.report.formats import (
+    ILLEGAL_IN_XML,
+    JSON_SCHEMA,
+    MAX_ANNOTATIONS,
+    to_annotations,
+    to_json,
+    to_junit,
+    to_sarif,
+)
 from torchbudget.report.metrics import Metrics
 from torchbudget.report.terminal import to_markdown
 from torchbudget.report.verdict import Status, Verdict, exit_code
@@ -60,23 +68,38 @@ def unhappy(verdicts: list[Verdict]) -> list[Verdict]:
 
 @given(VERDICTS, FIGURES)
 def test_json_round_trips(verdicts, figures):
-    assert msgspec.json.decode(to_json(verdicts, figures), type=Document) == Document(JSON_SCHEMA, exit_code(verdicts), verdicts, figures)
+    assert msgspec.json.decode(to_json(verdicts, figures), type=Document) == Document(
+        JSON_SCHEMA, exit_code(verdicts), verdicts, figures
+    )
 
 
 @given(VERDICTS)
 def test_junit_has_a_case_for_each_verdict_and_only_passes_are_clean(verdicts):
     suites = ET.fromstring(to_junit(verdicts))
-    found = sorted((suite.get("name"), case.get("name"), child.tag) for suite in suites for case in suite for child in case)
+    found = sorted(
+        (suite.get("name"), case.get("name"), child.tag)
+        for suite in suites
+        for case in suite
+        for child in case
+    )
     kinds = {Status.PASS: "system-out", Status.FAIL: "failure", Status.WAIVED: "skipped"}
-    assert found == sorted((verdict.entry, verdict.gate, kinds.get(verdict.status, "error")) for verdict in verdicts)
+    assert found == sorted(
+        (verdict.entry, verdict.gate, kinds.get(verdict.status, "error")) for verdict in verdicts
+    )
     for node in (suites, *suites):
-        counts = [len(node.findall(f".//{tag}")) for tag in ("testcase", "failure", "error", "skipped")]
-        assert [int(node.get(name)) for name in ("tests", "failures", "errors", "skipped")] == counts
+        counts = [
+            len(node.findall(f".//{tag}")) for tag in ("testcase", "failure", "error", "skipped")
+        ]
+        assert [
+            int(node.get(name)) for name in ("tests", "failures", "errors", "skipped")
+        ] == counts
 
 
 @given(st.text())
 def test_junit_holds_the_text_but_what_xml_cannot_hold(text):
-    (found,) = ET.fromstring(to_junit([Verdict(gate="params", status=Status.PASS, observed=text, expected="")])).iter("system-out")
+    (found,) = ET.fromstring(
+        to_junit([Verdict(gate="params", status=Status.PASS, observed=text, expected="")])
+    ).iter("system-out")
     assert (found.text or "") == re.sub("\r\n?", "\n", ILLEGAL_IN_XML.sub("\ufffd", text))
 
 
@@ -85,50 +108,103 @@ def test_sarif_has_a_result_for_all_that_did_not_pass_and_a_rule_for_each(verdic
     document = json.loads(to_sarif(verdicts, dict.fromkeys(GATES, "Passes."), Path("a zoo/zoo.py")))
     (run,) = document["runs"]
     rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
-    assert document["version"] == "2.1.0" and {f"zoo/{gate}" for gate in GATES} <= set(rules) and len(set(rules)) == len(rules)
+    assert (
+        document["version"] == "2.1.0"
+        and {f"zoo/{gate}" for gate in GATES} <= set(rules)
+        and len(set(rules)) == len(rules)
+    )
     assert [(result["ruleId"], "suppressions" in result) for result in run["results"]] == [
         (f"zoo/{verdict.gate}", verdict.status is Status.WAIVED) for verdict in unhappy(verdicts)
     ]
     for result, verdict in zip(run["results"], unhappy(verdicts), strict=True):
         place = result["locations"][0]["physicalLocation"]
-        assert rules[result["ruleIndex"]] == result["ruleId"] and verdict.observed in result["message"]["text"]
-        assert unquote(place["artifactLocation"]["uri"]) == f"a zoo/{verdict.where.split(':')[0] or 'zoo.py'}"
-        assert " " not in place["artifactLocation"]["uri"] and place["region"]["startLine"] == (31 if ":" in verdict.where else 1)
-    assert run["invocations"] == [{"executionSuccessful": exit_code(verdicts) < 2, "exitCode": exit_code(verdicts)}]
+        assert (
+            rules[result["ruleIndex"]] == result["ruleId"]
+            and verdict.observed in result["message"]["text"]
+        )
+        assert (
+            unquote(place["artifactLocation"]["uri"])
+            == f"a zoo/{verdict.where.split(':')[0] or 'zoo.py'}"
+        )
+        assert " " not in place["artifactLocation"]["uri"] and place["region"]["startLine"] == (
+            31 if ":" in verdict.where else 1
+        )
+    assert run["invocations"] == [
+        {"executionSuccessful": exit_code(verdicts) < 2, "exitCode": exit_code(verdicts)}
+    ]
 
 
 @given(VERDICTS)
 def test_annotations_are_at_most_nine_and_one_that_counts_the_rest(verdicts):
     lines = to_annotations(verdicts, Path("zoo.py"))
     rest = max(0, len(unhappy(verdicts)) - MAX_ANNOTATIONS)
-    assert len(lines) == min(len(unhappy(verdicts)), MAX_ANNOTATIONS) + bool(rest) and not any("\n" in line or "\r" in line for line in lines)
+    assert len(lines) == min(len(unhappy(verdicts)), MAX_ANNOTATIONS) + bool(rest) and not any(
+        "\n" in line or "\r" in line for line in lines
+    )
     assert not rest or f"and {rest} more" in lines[-1]
     levels = [line.split()[0] for line in lines[:MAX_ANNOTATIONS]]
     assert levels.count("::notice") <= sum(verdict.status is Status.WAIVED for verdict in verdicts)
 
 
-@given(st.builds(Verdict, gate=st.just("params"), status=st.just(Status.FAIL), observed=st.text(), expected=st.text("%\r\n:,a"), entry=st.text("%\r\n:,a")))
+@given(
+    st.builds(
+        Verdict,
+        gate=st.just("params"),
+        status=st.just(Status.FAIL),
+        observed=st.text(),
+        expected=st.text("%\r\n:,a"),
+        entry=st.text("%\r\n:,a"),
+    )
+)
 def test_no_text_ends_an_annotation_early_or_begins_another(verdict):
     (line,) = to_annotations([verdict.of(where="zoo.py:31")], Path("zoo.py"))
     place, _, message = line.removeprefix("::error ").partition("::")
-    properties = {name: unquote(value) for name, value in (pair.split("=", 1) for pair in place.split(","))}
-    assert (properties["file"], properties["line"]) == ("zoo.py", "31") and properties["title"].startswith(f"FAIL  {verdict.entry}: params")
-    assert f"found      {verdict.observed}" in re.sub("%(0A|0D|25)", lambda match: chr(int(match[1], 16)), message) or not verdict.observed
+    properties = {
+        name: unquote(value) for name, value in (pair.split("=", 1) for pair in place.split(","))
+    }
+    assert (properties["file"], properties["line"]) == ("zoo.py", "31") and properties[
+        "title"
+    ].startswith(f"FAIL  {verdict.entry}: params")
+    assert (
+        f"found      {verdict.observed}"
+        in re.sub("%(0A|0D|25)", lambda match: chr(int(match[1], 16)), message)
+        or not verdict.observed
+    )
 
 
 def test_a_place_is_named_from_here_where_it_lies_below(tmp_path, monkeypatch):
-    failure = Verdict(gate="params", status=Status.FAIL, observed="", expected="", where="zoo.py:31")
+    failure = Verdict(
+        gate="params", status=Status.FAIL, observed="", expected="", where="zoo.py:31"
+    )
     monkeypatch.chdir(tmp_path)
     assert "file=nets/zoo.py,line=31," in to_annotations([failure], tmp_path / "nets" / "zoo.py")[0]
-    assert f"file={tmp_path.parent.as_posix()}/zoo.py,line=31," in to_annotations([failure], tmp_path.parent / "zoo.py")[0]
+    assert (
+        f"file={tmp_path.parent.as_posix()}/zoo.py,line=31,"
+        in to_annotations([failure], tmp_path.parent / "zoo.py")[0]
+    )
 
 
 @pytest.mark.parametrize("gate", ["accuracy", "claim", "params"])
-def test_the_summary_names_the_images_that_a_failing_accuracy_or_claim_missed_and_the_change_since_the_base(gate):
+def test_the_summary_names_the_images_that_a_failing_accuracy_or_claim_missed_and_the_change_since_the_base(
+    gate,
+):
     failure = Verdict(gate=gate, status=Status.FAIL, entry="slim", observed="41", expected="40")
-    now = Metrics(entry="slim", params=19_000, multiply_adds=2_000, misses={0: 2, 1: 1}, missed={0: [321, 947], 1: [947]})
+    now = Metrics(
+        entry="slim",
+        params=19_000,
+        multiply_adds=2_000,
+        misses={0: 2, 1: 1},
+        missed={0: [321, 947], 1: [947]},
+    )
     new = Metrics(entry="net3", params=5)
-    text = to_markdown([failure], [now, new], [Metrics(entry="slim", params=19_100, multiply_adds=2_000, misses={0: 1})])
-    assert "| slim | 19,000 (-100) | 2,000 (+0) | 2 (+1) |\n| net3 | 5 (new) | not measured | not measured |" in text
+    text = to_markdown(
+        [failure],
+        [now, new],
+        [Metrics(entry="slim", params=19_100, multiply_adds=2_000, misses={0: 1})],
+    )
+    assert (
+        "| slim | 19,000 (-100) | 2,000 (+0) | 2 (+1) |\n| net3 | 5 (new) | not measured | not measured |"
+        in text
+    )
     assert ("- seed 0: 321, 947\n- seed 1: 947" in text) == (gate != "params")
     assert "against the base" not in to_markdown([failure], [now])

@@ -19,11 +19,29 @@ from torchbudget.gates import GATES, WITHOUT_BASE, judge
 from torchbudget.gates.observation import Observation
 from torchbudget.report.terminal import print_verdicts, summarise, to_markdown
 from torchbudget.report.verdict import Status, Verdict, exit_code
-from utils.table import BEGIN, END, HEADINGS, format_row, main, make_row, print_zoo, readme_table, write_readme
+from utils.table import (
+    BEGIN,
+    END,
+    HEADINGS,
+    format_row,
+    main,
+    make_row,
+    print_zoo,
+    readme_table,
+    write_readme,
+)
 
 TEXT = st.text("ab|[/] :_", min_size=1, max_size=8).map(lambda text: f"x{text}x")
 VERDICTS = st.lists(
-    st.builds(Verdict, gate=st.sampled_from(list(GATES)), status=st.sampled_from(Status), observed=TEXT, expected=TEXT, entry=st.just("net"), remedy=TEXT)
+    st.builds(
+        Verdict,
+        gate=st.sampled_from(list(GATES)),
+        status=st.sampled_from(Status),
+        observed=TEXT,
+        expected=TEXT,
+        entry=st.just("net"),
+        remedy=TEXT,
+    )
 )
 
 
@@ -41,13 +59,33 @@ def printed(show, *values) -> str:
 def test_failures_come_first_and_the_count_and_exit_code_last(verdicts):
     lines = printed(print_verdicts, verdicts).splitlines()
     shown = [line.split("  ")[0] for line in lines if re.match(r"[A-Z ]+  net: ", line)]
-    unhappy = [verdict.status.replace("_", " ").upper() for verdict in verdicts if verdict.status is not Status.PASS]
+    unhappy = [
+        verdict.status.replace("_", " ").upper()
+        for verdict in verdicts
+        if verdict.status is not Status.PASS
+    ]
     assert sorted(shown) == sorted(unhappy) and "FAIL" not in shown[unhappy.count("FAIL") :]
-    assert lines[-1] == summarise(verdicts) and lines[-1].endswith(f"; exit code {exit_code(verdicts)}")
-    assert sum(map(int, re.findall(r"(\d+) (?:pass|fail|waived|not run|error)", lines[-1]))) == len(verdicts)
+    assert lines[-1] == summarise(verdicts) and lines[-1].endswith(
+        f"; exit code {exit_code(verdicts)}"
+    )
+    assert sum(map(int, re.findall(r"(\d+) (?:pass|fail|waived|not run|error)", lines[-1]))) == len(
+        verdicts
+    )
 
 
-@example([Verdict(gate="chain", status=status, entry="net", observed="[bold]x[/bold] :smile:", expected="[/x]", remedy="[red]") for status in Status])
+@example(
+    [
+        Verdict(
+            gate="chain",
+            status=status,
+            entry="net",
+            observed="[bold]x[/bold] :smile:",
+            expected="[/x]",
+            remedy="[red]",
+        )
+        for status in Status
+    ]
+)
 @given(VERDICTS)
 def test_every_word_of_a_verdict_is_printed_as_it_is(verdicts):
     text = printed(print_verdicts, verdicts)
@@ -57,7 +95,14 @@ def test_every_word_of_a_verdict_is_printed_as_it_is(verdicts):
 
 def test_a_failure_says_where_what_was_expected_and_found_how_far_off_and_what_to_do():
     verdict = Verdict(
-        gate="params", status=Status.FAIL, entry="net", observed="20,001", expected="fewer than 20,000", difference="+2", where="zoo.py:31", remedy="narrow it"
+        gate="params",
+        status=Status.FAIL,
+        entry="net",
+        observed="20,001",
+        expected="fewer than 20,000",
+        difference="+2",
+        where="zoo.py:31",
+        remedy="narrow it",
     )
     assert [line.split(maxsplit=1) for line in printed(print_verdicts, [verdict]).splitlines()] == [
         ["FAIL", "net: params  zoo.py:31"],
@@ -75,7 +120,9 @@ def test_nothing_judged_is_no_pass():
 
 @given(VERDICTS)
 def test_the_markdown_table_has_a_row_of_five_cells_for_each_verdict_failures_first(verdicts):
-    lines = to_markdown([verdict.of(observed=f"{verdict.observed}\n.") for verdict in verdicts]).splitlines()
+    lines = to_markdown(
+        [verdict.of(observed=f"{verdict.observed}\n.") for verdict in verdicts]
+    ).splitlines()
     rows = [re.split(r" (?<!\\)\| ", f" {line[1:-1]} ") for line in lines[2 : 2 + len(verdicts)]]
     assert [len(row) for row in rows] == [5] * len(verdicts)
     statuses = [row[2].strip() for row in rows]
@@ -92,18 +139,40 @@ def judged(make_run, small_entry, sample):
         raise DataError("no data")
 
     runs = [make_run(small_entry, seed, steps=1) for seed in range(3)]
-    save_weights(make_run.weights / "small-seed0-mnist_sample.safetensors", make_run.network(small_entry, 1))
-    strict = replace(small_entry, budget=Budget(max_params=10, max_epochs=1, max_misses=0, max_multiply_adds=1, seeds=2, requires=(Dropout(least=5),)))
+    save_weights(
+        make_run.weights / "small-seed0-mnist_sample.safetensors", make_run.network(small_entry, 1)
+    )
+    strict = replace(
+        small_entry,
+        budget=Budget(
+            max_params=10,
+            max_epochs=1,
+            max_misses=0,
+            max_multiply_adds=1,
+            seeds=2,
+            requires=(Dropout(least=5),),
+        ),
+    )
     platform = (machine.cpu_name(), machine.installed_version("torch"))
     failing = Observation(strict, runs, make_run.weights, lambda name: sample, platform)
-    unmeasured = Observation(replace(strict, network=lambda: None), [], make_run.weights, unreachable, platform)
-    return [judge(gate, seen.entry, seen) for seen in (failing, unmeasured) for gate in WITHOUT_BASE]
+    unmeasured = Observation(
+        replace(strict, network=lambda: None), [], make_run.weights, unreachable, platform
+    )
+    return [
+        judge(gate, seen.entry, seen) for seen in (failing, unmeasured) for gate in WITHOUT_BASE
+    ]
 
 
 def test_no_remedy_is_to_raise_the_limit(judged):
     honest_data = [Status.PASS if gate == "leak" else Status.FAIL for gate in WITHOUT_BASE]
-    assert [verdict.status for verdict in judged] == honest_data + [Status.NOT_RUN] * len(WITHOUT_BASE)
-    assert [verdict.gate for verdict in judged if not verdict.remedy or re.search(r"(?i)rais|loosen|increase|limit|budget", verdict.remedy)] == []
+    assert [verdict.status for verdict in judged] == honest_data + [Status.NOT_RUN] * len(
+        WITHOUT_BASE
+    )
+    assert [
+        verdict.gate
+        for verdict in judged
+        if not verdict.remedy or re.search(r"(?i)rais|loosen|increase|limit|budget", verdict.remedy)
+    ] == []
 
 
 # --- the zoo ----------------------------------------------------------------------------------------------------------
@@ -111,33 +180,59 @@ def test_no_remedy_is_to_raise_the_limit(judged):
 
 @pytest.fixture
 def runs(make_run, small_entry):
-    return [make_run(small_entry, seed, train_seconds=10.0 + seed) for seed in range(3)] + [make_run(small_entry, 3, overrides=["epochs=1"])]
+    return [make_run(small_entry, seed, train_seconds=10.0 + seed) for seed in range(3)] + [
+        make_run(small_entry, 3, overrides=["epochs=1"])
+    ]
 
 
 def test_a_row_holds_what_the_evidence_says(runs, small_entry):
     row, misses = make_row(small_entry, runs), [run.test.misses for run in runs[:3]]
     assert len(set(misses)) > 1 and row.misses == misses
-    assert (row.worst, row.mean, row.total, row.headroom) == (max(misses), sum(misses) / 3, 1_000, 1_000 - max(misses))
-    assert (row.params, row.max_params, row.epochs, row.train_seconds, row.device) == (runs[0].params, 20_000, 2.0, 11.0, runs[0].hardware.device)
+    assert (row.worst, row.mean, row.total, row.headroom) == (
+        max(misses),
+        sum(misses) / 3,
+        1_000,
+        1_000 - max(misses),
+    )
+    assert (row.params, row.max_params, row.epochs, row.train_seconds, row.device) == (
+        runs[0].params,
+        20_000,
+        2.0,
+        11.0,
+        runs[0].hardware.device,
+    )
 
 
 def test_the_zoo_is_printed_with_and_without_evidence(runs, small_entry):
     rows = [make_row(small_entry, runs), make_row(replace(small_entry, name="untrained"), runs)]
     heading, trained, untrained, note = printed(print_zoo, rows).splitlines()
     assert all(name in heading for name in HEADINGS)
-    assert re.split(r"  +", trained.strip()) == format_row(rows[0]) and f"{runs[0].params:,}" in trained and f"{rows[0].worst} of 1,000" in trained
-    assert untrained.split()[0] == "untrained" and "%" not in untrained and note.endswith(runs[0].hardware.device)
+    assert (
+        re.split(r"  +", trained.strip()) == format_row(rows[0])
+        and f"{runs[0].params:,}" in trained
+        and f"{rows[0].worst} of 1,000" in trained
+    )
+    assert (
+        untrained.split()[0] == "untrained"
+        and "%" not in untrained
+        and note.endswith(runs[0].hardware.device)
+    )
     assert printed(print_zoo, rows[1:]).rstrip().endswith("no hardware yet")
 
 
 @given(st.text("ab\n|<!->", max_size=20), st.text("ab\n|<!->", max_size=20))
-def test_the_readmes_table_is_written_between_its_markers_and_only_there(small_entry, tmp_path_factory, head, tail):
+def test_the_readmes_table_is_written_between_its_markers_and_only_there(
+    small_entry, tmp_path_factory, head, tail
+):
     path, rows = tmp_path_factory.mktemp("readme") / "README.md", [make_row(small_entry, [])]
     path.write_text(f"{head}{BEGIN}\nold\n{END}{tail}")
     for _ in range(2):
         write_readme(path, rows)
         assert path.read_text() == head + readme_table(rows) + tail
-    assert readme_table(rows).splitlines()[3] == "| " + " | ".join(["`small`", *format_row(rows[0])[1:]]) + " |"
+    assert (
+        readme_table(rows).splitlines()[3]
+        == "| " + " | ".join(["`small`", *format_row(rows[0])[1:]]) + " |"
+    )
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -161,14 +256,22 @@ def arguments(tmp_path, runs) -> list[str]:
 
 def test_every_form_gives_the_same_numbers(arguments, runs, small_entry, tmp_path, capsys):
     row = make_row(small_entry, runs)
-    assert main(["--json", *arguments]) == 0 and json.loads(capsys.readouterr().out) == [asdict(row)]
-    assert main(arguments) == 0 and re.split(r"  +", capsys.readouterr().out.splitlines()[1].strip()) == format_row(row)
+    assert main(["--json", *arguments]) == 0 and json.loads(capsys.readouterr().out) == [
+        asdict(row)
+    ]
+    assert main(arguments) == 0 and re.split(
+        r"  +", capsys.readouterr().out.splitlines()[1].strip()
+    ) == format_row(row)
     (tmp_path / "README.md").write_text(f"# Zoo\n{BEGIN}\n{END}\n")
     assert main(["--readme", str(tmp_path / "README.md"), *arguments]) == 0
     assert (tmp_path / "README.md").read_text() == f"# Zoo\n{readme_table([row])}\n"
 
 
-@pytest.mark.parametrize("text", ["# Zoo", f"# {BEGIN}", f"{END}{BEGIN}", None], ids=["no markers", "no end", "wrong way round", "no file"])
+@pytest.mark.parametrize(
+    "text",
+    ["# Zoo", f"# {BEGIN}", f"{END}{BEGIN}", None],
+    ids=["no markers", "no end", "wrong way round", "no file"],
+)
 def test_a_readme_without_its_markers_is_refused_and_left_alone(text, arguments, tmp_path, capsys):
     path = tmp_path / "README.md"
     if text is not None:
@@ -178,7 +281,9 @@ def test_a_readme_without_its_markers_is_refused_and_left_alone(text, arguments,
 
 
 @pytest.mark.parametrize(("name", "content"), [("small_zoo.py", "ZOO ="), ("evidence.json", "{}")])
-def test_a_zoo_or_evidence_that_cannot_be_read_is_one_line_and_wrong_usage(name, content, arguments, tmp_path, capsys):
+def test_a_zoo_or_evidence_that_cannot_be_read_is_one_line_and_wrong_usage(
+    name, content, arguments, tmp_path, capsys
+):
     (tmp_path / name).write_text(content)
     assert main(arguments) == 2
     assert name in (error := capsys.readouterr().err) and error.count("\n") == 1

@@ -12,7 +12,9 @@ STATUSES = st.lists(st.sampled_from(list(Status)), max_size=6)
 
 
 def verdicts(statuses):
-    return [Verdict(gate="params", status=status, observed="1", expected="2") for status in statuses]
+    return [
+        Verdict(gate="params", status=status, observed="1", expected="2") for status in statuses
+    ]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,9 @@ def test_the_exit_code_of_statuses(statuses, code):
 
 @given(STATUSES)
 def test_nothing_but_passed_and_waived_gates_is_a_zero(statuses):
-    assert (exit_code(verdicts(statuses)) == 0) == (bool(statuses) and set(statuses) <= {Status.PASS, Status.WAIVED})
+    assert (exit_code(verdicts(statuses)) == 0) == (
+        bool(statuses) and set(statuses) <= {Status.PASS, Status.WAIVED}
+    )
 
 
 @given(STATUSES.filter(lambda statuses: len(statuses) < 5))
