@@ -10,9 +10,12 @@ from pathlib import Path
 
 import torch
 
-from torchbudget.data.images import Dataset, Images
+from torchbudget.data.images import Dataset, Images, ImageSpec
 from torchbudget.data.split import fixed_permutation
 from torchbudget.errors import DataError
+
+IMAGE = ImageSpec((1, 28, 28), 10, mean=(0.1307,), std=(0.3081,))
+"""MNIST's; mean and deviation are those of its training pixels."""
 
 MNIST_FILES = {
     "train-images-idx3-ubyte": (
