@@ -16,17 +16,15 @@ import argparse
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
 import environment
 from torchbudget.data.images import Dataset
-from torchbudget.data.loading import load_or_sample
+from torchbudget.data.loading import load_dataset, load_or_sample
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
 from torchbudget.declare.zoofile import load_zoo, select_entries
@@ -39,21 +37,14 @@ from torchbudget.errors import (
     ZooError,
 )
 from torchbudget.evidence import machine
-from torchbudget.evidence.measure import measure
-from torchbudget.evidence.record import Clock, describe_measurement, describe_members, start_clock
+from torchbudget.evidence.record import Clock, RecordedRun, record_ensemble, record_run
 from torchbudget.evidence.results import (
-    Digests,
-    Hardware,
     Run,
-    append_run,
     is_evidence,
     read_results,
     run_stem,
 )
 from torchbudget.evidence.weights import (
-    load_shipped,
-    round_weights,
-    save_weights,
     weights_digest,
     weights_paths,
 )
@@ -99,7 +90,9 @@ def run(
 
     `entry.recipe` is what runs; `overrides` names what was changed from the zoo's. Raises `Diverged`, `DataError`, `CheckpointError`.
     """
-    began, overrides, resumed = start_clock(), overrides or [], []
+    clock = Clock.start()
+    overrides = overrides or []
+    resumed: list[str] = []
     train, val = split_train_val(dataset, scale_val(entry, dataset))
     training = Training(entry, seed, train, val, torch.device(device))
     plain, folder = (
@@ -124,30 +117,35 @@ def run(
             training.state_dict() | {"recipe": describe(entry.recipe), "resumed": resumed},
         )
         print(describe_epoch(training), flush=True)
-    network, overrides = round_weights(training.final_network(), entry.stored), overrides + resumed
-    path = (
-        places.weights_of(entry, dataset.name, overrides)
-        / f"{run_stem(entry.name, seed, dataset.name, overrides)}.safetensors"
-    )
-    trained = describe_training(training) | {"overrides": overrides}
-    return conclude(
+    overrides = overrides + resumed
+    recorded = record_run(
         entry,
         seed,
-        dataset,
-        network,
-        save_weights(path, network, entry.stored),
-        trained,
-        began=began,
-        places=places,
+        training.final_network(),
+        folder=HERE,
+        results=places.results,
+        weights=places.weights_of(entry, dataset.name, overrides),
+        dataset=dataset,
+        train=train,
+        val=val,
+        recipe=training.recipe,
+        overrides=overrides,
+        precision=training.precision,
+        steps=training.steps,
+        batch_size=training.batch_size,
+        seconds=training.seconds,
+        history=training.history,
         device=device,
+        clock=clock,
     )
+    return conclude(recorded, entry, dataset, places)
 
 
 def run_all(
     entry: Ensemble, dataset: Dataset, *, places: Places, device: str = "cpu", resume: bool = False
 ) -> Run:
     """The run of an ensemble: train the members whose record is missing or stale, then let them vote on test, once. Raises as `run`."""
-    for member, seed in entry.voters:
+    for member, seed in entry.member_runs:
         if dataset.name != kaggle.NAME and is_current(member, seed, dataset.name, places):
             print(f"{member.name}, seed {seed}: record in place")
         else:
@@ -155,80 +153,31 @@ def run_all(
                 places.checkpoints / run_stem(member.name, seed, dataset.name, [])
             )
             run(member, seed, dataset, places=places, device=device, resume=bool(started))
-    began, folder = start_clock(), places.weights_of(entry, dataset.name)
-    paths = weights_paths(entry, 0, folder, dataset.name)
-    network = load_shipped(entry, 0, folder, dataset.name)
-    runs = {each.stem: each for each in read_results(places.results)}
-    print(f"{entry.name}: {len(paths)} networks vote, by mean {entry.vote}", flush=True)
-    trained = describe_members(entry, [runs[path.stem] for path in paths])
-    return conclude(
-        entry, 0, dataset, network, weights_digest(paths), trained, began=began, places=places
+    clock = Clock.start()
+    runs = {run.stem: run for run in read_results(places.results)}
+    members = [
+        runs[run_stem(member.name, seed, dataset.name, [])] for member, seed in entry.member_runs
+    ]
+    print(f"{entry.name}: {len(members)} networks vote, by mean {entry.vote}", flush=True)
+    recorded = record_ensemble(
+        entry,
+        members,
+        folder=HERE,
+        results=places.results,
+        weights=places.weights_of(entry, dataset.name),
+        dataset=dataset,
+        clock=clock,
     )
+    return conclude(recorded, entry, dataset, places)
 
 
-def conclude(
-    entry: Entry,
-    seed: int,
-    dataset: Dataset,
-    network: nn.Module,
-    weights: str,
-    trained: dict,
-    *,
-    began: Clock,
-    places: Places,
-    device: str = "cpu",
-) -> Run:
-    """Measure the final `network`, whose weights have the digest `weights`: val, then test, once; record it with what is said of its training."""
-    train, val = split_train_val(dataset, scale_val(entry, dataset))
-    found_val, found = (
-        measure(network, val, views=entry.views) if len(val) else None,
-        measure(network, dataset.test, views=entry.views),
-    )
-    record = Run(
-        entry=entry.name,
-        seed=seed,
-        dataset=dataset.name,
-        **trained,
-        **describe_measurement(network, found_val, found),
-        views=describe(entry.views),
-        total_seconds=round(time.perf_counter() - began[0], 3),
-        started=began[1],
-        commit=machine.commit(HERE),
-        versions=machine.versions(),
-        hardware=Hardware(**machine.hardware(device)),
-        digests=Digests(
-            network=network_digest(build(entry.network)),
-            train=train.digest,
-            val=val.digest if len(val) else None,
-            test=dataset.test.digest,
-            weights=weights,
-            predictions=found.digest,
-        ),
-    )
-    append_run(places.results, record)
-    plots.write_run(places.output, record, found, dataset.test)
-    print(
-        summarise(
-            record,
-            places.weights_of(entry, dataset.name, record.overrides),
-            is_evidence(record, entry),
-        )
-    )
-    return record
-
-
-def describe_training(training: Training) -> dict[str, object]:
-    """The recipe as it ran and what the optimiser did."""
-    return {
-        "recipe": describe(training.recipe),
-        "precision": training.precision,
-        "train_images": len(training.train),
-        "val_images": len(training.val),
-        "batch_size": training.batch_size,
-        "steps": training.steps,
-        "history": training.history,
-        "train_seconds": round(training.seconds, 3),
-    }
+def conclude(recorded: RecordedRun, entry: Entry, dataset: Dataset, places: Places) -> Run:
+    """Draw the run's pictures and say what came of it; returns its record."""
+    run = recorded.run
+    plots.write_run(places.output, run, recorded.test, dataset.test)
+    folder = places.weights_of(entry, dataset.name, run.overrides)
+    print(summarise(run, folder, is_evidence(run, entry)))
+    return run
 
 
 def scale_val(entry: Entry, dataset: Dataset) -> int:
@@ -339,12 +288,12 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], obj
     kaggle.add_options(parser)
     for field in ("results", "weights", "output", "checkpoints"):
         parser.add_argument(f"--{field}", type=Path, default=getattr(Places, field))
-    if not entry.voters:
+    if not isinstance(entry, Ensemble):
         parser.add_argument("--recipe", type=Recipe, default=entry.recipe)
     options = parser.instantiate(parser.parse_args(argv))
     if options.entry != name:
         raise ZooError(f"the entry comes first: train.py {options.entry} ...")
-    if entry.voters:
+    if isinstance(entry, Ensemble):
         return entry, [], options
     overrides = [
         f"{field}={now}"
@@ -367,7 +316,9 @@ def is_current(entry: Entry, seed: int, dataset: str, places: Places) -> bool:
     in_place = (
         all(path.is_file() for path in paths) and weights_digest(paths) == record.digests.weights
     )
-    return in_place and record.digests.network == network_digest(build(entry.network))
+    return in_place and record.digests.network == network_digest(
+        build(entry.network), entry.data.image or load_dataset(entry.data).image
+    )
 
 
 def check(record: Run, entry: Entry, zoo_file: Path, places: Places, data_root: Path | None) -> int:
@@ -416,7 +367,7 @@ def main(argv: list[str] | None = None) -> int:
             if options.all and is_current(each, seed, each.dataset, places):
                 print(f"{each.name}, seed {seed}: evidence in place")
                 continue
-            dataset = asked or load_or_sample(each.dataset, options.data_root)
+            dataset = asked or load_or_sample(each.data, options.data_root)
             settings = {
                 "places": places,
                 "device": find_device(options.device),
@@ -424,7 +375,7 @@ def main(argv: list[str] | None = None) -> int:
             }
             record = (
                 run_all(each, dataset, **settings)
-                if each.voters
+                if isinstance(each, Ensemble)
                 else run(each, seed, dataset, overrides=overrides, **settings)
             )
             worst = max(

@@ -6,7 +6,7 @@ import torch
 
 from torchbudget.data.images import Images
 from torchbudget.data.loading import load_dataset
-from torchbudget.data.overlap import find_twins, name_rows
+from torchbudget.data.overlap import find_shared, name_rows
 from torchbudget.errors import DataError, OverlapError, ResultsError
 from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.results import Run, read_results
@@ -74,7 +74,7 @@ def choose_unseen(
 
     Where any does, raises `OverlapError` or, with `drop_overlap`, says on stdout what is left out; raises `OverlapError` too where nothing is left.
     """
-    names, shared = " and ".join(trained), find_twins(pixels, torch.cat([*trained.values()]))
+    names, shared = " and ".join(trained), find_shared(pixels, torch.cat([*trained.values()]))
     if not shared.any():
         print(
             f"none of {len(pixels):,} images to be predicted is among those of {names} that the weights were trained on"
