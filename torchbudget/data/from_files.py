@@ -49,20 +49,16 @@ class NpzLoader:
     def __call__(self, place: Place) -> Dataset:
         path = place.folder / self.path
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            check_memory(str(path), sum(unpacked_sizes(path)))
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 missing = [key for key in KEYS if key not in archive.files]
                 if missing:
-                    raise DataError(
-                        f"{path} lacks {', '.join(missing)}; it needs {', '.join(KEYS)}"
-                    )
-                check_memory(str(path), sum(unpacked_sizes(path)))
+                    needed = ", ".join(KEYS)
+                    raise DataError(f"{path} lacks {', '.join(missing)}; it needs {needed}")
                 arrays = {key: archive[key] for key in KEYS}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-            raise DataError(
-                f"{path} cannot be read as an .npz file: {first_line(error)}"
-            ) from error
-        except AttributeError as error:  # np.load gives one array of an .npy file
-            raise DataError(f"{path} is no .npz archive of {', '.join(KEYS)}") from error
+            reason = first_line(error)
+            raise DataError(f"{path} cannot be read as an .npz file: {reason}") from error
         parts = [
             (f"{path}, {part}", arrays[f"x_{part}"], arrays[f"y_{part}"])
             for part in ("train", "test")

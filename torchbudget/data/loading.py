@@ -8,6 +8,7 @@ from torchbudget.data.mnist import (
     DIGITS,
     FASHION_MNIST,
     IDX_HEADERS,
+    IMAGE,
     KAGGLE_DEAL,
     MNIST,
     MNIST_SAMPLE,
@@ -24,6 +25,10 @@ SAMPLE_WARNING = (
 
 BY_NAME = {spec.name: spec for spec in (MNIST, KAGGLE_DEAL, MNIST_SAMPLE, FASHION_MNIST, DIGITS)}
 """Data sets that need no file of anybody's own."""
+
+
+FIRST_IMAGE = IMAGE
+"""The form that records of the first version have and do not say."""
 
 
 def named(name: str) -> DataSpec:

@@ -60,7 +60,7 @@ class Entry:
             reject(self, f"name must be in lower case (it names files), not {name!r}")
         self._check_network()
         if not isinstance(self.data, DataSpec):
-            reject(self, f"data must be a data set such as data.MNIST, not {self.data!r}")
+            reject(self, f"data must be a data set such as data.npz(...), not {self.data!r}")
         if self.recipe is not None and not is_instance_of_dataclass(self.recipe):
             reject(self, f"recipe must be an instance of a dataclass, not {self.recipe!r}")
         check_kind(self, Budget, "budget")

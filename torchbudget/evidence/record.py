@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 from torchbudget.data.images import Dataset, Images
-from torchbudget.data.loading import load_dataset
-from torchbudget.data.mnist import IMAGE
+from torchbudget.data.loading import FIRST_IMAGE, load_dataset
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry, describe
 from torchbudget.errors import UsageError, WeightsError
@@ -244,7 +243,7 @@ def observe_run(
         ),
         views=describe(entry.views),
         test_without_views=None if plain is None else Score(misses=plain, total=test.total),
-        image=None if dataset.image == IMAGE else ImageRecord.of(dataset.image),
+        image=None if dataset.image == FIRST_IMAGE else ImageRecord.of(dataset.image),
         worst_confusions=test.worst_confusions,
     )
     return RecordedRun(run, test)

@@ -15,8 +15,7 @@ from filelock import FileLock
 from msgspec import Meta, Struct
 
 from torchbudget.data.images import ImageSpec
-from torchbudget.data.loading import file_suffix
-from torchbudget.data.mnist import IMAGE
+from torchbudget.data.loading import FIRST_IMAGE, file_suffix
 from torchbudget.declare.entry import Entry
 from torchbudget.errors import ResultsError
 from torchbudget.evidence.files import write_atomically
@@ -98,8 +97,7 @@ class ImageRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         )
 
 
-FIRST_IMAGE = ImageRecord.of(IMAGE)
-"""What a record means that does not say it: all records of the first version."""
+FIRST_FORM = ImageRecord.of(FIRST_IMAGE)
 
 
 class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -170,7 +168,7 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     @property
     def form(self) -> ImageRecord:
         """The form of the images."""
-        return self.image or FIRST_IMAGE
+        return self.image or FIRST_FORM
 
     @property
     def stem(self) -> str:

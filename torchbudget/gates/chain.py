@@ -23,7 +23,7 @@ def judge_chain(entry: Entry, observation: Observation) -> Verdict:
     and it is the number of something that no longer exists. Every record of the entry must carry
     its seal, whether or not it counts as evidence.
 
-    Fails: a layer widened, `max_lr` changed or a digit edited in `results.json` after the run:
+    Fails: a layer widened, `max_lr` changed or a number edited in `results.json` after the run:
     STALE, until it is trained again.
 
     Passes: comments, formatting and names in the source change as they like, for they change

@@ -93,7 +93,7 @@ def to_sarif(verdicts: list[Verdict], rules: dict[str, str], zoo: Path) -> str:
     unhappy = [verdict for verdict in verdicts if verdict.status not in HARMLESS]
     rules = rules | {verdict.gate: "" for verdict in verdicts if verdict.gate not in rules}
     driver = {
-        "name": "digit-zoo",
+        "name": "torchbudget",
         "rules": [
             {"id": f"zoo/{gate}", "name": gate, "shortDescription": {"text": text or gate}}
             for gate, text in rules.items()
@@ -161,7 +161,7 @@ def to_annotations(verdicts: list[Verdict], zoo: Path) -> list[str]:
         waived = all(verdict.status is Status.WAIVED for verdict in rest)
         level = "notice" if waived else "error"
         lines.append(
-            f"::{level} title=digit zoo::and {len(rest)} more, in the log and in the step summary"
+            f"::{level} title=torchbudget::and {len(rest)} more, in the log and in the step summary"
         )
     return lines
 

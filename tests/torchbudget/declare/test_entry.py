@@ -136,7 +136,7 @@ WRONG = [
     (Entry, {"network": Slim()}, "network must be the class Slim, not an instance: network=Slim$"),
     (Entry, {"recipe": Recipe}, "recipe must be an instance of a dataclass"),
     (Entry, {"recipe": "18 epochs"}, "recipe must be an instance of a dataclass"),
-    (Entry, {"data": "mnist"}, "data must be a data set such as data.MNIST, not 'mnist'"),
+    (Entry, {"data": "mnist"}, "data must be a data set such as data.npz\\(...\\), not 'mnist'"),
     (Entry, {"views": (View(right=15),)}, "right must be from -14 to 14 pixels"),
     (Entry, {"views": (View(down=-15),)}, "down must be from -14 to 14 pixels"),
     (Entry, {"budget": {}}, "budget must be a Budget"),
