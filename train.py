@@ -27,6 +27,7 @@ from torch import nn
 import environment
 from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_or_sample
+from torchbudget.data.mnist import IMAGE
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
 from torchbudget.declare.zoofile import load_zoo, select_entries
@@ -197,7 +198,7 @@ def conclude(
         versions=machine.versions(),
         hardware=Hardware(**machine.hardware(device)),
         digests=Digests(
-            network=network_digest(build(entry.network)),
+            network=network_digest(build(entry.network), IMAGE),
             train=train.digest,
             val=val.digest if len(val) else None,
             test=dataset.test.digest,
@@ -367,7 +368,7 @@ def is_current(entry: Entry, seed: int, dataset: str, places: Places) -> bool:
     in_place = (
         all(path.is_file() for path in paths) and weights_digest(paths) == record.digests.weights
     )
-    return in_place and record.digests.network == network_digest(build(entry.network))
+    return in_place and record.digests.network == network_digest(build(entry.network), IMAGE)
 
 
 def check(record: Run, entry: Entry, zoo_file: Path, places: Places, data_root: Path | None) -> int:

@@ -16,6 +16,7 @@ from bench.exported import FORMS, Form, make_forms
 from bench.peak import describe_peak, measure_peak
 from bench.stopwatch import show, spread, table, take_turns
 from torchbudget.data.images import as_floats, normalise
+from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.entry import Entry
 from torchbudget.evidence.weights import load_shipped
 from torchbudget.network.structure import count_multiply_adds
@@ -87,7 +88,7 @@ def measure(choice: Choice) -> dict:
                 "network": name,
                 "entries": [entry.name for entry in entries],
                 "batch": batch,
-                "operations": 2 * count_multiply_adds(network),
+                "operations": 2 * count_multiply_adds(network, IMAGE),
             }
             rows.append(found | measure_network(network, images, batch, choice.repeats))
             print(describe_row(rows[-1]), flush=True)

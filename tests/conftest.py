@@ -21,7 +21,7 @@ from hypothesis import Phase, settings
 
 from model import Slim
 from torchbudget.data.images import Dataset
-from torchbudget.data.mnist import MNIST_FILES, load_mnist_sample
+from torchbudget.data.mnist import IMAGE, MNIST_FILES, load_mnist_sample
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling
 from torchbudget.declare.entry import Entry, describe
@@ -103,7 +103,7 @@ def _split(val_images: int) -> tuple:
 
 @functools.cache
 def _network_digest(network: type) -> str:
-    return network_digest(build(network))
+    return network_digest(build(network), IMAGE)
 
 
 @functools.cache
@@ -133,7 +133,7 @@ class RunMaker:
             overrides=[],
             recipe=describe(recipe),
             params=count_params(network),
-            multiply_adds=count_multiply_adds(network),
+            multiply_adds=count_multiply_adds(network, IMAGE),
             precision="fp32",
             train_images=len(train),
             val_images=len(val),

@@ -116,7 +116,7 @@ def print_why(engine: Engine, name: str) -> int:
     """The layer table of the entry."""
     (entry,) = select_entries(engine.zoo, [name])
     try:
-        rows = layer_table(build(entry.network))
+        rows = layer_table(build(entry.network), engine.observe(entry).image)
     except NetworkError as error:
         print(f"check.py: {error}", file=sys.stderr)
         return EXIT_UNMEASURED

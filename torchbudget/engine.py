@@ -3,7 +3,7 @@
 import functools
 import inspect
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,10 +14,9 @@ from torchbudget.errors import BaselineError, ResultsError, WaiverError, ZooErro
 from torchbudget.evidence.results import read_results
 from torchbudget.gates import GATES, WITHOUT_BASE, judge
 from torchbudget.gates.baseline import read_baseline
-from torchbudget.gates.observation import Observation
+from torchbudget.gates.observation import Inspections, Observation
 from torchbudget.gates.ratchet import judge_against_base
 from torchbudget.gates.waivers import apply_waivers, read_waivers
-from torchbudget.network.trace import Trace
 from torchbudget.report.metrics import Metrics
 from torchbudget.report.verdict import Status, Verdict
 
@@ -51,7 +50,7 @@ class Engine:
         self._weights, self._platform = weights or path.parent / "weights", platform
         self._load = functools.cache(lambda name: load_dataset(name, data_root))
         self._observations: dict[str, Observation] = {}
-        self._traces: dict[Hashable, Trace] = {}
+        self._inspections = Inspections()
 
     def select_gates(self, only: str = "") -> list[str]:
         """The gates named in "a,b", or all that this engine can run; raises `ZooError` for one that it cannot."""
@@ -65,7 +64,7 @@ class Engine:
 
     def observe(self, entry: Entry) -> Observation:
         if entry.name not in self._observations:
-            shared = {"base": self.base, "observe": self.observe, "traces": self._traces}
+            shared = {"base": self.base, "observe": self.observe, "inspections": self._inspections}
             self._observations[entry.name] = Observation(
                 entry, self._runs, self._weights, self._load, self._platform, **shared
             )
@@ -73,7 +72,12 @@ class Engine:
 
     def judge_zoo(self, entries: list[Entry], gates: list[str]) -> list[Verdict]:
         """A verdict for each entry and gate, entry by entry, then on what stands beside them, waivers applied."""
-        verdicts = [judge(gate, entry, self.observe(entry)) for entry in entries for gate in gates]
+        verdicts = []
+        for number, entry in enumerate(entries, start=1):
+            observation = self.observe(entry)
+            verdicts += [judge(gate, entry, observation) for gate in gates]
+            self.figures(entry)  # what is shown of it later, while its network is still here
+            self._inspections.release_all_but(entries[number:])
         if "chain" in gates and len(entries) == len(self.zoo):
             verdicts += self._judge_orphans()
         if "ratchet" in gates and self.base:

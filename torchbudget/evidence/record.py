@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from torch import nn
 
+from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.entry import Ensemble, describe
 from torchbudget.evidence.measure import Measurement
 from torchbudget.evidence.results import Run, Score
@@ -40,7 +41,7 @@ def describe_measurement(
     plain = test.misses_without_views
     return {
         "params": count_params(network),
-        "multiply_adds": count_multiply_adds(network),
+        "multiply_adds": count_multiply_adds(network, IMAGE),
         "test_reads": 1,
         "val": val and Score(misses=val.misses, total=val.total),
         "test": Score(misses=test.misses, total=test.total),

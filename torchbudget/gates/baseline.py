@@ -11,6 +11,8 @@ from pathlib import Path
 import msgspec
 from torch import nn
 
+from torchbudget.data.images import ImageSpec
+from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.entry import Entry, describe
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import BaselineError, NetworkError, ResultsError, WaiverError, ZooError
@@ -48,13 +50,16 @@ class Baseline:
     waivers: tuple[Waiver, ...] = ()
 
 
-def measure_size(network: nn.Module, *traces: Trace) -> tuple[int, int]:
-    """Numbers that the network keeps (parameters, and what it hides outside them) and its multiply-adds.
+def measure_size(network: nn.Module, image: ImageSpec, *traces: Trace) -> tuple[int, int]:
+    """Numbers that the network keeps (parameters, and what it hides) and its multiply-adds.
 
-    `traces` are those in train and in eval mode, where they are there already. Raises `NetworkError`.
+    `traces` are those in train and in eval mode, where they are there already. Raises
+    `NetworkError`.
     """
-    hidden = count_hidden(network, *(traces or (trace(network, True), trace(network, False))))
-    return count_params(network) + hidden, count_multiply_adds(network)
+    if not traces:
+        traces = (trace(network, image, True), trace(network, image, False))
+    kept = count_params(network) + count_hidden(network, *traces)
+    return kept, count_multiply_adds(network, image)
 
 
 def read_baseline(ref: str, zoo_file: Path) -> Baseline:
@@ -172,7 +177,7 @@ def _last_line(text: str) -> str:
 def _measure_entry(entry: Entry) -> dict[str, object]:
     declared = {"name": entry.name, "dataset": entry.dataset, "budget": describe(entry.budget)}
     try:
-        params, multiply_adds = measure_size(build(entry.network))
+        params, multiply_adds = measure_size(build(entry.network), IMAGE)
     except NetworkError as error:
         return {**declared, "error": str(error)}
     return {**declared, "params": params, "multiply_adds": multiply_adds}

@@ -7,22 +7,60 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from torchbudget.data.images import Dataset, Images
+from torchbudget.data.images import Dataset, Images, ImageSpec
+from torchbudget.data.mnist import IMAGE
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Entry
-from torchbudget.errors import DataError, NetworkError, Unmeasurable, WeightsError
+from torchbudget.errors import DataError, Unmeasurable, WeightsError
 from torchbudget.evidence.measure import Measurement, measure
 from torchbudget.evidence.results import Run, evidence_of
 from torchbudget.evidence.weights import load_shipped, weights_paths
-from torchbudget.gates.baseline import Baseline, measure_size
+from torchbudget.gates.baseline import Baseline
 from torchbudget.network.ensemble import EnsembleNetwork, vote
-from torchbudget.network.layers import PROBES, Probe
-from torchbudget.network.structure import traces_digest
-from torchbudget.network.trace import INPUT_SHAPE, Trace, build, trace
+from torchbudget.network.inspection import EnsembleInspection, Inspection
+from torchbudget.network.trace import Trace
+
+
+class Inspections:
+    """The networks of a zoo: entries of the same network share what is measured of it."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[Hashable, Inspection] = {}
+
+    def of(self, entry: Entry) -> Inspection:
+        """The inspection of an entry's network."""
+        key = _key_of(entry)
+        if key not in self._by_key:
+            image = image_of(entry)
+            if entry.voters:
+                members = [self.of(member) for member, _ in entry.voters]
+                self._by_key[key] = EnsembleInspection(entry.network, image, members)
+            else:
+                self._by_key[key] = Inspection(entry.network, image)
+        return self._by_key[key]
+
+    def release_all_but(self, entries: list[Entry]) -> None:
+        """Let go of networks and traces that neither `entries` nor their members need."""
+        needed: set[Hashable] = set()
+        for entry in entries:
+            needed.add(_key_of(entry))
+            needed.update(_key_of(member) for member, _ in entry.voters)
+        for key, inspection in self._by_key.items():
+            if key not in needed:
+                inspection.release()
+
+
+def image_of(entry: Entry) -> ImageSpec:
+    """The form of the images that an entry's network takes."""
+    return IMAGE
+
+
+def _key_of(entry: Entry) -> Hashable:
+    return identify(entry.network), image_of(entry)
 
 
 def identify(network: Callable[[], nn.Module]) -> Hashable:
-    """The same for two entries whose networks are made by the same callable, or are juries of such."""
+    """The same for two entries whose networks the same callables make."""
     if isinstance(network, partial) and network.func is EnsembleNetwork:
         members, how = network.args
         return (EnsembleNetwork, how, *map(identify, members))
@@ -30,11 +68,12 @@ def identify(network: Callable[[], nn.Module]) -> Hashable:
 
 
 class Observation:
-    """The network as built and traced, the evidence by seed, the shipped weights measured on the test images.
+    """The network as built and traced, the evidence by seed, the shipped weights as measured.
 
-    `load` gives a data set by name and may raise `DataError`; `platform` names where this process measures; `base` is what the entry is compared with.
-    `observe` gives the observation of an ensemble's member, so that weights that several entries share are measured once; `traces` is where
-    entries of the same network share its traces.
+    `load` gives a data set by name and may raise `DataError`; `platform` names where this process
+    measures; `base` is what the entry is compared with. `observe` gives the observation of an
+    ensemble's member, so that weights that several entries share are measured once; `inspections`
+    is where entries of the same network share what is measured of it.
     """
 
     def __init__(
@@ -46,71 +85,55 @@ class Observation:
         platform: tuple[str, ...],
         base: Baseline | None = None,
         observe: Callable[[Entry], "Observation"] | None = None,
-        traces: dict[Hashable, Trace] | None = None,
+        inspections: Inspections | None = None,
     ) -> None:
-        self.entry, self.weights, self._load, self.platform, self.base = (
-            entry,
-            weights,
-            load,
-            platform,
-            base,
-        )
+        self.entry = entry
+        self.weights = weights
+        self._load = load
+        self.platform = platform
+        self.base = base
         self._observe = observe or (
             lambda member: Observation(member, runs, weights, load, platform, base)
         )
-        self._traces = {} if traces is None else traces
+        self.inspection = (inspections or Inspections()).of(entry)
         self.runs = [run for run in runs if run.entry == entry.name]
         self.evidence = evidence_of(entry, runs)
         self.measurements: dict[int, Measurement] = {}
 
-    @cached_property
+    @property
+    def image(self) -> ImageSpec:
+        """The form of the images that the network takes."""
+        return self.inspection.image
+
+    @property
     def network(self) -> nn.Module:
-        try:
-            return build(self.entry.network)
-        except NetworkError as error:
-            raise Unmeasurable(str(error), "mend the network in model.py") from error
+        """The network as built, with its first weights; raises `Unmeasurable`."""
+        return self.inspection.network
 
-    def _trace(self, training: bool, batch: int = INPUT_SHAPE[0]) -> Trace:
-        key = (identify(self.entry.network), training, batch)
-        try:
-            if key not in self._traces:
-                self._traces[key] = trace(self.network, training, batch)
-            return self._traces[key]
-        except NetworkError as error:
-            raise Unmeasurable(
-                str(error),
-                "write forward with tensor operations whose order does not depend on pixel values",
-            ) from error
-
-    @cached_property
+    @property
     def train_trace(self) -> Trace:
-        return self._trace(training=True)
+        """Raises `Unmeasurable`."""
+        return self.inspection.train_trace
 
-    @cached_property
+    @property
     def eval_trace(self) -> Trace:
-        return self._trace(training=False)
-
-    @cached_property
-    def probe(self) -> Probe:
-        """A forward in eval mode on images that show what depends on which pixel, and what each operation costs."""
-        return Probe(self._trace(training=False, batch=PROBES))
+        """Raises `Unmeasurable`."""
+        return self.inspection.eval_trace
 
     @cached_property
     def parts(self) -> list["Observation"]:
-        """What the network is made of: an ensemble's members, one for each that votes, else itself."""
+        """An ensemble's members, one for each that votes, else the entry itself."""
         return [self._observe(member) for member, _ in self.entry.voters] or [self]
 
-    @cached_property
+    @property
     def network_digest(self) -> str:
-        return traces_digest(self.train_trace, self.eval_trace)
+        """Raises `Unmeasurable`."""
+        return self.inspection.digest
 
-    @cached_property
+    @property
     def size(self) -> tuple[int, int]:
-        """Numbers that the network keeps, and its multiply-adds; of an ensemble those of its members."""
-        if self.entry.voters:
-            kept, multiply_adds = zip(*[part.size for part in self.parts], strict=True)
-            return sum(kept), sum(multiply_adds)
-        return measure_size(self.network, self.train_trace, self.eval_trace)
+        """Numbers that the network keeps, and its multiply-adds; of an ensemble its members'."""
+        return self.inspection.size
 
     @cached_property
     def dataset(self) -> Dataset:

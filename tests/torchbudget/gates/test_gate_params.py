@@ -5,6 +5,7 @@ import torch
 from networks import Net, changed
 from torch import nn
 
+from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
 from torchbudget.gates import judge
@@ -108,7 +109,7 @@ def test_statistics_of_norms_that_run_or_never_run_are_no_capacity():
 
     net = build(changed(__init__=init))
     assert (
-        statistics_buffers(net, trace(net, True), trace(net, False))
+        statistics_buffers(net, trace(net, IMAGE, True), trace(net, IMAGE, False))
         == dict(net.named_buffers()).keys()
     )
 
@@ -137,7 +138,7 @@ class OtherInEval(Net):
 def test_parameters_that_come_late_or_change_with_the_mode_fail(network):
     verdict = judged(network, max_params=10**6)
     assert verdict.status == Status.FAIL and "come late" in verdict.difference
-    assert not late_tensors(build(Net))
+    assert not late_tensors(build(Net), IMAGE)
 
 
 def test_the_largest_layer_the_trainable_and_the_headroom_are_shown():
