@@ -1,4 +1,4 @@
-"""The self-test: every planted violation is caught by the gate that it names, nothing honest is stopped.
+"""The self-test: the gate that a violation names catches it, and nothing honest is stopped.
 
 A case is a file. `cheat_*` and `honest_*` are zoo files of one entry, judged by the gates that need
 no evidence; `record_*` tampers with a copy of a zoo that was trained for real. The first words of a

@@ -1,4 +1,4 @@
-"""What there is to observe of an entry, measured when a gate first asks and then shared by all gates."""
+"""What there is to observe of an entry: measured when a gate first asks, shared by all gates."""
 
 from collections.abc import Callable, Hashable
 from functools import cached_property, partial
@@ -140,7 +140,7 @@ class Observation:
         try:
             return self._load(self.entry.dataset)
         except DataError as error:
-            raise Unmeasurable(str(error), "set MNIST_ROOT, or give --data-root") from error
+            raise Unmeasurable(str(error), "give --data-root, the folder of the data") from error
 
     @cached_property
     def split(self) -> tuple[Images, Images]:
@@ -152,9 +152,12 @@ class Observation:
         if seed not in self.evidence:
             raise Unmeasurable(
                 f"no evidence of seed {seed} on {self.entry.dataset}",
-                f"make train ENTRY={self.entry.name} SEED={seed}",
+                self._remedy(seed),
             )
         return self.evidence[seed]
+
+    def _remedy(self, seed: int) -> str:
+        return f"train it, then: torchbudget record {self.entry.name} --seed {seed}"
 
     @property
     def declared_runs(self) -> list[Run]:
@@ -163,7 +166,10 @@ class Observation:
 
     @property
     def trainings(self) -> list[Run]:
-        """The evidence of what was trained: of the declared seeds, or of an ensemble's members; raises `Unmeasurable`."""
+        """The evidence of what was trained: the declared seeds, or an ensemble's members.
+
+        Raises `Unmeasurable`.
+        """
         if self.entry.voters:
             return [self._observe(member).run_of(seed) for member, seed in self.entry.voters]
         return self.declared_runs
@@ -172,7 +178,7 @@ class Observation:
         return weights_paths(self.entry, seed, self.weights)
 
     def measure(self, seed: int) -> Measurement:
-        """The weights of `seed` on all test images, measured here and now; raises `Unmeasurable`."""
+        """The weights of `seed` on all test images, measured now; raises `Unmeasurable`."""
         if seed not in self.measurements:
             if self.entry.voters and not self.entry.views:
                 self.measurements[seed] = self._count_votes()
@@ -184,9 +190,7 @@ class Observation:
         try:
             network = load_shipped(self.entry, seed, self.weights)
         except WeightsError as error:
-            raise Unmeasurable(
-                str(error), f"make train ENTRY={self.entry.name} SEED={seed}"
-            ) from error
+            raise Unmeasurable(str(error), self._remedy(seed)) from error
         return measure(network, self.dataset.test, views=self.entry.views)
 
     def _count_votes(self) -> Measurement:

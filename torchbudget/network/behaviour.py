@@ -91,11 +91,11 @@ def _depends_on_batch(
 ) -> Iterator[str]:
     """Whether an image's logits change alone, in pairs, or beside other images."""
     try:
-        alone = torch.cat([network(image) for image in images.split(1)])
+        alone = torch.cat([network(image) for image in torch.split(images, 1)])
     except Exception as error:
         yield f"eval does not take an image alone: {type(error).__name__}: {error}"
         return
-    pairs = torch.cat([network(pair) for pair in images.split(2)])
+    pairs = torch.cat([network(pair) for pair in torch.split(images, 2)])
     company = torch.cat([images[:1], 3 * images.flip(0)])
     difference = max(
         (alone - together).abs().max().item(),
@@ -120,7 +120,9 @@ def differs_from_its_trace(network: nn.Module, traced: Trace) -> Iterator[str]:
 def _reads_values(network: nn.Module, traced: Trace) -> str:
     """The error of a forward on tensors without values; "" where it needs no values."""
     mode = without_values()
-    state = {name: mode.from_tensor(tensor) for name, tensor in traced.state.items()}
+    state: dict[str, torch.Tensor] = {}
+    for name, tensor in traced.state.items():
+        state[name] = mode.from_tensor(tensor)
     try:
         with torch.no_grad(), run_eagerly(), mode:
             call_with(network, state, mode.from_tensor(traced.images))

@@ -155,7 +155,8 @@ class _ProbeRecording(Recording):
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> object:
-        with MultiplyAddsCounter() as counter:
+        counter = MultiplyAddsCounter()
+        with counter:
             value = func(*args, **kwargs)
         operands = {id(tensor): tensor for tensor in tensors_of((args, kwargs))}
         spread = _count_outer_products(node, value, list(operands.values()))

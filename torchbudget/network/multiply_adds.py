@@ -48,7 +48,8 @@ class MultiplyAddsCounter(OperationMode):
 def count_multiply_adds(network: nn.Module, image: ImageSpec) -> int:
     """Multiply-adds of convolutions and matrix products for one image."""
     was_training = network.training
-    with torch.no_grad(), run_eagerly(), MultiplyAddsCounter() as counter:
+    counter = MultiplyAddsCounter()
+    with torch.no_grad(), run_eagerly(), counter:
         inner_network(network.eval())(torch.zeros(1, *image.shape))
     network.train(was_training)
     return counter.multiply_adds

@@ -6,10 +6,14 @@ tried and fails for any other.
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+
+if TYPE_CHECKING:
+    from torch._subclasses.fake_tensor import FakeTensorMode
 
 TRIED_VERSIONS = ("2.15",)
 """Minor versions of torch with which the tests of this package passed."""
@@ -27,6 +31,9 @@ class OperationMode(TorchDispatchMode):
     In `torch.inference_mode` it meets operations as they are called, such as `linear`; otherwise
     it meets what they decompose into.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -53,9 +60,9 @@ def tensor_or_number_arguments(operation: Operation) -> list[str]:
     ]
 
 
-def without_values() -> AbstractContextManager[object]:
+def without_values() -> "FakeTensorMode":
     """A mode in which tensors have shapes and no values; `from_tensor` makes such a tensor."""
-    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch._subclasses.fake_tensor import FakeTensorMode  # imports the compiler when it runs
 
     return FakeTensorMode(allow_non_fake_inputs=True)
 

@@ -133,7 +133,7 @@ def arguments_of(node: fx.Node) -> dict[str, object]:
     if not isinstance(node.target, Operation):
         return {}
     names = argument_names(node.target)
-    return dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
+    return {**dict(zip(names, node.args, strict=False)), **node.kwargs}
 
 
 def normalises_by_batch(node: fx.Node) -> bool:

@@ -9,6 +9,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -50,7 +51,9 @@ class Trace:
     @cached_property
     def output(self) -> fx.Node:
         """The node whose operand is the logits."""
-        return next(node for node in self.graph.nodes if node.op == "output")
+        (output,) = [node for node in self.graph.nodes if node.op == "output"]
+        assert isinstance(output, fx.Node)
+        return output
 
     @cached_property
     def computing(self) -> set[fx.Node]:
@@ -164,8 +167,12 @@ def run_node(node: fx.Node, current: dict[fx.Node, object], in_place: bool = Fal
         changed = current[first]
         if isinstance(changed, torch.Tensor):
             current[first] = changed.clone()
-    args = fx.node.map_arg(node.args, current.__getitem__)
-    kwargs = fx.node.map_arg(node.kwargs, current.__getitem__)
+
+    def read(operand: fx.Node) -> Any:
+        return current[operand]
+
+    args: Any = fx.node.map_arg(node.args, read)
+    kwargs: Any = fx.node.map_arg(node.kwargs, read)
     assert callable(node.target)
     return node.target(*args, **kwargs)
 

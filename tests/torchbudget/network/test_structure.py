@@ -3,11 +3,13 @@
 import pytest
 import torch
 import torch.nn.functional as F
+import torchinfo
 from networks import Net, changed, flattening_init
 from torch import nn
 
 from model import Net3
 from torchbudget.data.mnist import IMAGE
+from torchbudget.declare.zoofile import load_zoo
 from torchbudget.network.hidden import count_hidden
 from torchbudget.network.structure import (
     active_dropouts,
@@ -210,3 +212,12 @@ def test_numbers_outside_the_parameters_are_counted():
 def test_multiply_adds_are_those_of_a_sum_by_hand():
     by_hand = 26 * 26 * 4 * 9 + 11 * 11 * 6 * 4 * 9 + 6 * 10
     assert count_multiply_adds(Net(), IMAGE) == by_hand
+
+
+def test_torchinfo_counts_the_same_parameters_in_every_entry(zoo_file):
+    zoo = load_zoo(zoo_file)
+    counts = {name: count_params(build(entry.network)) for name, entry in zoo.items()}
+    assert counts == {
+        name: torchinfo.summary(build(entry.network), verbose=0).total_params
+        for name, entry in zoo.items()
+    }
