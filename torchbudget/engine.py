@@ -5,7 +5,7 @@ import difflib
 import functools
 import inspect
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +20,9 @@ from torchbudget.evidence.machine import platform_id
 from torchbudget.evidence.results import read_results
 from torchbudget.gates import GATES, WITHOUT_BASELINE, judge
 from torchbudget.gates.baseline import Baseline, BaselineEntry, read_baseline
-from torchbudget.gates.observation import TRAIN_COMMAND, Observation, Sources
+from torchbudget.gates.observation import TRAIN_COMMAND, Inspections, Observation, Sources
 from torchbudget.gates.ratchet import judge_against_baseline
 from torchbudget.gates.waivers import WAIVERS_FILE, apply_waivers, read_waivers
-from torchbudget.network.trace import Trace
 from torchbudget.report.metrics import Metrics
 from torchbudget.report.verdict import Status, Verdict
 
@@ -64,7 +63,7 @@ class Engine:
         )
         self._waivers = read_waivers(folder / WAIVERS_FILE)
         self._observations: dict[str, Observation] = {}
-        self._traces: dict[Hashable, Trace] = {}
+        self._inspections = Inspections()
 
     @property
     def baseline(self) -> Baseline | None:
@@ -86,7 +85,7 @@ class Engine:
     def observe(self, entry: Entry) -> Observation:
         if entry.name not in self._observations:
             self._observations[entry.name] = Observation(
-                entry, self._sources, observe=self.observe, traces=self._traces
+                entry, self._sources, observe=self.observe, inspections=self._inspections
             )
         return self._observations[entry.name]
 
@@ -96,8 +95,11 @@ class Engine:
         Then those on what is beside them: runs of no entry, weakened budgets, void waivers.
         """
         verdicts = []
-        for entry in entries:
-            verdicts += [judge(gate, entry, self.observe(entry)) for gate in gates]
+        for number, entry in enumerate(entries, start=1):
+            observation = self.observe(entry)
+            verdicts += [judge(gate, entry, observation) for gate in gates]
+            self.measure_entry(entry)  # what is shown of it, while its network is still here
+            self._inspections.release_all_but(entries[number:])
         if "chain" in gates and len(entries) == len(self.zoo):
             verdicts += self._judge_orphans()
         if "ratchet" in gates and self.baseline:

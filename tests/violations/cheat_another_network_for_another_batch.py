@@ -1,4 +1,4 @@
-"""Caught by structure: an honest network for two images, which is how many a trace has, and another for more."""
+"""Caught by structure: an honest network for two images, as in a trace, and another for more."""
 
 from plain import Net, nn, torch, zoo
 

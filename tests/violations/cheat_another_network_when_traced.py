@@ -1,6 +1,7 @@
 """Caught by structure: an honest network while it is traced, and another when it runs."""
 
 from plain import Net, nn, zoo
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 
 class Case(Net):
@@ -9,9 +10,7 @@ class Case(Net):
         self.wide = nn.Linear(726, 10)
 
     def forward(self, x):
-        from torch.fx.experimental.proxy_tensor import get_proxy_mode
-
-        if get_proxy_mode() is not None:
+        if is_in_torch_dispatch_mode():
             return super().forward(x)
         return self.wide(self.features(x).flatten(1))
 

@@ -1,4 +1,4 @@
-"""The honest network that every case of the corpus changes in one way, and the entry that holds it to its budget."""
+"""The honest network that every case changes in one way, and the entry with its budget."""
 
 import torch
 import torch.nn.functional as F

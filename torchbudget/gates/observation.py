@@ -1,4 +1,4 @@
-"""What there is to observe of an entry, measured when a gate first asks and then shared by all gates."""
+"""What there is to observe of an entry: measured when a gate first asks, shared by all gates."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -16,20 +16,10 @@ from torchbudget.errors import DataError, NetworkError, Unmeasurable, WeightsErr
 from torchbudget.evidence.measure import Measurement, measure
 from torchbudget.evidence.results import Run, evidence_of
 from torchbudget.evidence.weights import load_shipped, weights_paths
-from torchbudget.gates.baseline import Baseline, measure_size
+from torchbudget.gates.baseline import Baseline
 from torchbudget.network.ensemble import EnsembleNetwork, vote
-from torchbudget.network.layers import PROBES, Probe
-from torchbudget.network.structure import traces_digest
-from torchbudget.network.trace import INPUT_SHAPE, Trace, build, trace
-
-
-def identify(network: Callable[[], nn.Module]) -> Hashable:
-    """The same for two entries whose networks are made by the same callable, or are juries of such."""
-    if isinstance(network, partial) and network.func is EnsembleNetwork:
-        members, how = network.args
-        return (EnsembleNetwork, how, *map(identify, members))
-    return id(network)
-
+from torchbudget.network.inspection import EnsembleInspection, Inspection
+from torchbudget.network.trace import Trace
 
 TRAIN_COMMAND = (
     "train it and record the run: torchbudget record {entry} --seed {seed} --weights FILE"
@@ -58,11 +48,49 @@ class Sources:
         return self.train_command.format(entry=entry, seed=seed)
 
 
+class Inspections:
+    """The networks of a zoo: entries of the same network share what is measured of it."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[Hashable, Inspection] = {}
+
+    def of(self, entry: Entry, image: ImageSpec) -> Inspection:
+        """The inspection of an entry's network, on images of this form."""
+        key = (identify(entry.network), image.shape, image.num_classes)
+        if key not in self._by_key:
+            if isinstance(entry, Ensemble):
+                members = [self.of(member, image) for member, _ in entry.member_runs]
+                self._by_key[key] = EnsembleInspection(entry.network, image, members)
+            else:
+                self._by_key[key] = Inspection(entry.network, image)
+        return self._by_key[key]
+
+    def release_all_but(self, entries: list[Entry]) -> None:
+        """Let go of networks and traces that neither `entries` nor their members need."""
+        needed: set[Hashable] = set()
+        for entry in entries:
+            needed.add(identify(entry.network))
+            if isinstance(entry, Ensemble):
+                needed.update(identify(member.network) for member, _ in entry.member_runs)
+        for (network, *_), inspection in self._by_key.items():
+            if network not in needed:
+                inspection.release()
+
+
+def identify(network: Callable[[], nn.Module]) -> Hashable:
+    """The same for two entries whose networks the same callables make."""
+    if isinstance(network, partial) and network.func is EnsembleNetwork:
+        members, how = network.args
+        return (EnsembleNetwork, how, *map(identify, members))
+    return id(network)
+
+
 class Observation:
     """The network as built and traced, the evidence by seed, the weights measured on test.
 
     `observe` gives the observation of an ensemble's member, so that weights that several entries
-    share are measured once; `traces` is where entries of the same network share its traces.
+    share are measured once; `inspections` is where entries of the same network share what is
+    measured of it.
     """
 
     def __init__(
@@ -70,12 +98,12 @@ class Observation:
         entry: Entry,
         sources: Sources,
         observe: Callable[[Entry], "Observation"] | None = None,
-        traces: dict[Hashable, Trace] | None = None,
+        inspections: Inspections | None = None,
     ) -> None:
         self.entry = entry
         self.sources = sources
         self._observe = observe or (lambda member: Observation(member, sources))
-        self._traces: dict[Hashable, Trace] = {} if traces is None else traces
+        self._inspections = inspections or Inspections()
         self.runs = [run for run in sources.runs if run.entry == entry.name]
         self.evidence = evidence_of(entry, sources.runs)
         self.measurements: dict[int, Measurement] = {}
@@ -88,61 +116,54 @@ class Observation:
     def baseline(self) -> Baseline | None:
         return self.sources.baseline
 
+    # --- the network ------------------------------------------------------------------------------
+
     @property
     def image(self) -> ImageSpec:
-        """The form of the images: as declared, else as the data set has it."""
+        """The form of the images, as declared, else as the data set has it.
+
+        Raises `Unmeasurable` where neither is there.
+        """
         return self.entry.data.image or self.dataset.image
 
-    @cached_property
+    @property
+    def inspection(self) -> Inspection:
+        """What is static about the network; raises `Unmeasurable`."""
+        return self._inspections.of(self.entry, self.image)
+
+    @property
     def network(self) -> nn.Module:
-        try:
-            return build(self.entry.network)
-        except NetworkError as error:
-            raise Unmeasurable(str(error), "correct the network class") from error
+        """The network as built, with its first weights; raises `Unmeasurable`."""
+        return self.inspection.network
 
-    def _trace(self, training: bool, batch: int = INPUT_SHAPE[0]) -> Trace:
-        key = (identify(self.entry.network), training, batch)
-        try:
-            if key not in self._traces:
-                self._traces[key] = trace(self.network, self.image, training, batch)
-            return self._traces[key]
-        except NetworkError as error:
-            raise Unmeasurable(
-                str(error),
-                "write forward with tensor operations whose order does not depend on pixel values",
-            ) from error
-
-    @cached_property
+    @property
     def train_trace(self) -> Trace:
-        return self._trace(training=True)
+        """Raises `Unmeasurable`."""
+        return self.inspection.train_trace
 
-    @cached_property
+    @property
     def eval_trace(self) -> Trace:
-        return self._trace(training=False)
-
-    @cached_property
-    def probe(self) -> Probe:
-        """A forward in eval mode on images that show what depends on which pixel, and what each operation costs."""
-        return Probe(self._trace(training=False, batch=PROBES))
+        """Raises `Unmeasurable`."""
+        return self.inspection.eval_trace
 
     @cached_property
     def parts(self) -> list["Observation"]:
-        """What the network is made of: an ensemble's members, one for each that votes, else itself."""
+        """An ensemble's members, one for each that votes, else the entry itself."""
         if isinstance(self.entry, Ensemble):
             return [self._observe(member) for member, _ in self.entry.member_runs]
         return [self]
 
-    @cached_property
+    @property
     def network_digest(self) -> str:
-        return traces_digest(self.train_trace, self.eval_trace)
+        """SHA-256 of what the network computes; raises `Unmeasurable`."""
+        return self.inspection.digest
 
-    @cached_property
+    @property
     def size(self) -> tuple[int, int]:
-        """Numbers that the network keeps, and its multiply-adds; of an ensemble those of its members."""
-        if isinstance(self.entry, Ensemble):
-            kept, multiply_adds = zip(*[part.size for part in self.parts], strict=True)
-            return sum(kept), sum(multiply_adds)
-        return measure_size(self.network, self.image, self.train_trace, self.eval_trace)
+        """Numbers that the network keeps, and its multiply-adds; raises `Unmeasurable`."""
+        return self.inspection.size
+
+    # --- evidence and weights ---------------------------------------------------------------------
 
     @cached_property
     def dataset(self) -> Dataset:

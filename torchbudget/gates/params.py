@@ -1,78 +1,67 @@
-"""Size: the parameters that a network declares, the ones it uses, and numbers hidden where nobody counts."""
+"""Size: the parameters that a network declares, those it uses, and numbers hidden elsewhere."""
 
 from collections import Counter
 
 from torch import nn
 
 from torchbudget.declare.entry import Entry
-from torchbudget.errors import Unmeasurable
 from torchbudget.gates.observation import Observation
-from torchbudget.network.hidden import hidden_numbers, late_tensors
-from torchbudget.network.structure import count_params, count_used
-from torchbudget.report.verdict import Status, Verdict
+from torchbudget.report.verdict import Status, Verdict, not_applicable
 
 
-def judge_params(entry: Entry, seen: Observation) -> Verdict:
-    """All parameters that the network declares, and what it hides in buffers and constants, are fewer than `budget.max_params`.
+def judge_params(entry: Entry, observation: Observation) -> Verdict:
+    """All that the network keeps, in parameters, buffers and constants, is under `max_params`.
 
-    Why: a small network is the claim; numbers learnt and kept in a buffer, a list, a closure or a late layer are parameters too.
-    Fails: 4,000 parameters below the limit and a buffer of 50,000 that forward adds to the logits; a lazy layer that takes shape on use.
-    Passes: tied weights, counted once; running statistics of a BatchNorm, which no optimiser sets and which do not count.
+    Why: a small network is the claim; numbers kept in a buffer, a list or a closure count too.
+    Fails: 4,000 parameters below the limit and a buffer of 50,000 that forward adds to the logits.
+    Passes: tied weights, counted once; running statistics of a BatchNorm, which are not counted.
     """
-    if late := _late(seen):
+    limit = entry.budget.max_params
+    if limit is None:
+        return not_applicable("params", "the budget declares no max_params")
+    parts = Counter(observation.parts)
+    late = [line for part in parts for line in part.inspection.late]
+    if late:
         return _judge_late(late)
-    parts = Counter(seen.parts)
-    declared, hidden = count_params(seen.network), _hidden(parts)
-    used = sum(
-        times * count_used(part.network, part.train_trace, part.eval_trace)
-        for part, times in parts.items()
-    )
-    total, limit = declared + sum(hidden.values()), entry.budget.max_params
+    declared = observation.inspection.num_params
+    used = sum(times * part.inspection.num_used for part, times in parts.items())
+    hidden = _collect_hidden(parts)
+    total = declared + sum(hidden.values())
     excess = total - limit + 1
-    unused = f", {declared - used:,} of them never used" if used < declared else ", all used"
+    observed = f"{declared:,}, all used"
+    if used < declared:
+        observed = f"{declared:,}, {declared - used:,} of them never used"
+    if hidden:
+        observed += f", and {sum(hidden.values()):,} numbers outside the parameters"
+    remedy = "make a layer narrower: torchbudget check --only params shows the effect"
+    if total - limit < declared - used:
+        remedy = "remove the layers that forward never calls"
     return Verdict(
         gate="params",
         status=Status.FAIL if excess > 0 else Status.PASS,
-        observed=f"{declared:,}{unused}"
-        + (f", and {sum(hidden.values()):,} numbers outside the parameters" if hidden else ""),
+        observed=observed,
         expected=f"fewer than {limit:,}",
         difference=f"{excess:+,} too many" if excess > 0 else f"{limit - total:,} below",
         field="max_params",
-        remedy="remove the layers that forward never calls"
-        if total - limit < declared - used
-        else "make a layer narrower: check.py --only params shows the effect",
+        remedy=remedy,
         details=(
-            *_describe_layers(seen.network, declared),
+            *_describe_layers(observation.network, declared),
             *(
-                f"{place}: {count:,} numbers outside the parameters"
-                for place, count in hidden.items()
+                f"{name}: {count:,} numbers outside the parameters"
+                for name, count in hidden.items()
             ),
         ),
     )
 
 
-def _hidden(parts: Counter[Observation]) -> dict[str, int]:
-    """Numbers outside the parameters by the place that holds them, in all of `parts`."""
+def _collect_hidden(parts: Counter[Observation]) -> dict[str, int]:
+    """How many numbers all of `parts` hold outside their parameters, by what holds them."""
     hidden: dict[str, int] = {}
     for part, times in parts.items():
         member = f"{part.entry.name}: " if len(parts) > 1 else ""
-        hidden |= {
-            f"{member}{place}": times * count
-            for place, count in hidden_numbers(
-                part.network, part.train_trace, part.eval_trace
-            ).items()
-        }
+        for name, count in part.inspection.hidden.items():
+            hidden[f"{member}{name}"] = times * count
     return hidden
-
-
-def _late(seen: Observation) -> list[str]:
-    try:
-        return [line for part in dict.fromkeys(seen.parts) for line in late_tensors(part.network)]
-    except Exception as error:
-        raise Unmeasurable(
-            f"the network does not run: {type(error).__name__}: {error}",
-            "mend the network in model.py",
-        ) from error
 
 
 def _judge_late(late: list[str]) -> Verdict:
@@ -90,17 +79,13 @@ def _judge_late(late: list[str]) -> Verdict:
 
 def _describe_layers(network: nn.Module, declared: int) -> tuple[str, ...]:
     """The layer that holds most, and how many parameters train."""
-    layers: dict[str, int] = {}
+    layers: Counter[str] = Counter()
+    trainable = 0
     for name, parameter in network.named_parameters():
-        owner = name.rpartition(".")[0] or name
-        layers[owner] = layers.get(owner, 0) + parameter.numel()
-    trainable = sum(
-        parameter.numel() for parameter in network.parameters() if parameter.requires_grad
-    )
+        layers[name.rpartition(".")[0] or name] += parameter.numel()
+        trainable += parameter.numel() if parameter.requires_grad else 0
     if not layers:
         return ("no parameters",)
-    largest = max(layers, key=layers.get)
-    return (
-        f"largest layer: {largest}, {layers[largest]:,} ({layers[largest] / max(declared, 1):.0%})",
-        f"trainable: {trainable:,}",
-    )
+    ((largest, size),) = layers.most_common(1)
+    share = size / max(declared, 1)
+    return (f"largest layer: {largest}, {size:,} ({share:.0%})", f"trainable: {trainable:,}")

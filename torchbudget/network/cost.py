@@ -1,75 +1,84 @@
-"""What a forward costs: activations alive at once, bytes of weights, and how much of the image a feature sees."""
+"""What a forward costs: activations alive at once, bytes of weights, pixels that a feature sees."""
+
+from collections.abc import Iterable
 
 import torch
 from torch import fx, nn
 
-from torchbudget.network.layers import SIDE, receptive_field
+from torchbudget.network.layers import Probe
 from torchbudget.network.structure import bypasses, global_averages
-from torchbudget.network.trace import Recorder, Trace, closure
+from torchbudget.network.trace import Trace, kind_of, reachable, replay
 
 
 def peak_activation_bytes(traced: Trace) -> int:
-    """The most bytes that an image's activations hold at once, the image itself included, each freed after its last use.
+    """The most bytes that an image's activations hold at once, each freed after its last use.
 
-    Views and in-place results share what they view. What an operation uses within itself is not seen.
+    The image itself is included. Views and in-place results share what they view. What an
+    operation allocates and frees within itself is not seen.
     """
-    storages = _Storages(traced)
-    storages.record()
-    step = {node: number for number, node in enumerate(traced.graph.nodes)}
-    from_images = closure([traced.input], lambda node: node.users)
-    lives: dict[int, tuple[int, int, int]] = {}  # storage: (first step, last step, bytes)
-    for node, (storage, size) in storages.held.items():
-        if node in from_images:
-            first = lives.get(storage, (step[node], 0, size))[0]
-            last = max([step[node], *(step[user] for user in node.users)])
-            lives[storage] = (first, max(last, lives.get(storage, (0, 0, 0))[1]), size)
-    alive = [
-        sum(size for first, last, size in lives.values() if first <= now <= last)
-        for now in step.values()
-    ]
-    return max(alive) // len(traced.images)
-
-
-class _Storages(Recorder):
-    """Runs a trace as it ran, in-place operations in place, and notes which memory each value lies in."""
-
-    def __init__(self, traced: Trace) -> None:
-        super().__init__(traced)
-        self.held: dict[fx.Node, tuple[int, int]] = {}
-
-    def run_node(self, node: fx.Node) -> object:
-        value = fx.Interpreter.run_node(self, node)
-        if isinstance(value, torch.Tensor):
+    state = {name: tensor.clone() for name, tensor in traced.state.items()}
+    with torch.no_grad():
+        values = replay(traced, state, traced.images.clone(), in_place=True)
+    steps = {node: number for number, node in enumerate(traced.graph.nodes)}
+    from_images = reachable([traced.input], lambda node: node.users)
+    births: dict[int, int] = {}  # by the address of the storage
+    deaths: dict[int, int] = {}
+    sizes: dict[int, int] = {}
+    for node, value in values.items():
+        if node in from_images and node.op != "output":
             storage = value.untyped_storage()
-            self.held[node] = (storage.data_ptr(), storage.nbytes())
-        return value
+            address = storage.data_ptr()
+            last = max([steps[node], *(steps[user] for user in node.users)])
+            births.setdefault(address, steps[node])
+            deaths[address] = max(last, deaths.get(address, 0))
+            sizes[address] = storage.nbytes()
+    alive = [0] * len(steps)
+    for address, size in sizes.items():
+        for step in range(births[address], deaths[address] + 1):
+            alive[step] += size
+    return max(alive) // len(traced.images)
 
 
 def weight_bytes(network: nn.Module) -> int:
     """Bytes of all tensors of the `state_dict`, tied ones once."""
-    tensors = {
-        tensor.data_ptr(): tensor.numel() * tensor.element_size()
-        for tensor in network.state_dict().values()
-        if tensor.numel()
-    }
-    return sum(tensors.values())
+    sizes: dict[int, int] = {}
+    for tensor in network.state_dict().values():
+        if isinstance(tensor, torch.Tensor) and tensor.numel():
+            sizes[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+    return sum(sizes.values())
 
 
-def feature_field(probed: Trace, values: dict[fx.Node, torch.Tensor]) -> int:
-    """The side of the square of pixels that a feature sees before the global average; where nothing averages, that a logit sees.
+def feature_field(probe: Probe, eval_trace: Trace) -> int:
+    """The side of the square of pixels that a feature sees before the global average.
 
-    `values` are those of `probed`, a trace in eval mode, on `probe_images`.
+    Where nothing averages, it is the square that a logit sees. `eval_trace` is a trace of the
+    same network.
     """
-    averages = global_averages(probed)
-    before = closure([probed.input], lambda node: () if node in averages else node.users) - averages
-    cut = averages and not bypasses(probed, averages)
+    probed = probe.trace
+    averages = _find_averages(probed, eval_trace)
+
+    def step(node: fx.Node) -> Iterable[fx.Node]:
+        return () if node in averages else node.users
+
+    before = reachable([probed.input], step) - averages
+    cut = bool(averages) and not bypasses(probed, averages)
     fields = [
-        receptive_field(value) or 0
-        for node, value in values.items()
-        if node in before and node in probed.computing and (not cut or _is_map(value))
+        field or 0
+        for node, field in probe.receptive_fields.items()
+        if node in before and node in probed.computing and (not cut or _is_map(probe.shapes[node]))
     ]
-    return min(SIDE, max(fields, default=0))
+    return max(fields, default=1)
 
 
-def _is_map(value: torch.Tensor) -> bool:
-    return value.ndim == 4 and value.shape[2:].numel() > 1
+def _find_averages(probed: Trace, eval_trace: Trace) -> set[fx.Node]:
+    """The global averages of `probed`, found on the smaller batch where both run the same way."""
+    nodes = list(probed.graph.nodes)
+    smaller = list(eval_trace.graph.nodes)
+    if [kind_of(node) for node in nodes] != [kind_of(node) for node in smaller]:
+        return global_averages(probed)
+    averages = global_averages(eval_trace)
+    return {node for node, same in zip(nodes, smaller, strict=True) if same in averages}
+
+
+def _is_map(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 4 and shape[2] * shape[3] > 1

@@ -1,4 +1,7 @@
-"""Numbers that a network holds outside its parameters, where nobody counts: buffers, constants, scalars in the code, late tensors."""
+"""Numbers that a network holds outside its parameters, where nobody counts.
+
+They are in buffers, constants, numbers in the code, and tensors that come late.
+"""
 
 import copy
 import hashlib
@@ -6,13 +9,19 @@ import hashlib
 import torch
 from torch import fx, nn
 
-from torchbudget.network.compiled import run_eagerly
-from torchbudget.network.structure import BATCH_NORMS
-from torchbudget.network.trace import INPUT_SHAPE, Trace, kind_of
+from torchbudget.data.images import ImageSpec
+from torchbudget.network.private_torch import (
+    NormModule,
+    Operation,
+    run_eagerly,
+    tensor_or_number_arguments,
+)
+from torchbudget.network.structure import BATCH_NORMS, arguments_of
+from torchbudget.network.trace import Trace, kind_of
 
 NORMS = BATCH_NORMS | {"instance_norm"}
 FREE_SCALARS = 32
-"""Python numbers that an expression may hold, such as the 2 of `2 * x`; with more of them, all count."""
+"""Python numbers that the code may hold, such as the 2 of `2 * x`; with more of them, all count."""
 
 
 def count_numbers(tensor: torch.Tensor) -> int:
@@ -26,146 +35,132 @@ def count_hidden(network: nn.Module, *traces: Trace) -> int:
 
 
 def hidden_numbers(network: nn.Module, *traces: Trace) -> dict[str, int]:
-    """Numbers held outside the parameters, by the place that holds them."""
+    """How many numbers are held outside the parameters, by what holds them."""
     statistics = statistics_buffers(network, *traces)
-    hidden = {
-        f"buffer {name}": count_numbers(buffer)
-        for name, buffer in nn.Module.named_buffers(network)
-        if name not in statistics
-    }
-    hidden |= {f"extra state {name}": count for name, count in _extra_state(network).items()}
-    constants = {_digest(tensor): tensor for each in traces for tensor in each.constants.values()}
-    hidden |= {
-        f"constant {list(tensor.shape)} ({digest[:6]})": count_numbers(tensor)
-        for digest, tensor in constants.items()
-    }
-    scalars = max(len(scalars_of(each)) for each in traces)
-    return hidden | ({"numbers in the code": scalars} if scalars > FREE_SCALARS else {})
+    hidden: dict[str, int] = {}
+    for name, buffer in nn.Module.named_buffers(network):
+        if name not in statistics:
+            hidden[f"buffer {name}"] = count_numbers(buffer)
+    for name, count in _extra_state(network).items():
+        hidden[f"extra state {name}"] = count
+    for traced in traces:
+        for tensor in traced.constants.values():
+            name = f"constant {list(tensor.shape)} ({_digest(tensor)[:6]})"
+            hidden[name] = count_numbers(tensor)
+    scalars = max(len(scalars_of(traced)) for traced in traces)
+    if scalars > FREE_SCALARS:
+        hidden["numbers in the code"] = scalars
+    return hidden
 
 
 def statistics_buffers(network: nn.Module, *traces: Trace) -> set[str]:
-    """Names of the buffers that only norms use, as running statistics that training moves, and of those of norms that nothing uses."""
-    registered = {
-        f"{place}.{name}".lstrip(".")
-        for place, module in network.named_modules()
-        if isinstance(module, nn.modules.batchnorm._NormBase)
+    """Names of the buffers that hold statistics and nothing else.
+
+    They are the running statistics that only norms read and training updates, and those of norms
+    that nothing uses.
+    """
+    used: set[str] = set()
+    misused: set[str] = set()
+    updated: set[str] = set()
+    for traced in traces:
+        for placeholder, name in traced.names.items():
+            if not name or placeholder not in traced.computing:
+                continue
+            used.add(name)
+            users = [user for user in placeholder.users if user in traced.computing]
+            if not all(_reads_as_statistics(user, placeholder) for user in users):
+                misused.add(name)
+            if any(_updates_statistics(user) for user in placeholder.users):
+                updated.add(name)
+    idle = _registered_statistics(network) - used
+    names = {name for name, _ in nn.Module.named_buffers(network)}
+    return names & (updated | idle) - misused
+
+
+def _registered_statistics(network: nn.Module) -> set[str]:
+    """Names under which norm layers keep their statistics."""
+    return {
+        f"{path}.{name}".lstrip(".")
+        for path, module in network.named_modules()
+        if isinstance(module, NormModule)
         for name in ("running_mean", "running_var", "num_batches_tracked")
     }
-    uses = [
-        (each, placeholder, name)
-        for each in traces
-        for placeholder, name in each.names.items()
-        if name and placeholder in each.computing
-    ]
-    misused = {
-        name
-        for each, placeholder, name in uses
-        if not all(
-            _is_running(placeholder, user) for user in placeholder.users if user in each.computing
-        )
-    }
-    moved = {
-        name for _, placeholder, name in uses if any(_moves(user) for user in placeholder.users)
-    }
-    used = {name for _, _, name in uses}
-    return {
-        name
-        for name, _ in nn.Module.named_buffers(network)
-        if name not in misused and (name in moved or (name in registered and name not in used))
-    }
 
 
-def _arguments(node: fx.Node) -> dict[str, object]:
-    names = [argument.name for argument in node.target._schema.arguments]
-    return dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
-
-
-def _is_running(placeholder: fx.Node, user: fx.Node) -> bool:
-    """Whether `user` is a norm that takes `placeholder` as running statistics and as nothing else."""
+def _reads_as_statistics(user: fx.Node, placeholder: fx.Node) -> bool:
+    """Whether `user` is a norm that reads `placeholder` as running statistics only."""
     if kind_of(user) not in NORMS:
         return False
-    return {name for name, value in _arguments(user).items() if value is placeholder} <= {
-        "running_mean",
-        "running_var",
-    }
+    roles = {name for name, value in arguments_of(user).items() if value is placeholder}
+    return roles <= {"running_mean", "running_var"}
 
 
-def _moves(norm: fx.Node) -> bool:
+def _updates_statistics(norm: fx.Node) -> bool:
     """Whether a norm updates its running statistics by those of the batch."""
-    arguments = _arguments(norm) if kind_of(norm) in NORMS else {}
-    return bool(arguments.get("training", arguments.get("use_input_stats", False))) and bool(
-        arguments.get("momentum", 0.0)
-    )
+    if kind_of(norm) not in NORMS:
+        return False
+    arguments = arguments_of(norm)
+    by_batch = arguments.get("training", arguments.get("use_input_stats", False))
+    return bool(by_batch) and bool(arguments.get("momentum", 0.0))
 
 
 def _extra_state(network: nn.Module) -> dict[str, int]:
-    """Tensors of the `state_dict` that are neither parameters nor buffers."""
-    named = {
-        name
-        for name, _ in [
-            *network.named_parameters(remove_duplicate=False),
-            *network.named_buffers(remove_duplicate=False),
-        ]
-    }
-    state = {name: value for name, value in network.state_dict().items() if name not in named}
+    """Numbers in entries of the `state_dict` that are neither parameters nor buffers."""
+    names = set(_named_tensors(network))
     return {
         name: count_numbers(value) if isinstance(value, torch.Tensor) else len(repr(value))
-        for name, value in state.items()
+        for name, value in network.state_dict().items()
+        if name not in names
     }
 
 
 def _digest(tensor: torch.Tensor) -> str:
-    return hashlib.sha256(
-        f"{tensor.dtype}{list(tensor.shape)}".encode()
-        + tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes()
-    ).hexdigest()
+    numbers = tensor.detach().cpu().flatten().contiguous().view(torch.uint8)
+    form = f"{tensor.dtype}{list(tensor.shape)}"
+    return hashlib.sha256(form.encode() + numbers.numpy().tobytes()).hexdigest()
 
 
 def scalars_of(traced: Trace) -> list[float]:
-    """Distinct Python numbers among the operands of the computation, where a tensor could stand."""
-    found = set()
+    """Distinct Python numbers that the computation uses where a tensor could stand."""
+    scalars: set[float] = set()
     for node in traced.computing:
-        if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
-            values = _arguments(node)
-            for argument in node.target._schema.arguments:
-                if str(argument.type) in {
-                    "Tensor",
-                    "number",
-                    "Optional[Tensor]",
-                    "Optional[number]",
-                } and isinstance(values.get(argument.name), (int, float)):
-                    found.add(float(values[argument.name]))
-    return sorted(found)
+        if isinstance(node.target, Operation):
+            arguments = arguments_of(node)
+            for name in tensor_or_number_arguments(node.target):
+                value = arguments.get(name)
+                if isinstance(value, (int, float)):
+                    scalars.add(float(value))
+    return sorted(scalars)
 
 
 # --- tensors that come late -----------------------------------------------------------------------
 
 
-def late_tensors(network: nn.Module) -> list[str]:
-    """What a forward in train or in eval mode adds to, or reshapes among, the named tensors that the network had when it was built."""
-    late, network = [], copy.deepcopy(network)
+def late_tensors(network: nn.Module, image: ImageSpec) -> list[str]:
+    """What a forward in train or in eval mode adds, reshapes or removes among the named tensors."""
+    late: list[str] = []
+    network = copy.deepcopy(network)
     built = _shapes(network)
     for training, mode in ((True, "train"), (False, "eval")):
         with torch.no_grad(), run_eagerly(), torch.random.fork_rng(devices=[]):
             network.train(training)
-            network(torch.zeros(INPUT_SHAPE))
-        late += [
-            f"{name} {found} in {mode} mode, {built.get(name, 'absent')} when built"
-            for name, found in _shapes(network).items()
-            if found != built.get(name)
-        ]
-        late += [
-            f"{name} is gone in {mode} mode" for name in built.keys() - _shapes(network).keys()
-        ]
+            network(torch.zeros(2, *image.shape))
+        shapes = _shapes(network)
+        for name, shape in shapes.items():
+            if shape != built.get(name):
+                was = built.get(name, "absent")
+                late.append(f"{name} {shape} in {mode} mode, {was} when built")
+        late += [f"{name} is gone in {mode} mode" for name in built if name not in shapes]
     return list(dict.fromkeys(late))
 
 
+def _named_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    return {**parameters, **dict(network.named_buffers(remove_duplicate=False))}
+
+
 def _shapes(network: nn.Module) -> dict[str, str]:
-    tensors = [
-        *network.named_parameters(remove_duplicate=False),
-        *network.named_buffers(remove_duplicate=False),
-    ]
     return {
         name: "unshaped" if nn.parameter.is_lazy(tensor) else str(list(tensor.shape))
-        for name, tensor in tensors
+        for name, tensor in _named_tensors(network).items()
     }

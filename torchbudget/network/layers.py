@@ -1,23 +1,30 @@
-"""A network operation by operation: what each gives, how much of the image it sees, what it holds and what it costs."""
+"""A network operation by operation: what each gives, sees, holds and costs."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import fx, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from torchbudget.data.images import ImageSpec
-from torchbudget.network.trace import INPUT_SHAPE, Recorder, Trace, closure, kind_of, trace
-
-SIDE = INPUT_SHAPE[-1]
-PROBES = 2 * SIDE
+from torchbudget.network.multiply_adds import MultiplyAddsCounter
+from torchbudget.network.private_torch import Operation
+from torchbudget.network.trace import (
+    Recording,
+    Trace,
+    kind_of,
+    reachable,
+    tensors_of,
+    trace_on,
+)
 
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One operation on the path. `name` owns its parameters; `shape` is without the batch; counts are for one image.
+    """One operation on the path; counts are for one image.
 
-    `receptive_field` is the side of the square of pixels that one number of the result can depend on, None where the result is no batch.
+    `name` owns its parameters, `shape` is without the batch. `receptive_field` is the side of the
+    square of pixels that one element of the result can depend on; None where the result is not a
+    batch of images.
     """
 
     operation: str
@@ -29,89 +36,143 @@ class LayerRow:
 
 
 def layer_table(network: nn.Module, image: ImageSpec) -> list[LayerRow]:
-    """A row for each operation between the images and the logits in eval mode; raises `NetworkError`.
+    """A row for each operation between the images and the logits in eval mode.
 
-    A parameter stands in the row of the operation that uses it first, so that the column adds up to the parameters used.
+    A parameter is counted in the row of the operation that uses it first, so that the column adds
+    up to the parameters used. Raises `NetworkError`.
     """
-    probe = Probe(trace(network, image, training=False, batch=PROBES))
-    parameters, seen, rows = set(dict(network.named_parameters())), set(), []
+    probe = Probe(network, image)
+    parameters = set(dict(network.named_parameters()))
+    counted: set[str] = set()
+    rows = []
     for node in probe.trace.path:
-        if node in probe.recorded:
-            names = [name for name in _entering(probe.trace, node) if name in parameters - seen]
-            seen.update(names)
+        if node in probe.shapes:
+            entering = _entering(probe.trace, node)
+            names = [name for name in entering if name in parameters and name not in counted]
+            counted.update(names)
             rows.append(_row(probe, node, names))
     return rows
 
 
 def _row(probe: "Probe", node: fx.Node, names: list[str]) -> LayerRow:
-    value = probe.recorded[node]
+    owners = [name.rpartition(".")[0] or name for name in names]
     return LayerRow(
         operation=kind_of(node),
-        name=", ".join(dict.fromkeys(name.rpartition(".")[0] or name for name in names)),
-        shape=tuple(value.shape[1:]),
-        receptive_field=receptive_field(value),
+        name=", ".join(dict.fromkeys(owners)),
+        shape=probe.shapes[node][1:],
+        receptive_field=probe.receptive_fields[node],
         params=sum(probe.trace.state[name].numel() for name in names),
         multiply_adds=probe.multiply_adds[node],
     )
 
 
-def probe_images() -> torch.Tensor:
-    """Images whose n-th row, then whose n-th column, is not a number: whatever depends on it becomes none, through zero weights too."""
-    images = torch.zeros(PROBES, *INPUT_SHAPE[1:])
-    for line in range(SIDE):
-        images[line, :, line, :] = images[SIDE + line, :, :, line] = torch.nan
+def _entering(traced: Trace, node: fx.Node) -> list[str]:
+    """Names of the tensors that enter at `node`, also through operations that no image reaches."""
+    path = set(traced.path)
+
+    def step(operation: fx.Node) -> list[fx.Node]:
+        if operation in path and operation is not node:
+            return []
+        return [operand for operand in operation.all_input_nodes if operand not in path]
+
+    entering = reachable([node], step)
+    return [name for placeholder, name in traced.names.items() if name and placeholder in entering]
+
+
+# --- what an element depends on -----------------------------------------------------------------
+
+
+def probe_images(image: ImageSpec) -> torch.Tensor:
+    """(H + W, C, H, W): one image per row, then one per column, with that line set to NaN.
+
+    Any output that depends on the line becomes NaN, even through zero weights.
+    """
+    channels, height, width = image.shape
+    images = torch.zeros(height + width, channels, height, width)
+    for row in range(height):
+        images[row, :, row, :] = torch.nan
+    for column in range(width):
+        images[height + column, :, :, column] = torch.nan
     return images
 
 
-def receptive_field(value: torch.Tensor) -> int | None:
-    """The largest square of image lines that one number of `value`, computed from `probe_images`, depends on."""
-    if value.ndim < 2 or len(value) != PROBES:
+def receptive_field(value: torch.Tensor, image: ImageSpec) -> int | None:
+    """The largest square of pixels that one element of `value` depends on.
+
+    `value` was computed from `probe_images(image)`; None where it is not a batch of them.
+    """
+    _, height, width = image.shape
+    if value.ndim < 2 or len(value) != height + width:
         return None
-    touched = value.isnan().flatten(1)  # (PROBES, numbers)
-    return min(_widest_span(touched[:SIDE]), _widest_span(touched[SIDE:]))
+    touched = value.isnan()
+    if value.ndim == 4:  # the channels of a map mostly see the same pixels: look at one of them
+        anywhere = touched.any(1)
+        touched = anywhere if torch.equal(anywhere, touched.all(1)) else touched
+    touched = touched.flatten(1)  # (H + W, elements)
+    return min(_widest_span(touched[:height]), _widest_span(touched[height:]))
 
 
 def _widest_span(touched: torch.Tensor) -> int:
-    """The longest way from the first to the last True of a column of (lines, numbers)."""
-    lines = torch.arange(1, SIDE + 1, dtype=torch.int8).unsqueeze(1)
-    first = lines.where(touched, SIDE + 1).amin(0)
+    """The longest way from the first to the last True of a column of (lines, elements)."""
+    num_lines = len(touched)
+    lines = torch.arange(1, num_lines + 1, dtype=torch.int16).unsqueeze(1)
+    first = lines.where(touched, num_lines + 1).amin(0)
     last = lines.where(touched, 0).amax(0)
     return int((last - first + 1).clamp(min=0).max())
 
 
-def _entering(traced: Trace, node: fx.Node) -> list[str]:
-    """Names of the tensors that enter at `node`, directly or through a computation that the images have no part in."""
-    path = set(traced.path)
-    entering = closure(
-        [node],
-        lambda each: (
-            [operand for operand in each.all_input_nodes if operand not in path]
-            if each is node or each not in path
-            else ()
-        ),
-    )
-    return [name for each, name in traced.names.items() if name and each in entering]
+class Probe:
+    """What each operation of an eval forward sees and costs, from one forward on `probe_images`.
+
+    `multiply_adds` are for one image. No value is kept. Raises `NetworkError`.
+    """
+
+    def __init__(self, network: nn.Module, image: ImageSpec) -> None:
+        images = probe_images(image)
+        recording = _ProbeRecording(image)
+        self.trace = trace_on(network, images, training=False, recording=recording)
+        self.shapes = recording.shapes
+        self.receptive_fields = recording.receptive_fields
+        self.multiply_adds = {
+            node: products // len(images) for node, products in recording.products.items()
+        }
 
 
-class Probe(Recorder):
-    """The values of a trace of `PROBES` images on `probe_images`, and the multiply-adds of each operation for one image."""
+class _ProbeRecording(Recording):
+    """Takes the receptive field of each value as soon as it is there."""
 
-    def __init__(self, traced: Trace) -> None:
-        super().__init__(traced, images=probe_images())
-        self.multiply_adds: dict[fx.Node, int] = {}
-        self.record()
+    def __init__(self, image: ImageSpec) -> None:
+        super().__init__()
+        self._image = image
+        self.shapes: dict[fx.Node, tuple[int, ...]] = {}
+        self.receptive_fields: dict[fx.Node, int | None] = {}
+        self.products: dict[fx.Node, int] = {}
 
-    def run_node(self, node: fx.Node) -> object:
-        with FlopCounterMode(display=False) as counter:
-            value = super().run_node(node)
-        self.multiply_adds[node] = (
-            counter.get_total_flops() // 2 + self._outer_products(node, value)
-        ) // PROBES
+    def run_operation(
+        self,
+        node: fx.Node,
+        func: Operation,
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+    ) -> object:
+        counter = MultiplyAddsCounter()
+        with counter:
+            value = func(*args, **kwargs)
+        operands = {id(tensor): tensor for tensor in tensors_of((args, kwargs))}
+        spread = _count_outer_products(node, value, list(operands.values()))
+        self.products[node] = counter.multiply_adds + spread
         return value
 
-    def _outer_products(self, node: fx.Node, value: object) -> int:
-        """Products of a multiplication that spreads both its operands: a matrix product by another name."""
-        if kind_of(node) not in {"mul", "multiply"} or not isinstance(value, torch.Tensor):
-            return 0
-        sizes = [self.env[operand].numel() for operand in node.all_input_nodes]
-        return value.numel() if len(sizes) == 2 and value.numel() > max(sizes) else 0
+    def note_value(self, node: fx.Node, value: torch.Tensor) -> None:
+        self.shapes[node] = tuple(value.shape)
+        self.receptive_fields[node] = receptive_field(value, self._image)
+        self.products.setdefault(node, 0)  # a part of a value that is a tuple
+
+
+def _count_outer_products(node: fx.Node, value: object, operands: list[torch.Tensor]) -> int:
+    """Products of a multiplication that spreads both operands: a matrix product by another name."""
+    if kind_of(node) not in {"mul", "multiply"} or not isinstance(value, torch.Tensor):
+        return 0
+    if len(operands) != 2 or value.numel() <= max(tensor.numel() for tensor in operands):
+        return 0
+    return value.numel()

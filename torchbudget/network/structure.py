@@ -1,15 +1,19 @@
-"""What a network is made of, judged on its traces: size, identity, and the structure that a budget can require."""
+"""What a network is made of, judged on its traces: size, identity and required structure."""
 
 import hashlib
 import json
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from torchbudget.data.images import ImageSpec
-from torchbudget.network.compiled import run_eagerly
-from torchbudget.network.trace import Trace, closure, kind_of, trace
+from torchbudget.network.multiply_adds import count_multiply_adds
+from torchbudget.network.private_torch import Operation, argument_names
+from torchbudget.network.trace import Trace, kind_of, reachable, trace
+
+__all__ = ["count_multiply_adds"]  # beside the other sizes
 
 CONVOLUTIONS = {"conv1d", "conv2d", "conv3d", "conv_transpose2d", "convolution", "_convolution"}
 BATCH_NORMS = {
@@ -31,7 +35,7 @@ DROPOUTS = {
 DENSE = {"linear", "addmm", "mm", "matmul", "bmm", "baddbmm"}
 
 
-# --- size -----------------------------------------------------------------------------------------
+# --- size -------------------------------------------------------------------------------------
 
 
 def count_params(network: nn.Module) -> int:
@@ -41,35 +45,31 @@ def count_params(network: nn.Module) -> int:
 
 def count_used(network: nn.Module, *traces: Trace) -> int:
     """The parameters that the logits depend on in any of `traces`, tied ones once."""
-    used = set().union(*(each.used for each in traces))
-    tensors = {
-        parameter.data_ptr(): parameter.numel()
-        for name, parameter in network.named_parameters(remove_duplicate=False)
-        if name in used
-    }
-    return sum(tensors.values())
-
-
-def count_multiply_adds(network: nn.Module, image: ImageSpec) -> int:
-    """Multiply-adds of convolutions and matrix products for one image, as `torch.utils.flop_counter` counts them."""
-    was_training = network.training
-    with torch.no_grad(), run_eagerly(), FlopCounterMode(display=False) as counter:
-        getattr(network.eval(), "_orig_mod", network)(torch.zeros(1, *image.shape))
-    network.train(was_training)
-    return counter.get_total_flops() // 2
+    used: set[str] = set()
+    for traced in traces:
+        used |= traced.used
+    sizes: dict[int, int] = {}
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        if name in used:
+            sizes[parameter.data_ptr()] = parameter.numel()
+    return sum(sizes.values())
 
 
 # --- identity -------------------------------------------------------------------------------------
 
 
 def network_digest(network: nn.Module, image: ImageSpec) -> str:
-    """SHA-256 of what the network computes in train and in eval mode; names in the source, comments and formatting do not enter."""
+    """SHA-256 of what the network computes in train and in eval mode.
+
+    Names in the source, comments and formatting do not enter. Raises `NetworkError`.
+    """
     return traces_digest(trace(network, image, True), trace(network, image, False))
 
 
 def traces_digest(train: Trace, evaluating: Trace) -> str:
     """`network_digest` of a network that has been traced in both modes."""
-    return hashlib.sha256("\n".join(map(_canonical, (train, evaluating))).encode()).hexdigest()
+    text = "\n".join([_canonical(train), _canonical(evaluating)])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _canonical(traced: Trace) -> str:
@@ -84,17 +84,19 @@ def _canonical(traced: Trace) -> str:
             name = traced.names[node]
             body = f"tensor {name} {list(traced.state[name].shape)}" if name else "images"
         elif node.op == "get_attr":
-            tensor = getattr(traced.module, node.target)
-            body = f"constant {list(tensor.shape)} {hashlib.sha256(tensor.contiguous().numpy().tobytes()).hexdigest()}"
+            tensor = traced.attributes[str(node.target)]
+            digest = hashlib.sha256(tensor.contiguous().numpy().tobytes()).hexdigest()
+            body = f"constant {list(tensor.shape)} {digest}"
         elif node.op == "output":
             body = "logits " + _literal(node.args, numbers)
         else:
-            body = f"{kind_of(node)} {_literal(node.args, numbers)} {_literal(dict(node.kwargs), numbers)}"
+            args = _literal(node.args, numbers)
+            body = f"{kind_of(node)} {args} {_literal(dict(node.kwargs), numbers)}"
         lines.append(f"{numbers[node]} {body}")
     return "\n".join(lines)
 
 
-def _literal(value: object, numbers: dict[fx.Node, str]) -> str:
+def _literal(value: Any, numbers: dict[fx.Node, str]) -> str:
     return json.dumps(fx.node.map_arg(value, lambda node: numbers[node]), default=str)
 
 
@@ -102,37 +104,50 @@ def _literal(value: object, numbers: dict[fx.Node, str]) -> str:
 
 
 def unnormalised_convolutions(traced: Trace) -> list[fx.Node]:
-    """Convolutions with a way to the next layer with weights, or the logits, that meets no batch norm: one by batch statistics where traced in train."""
+    """Convolutions from which a way past every batch norm leads to the next weights or the logits.
+
+    In a trace of train mode only a norm by the statistics of the batch counts.
+    """
     norms = {node for node in traced.on_path(BATCH_NORMS) if node in traced.influences}
-    normalising = (
-        {node for node in norms if normalises_by_batch(node)} if traced.training else norms
-    )
+    if traced.training:
+        norms = {node for node in norms if normalises_by_batch(node)}
     convolutions = [node for node in traced.on_path(CONVOLUTIONS) if node in traced.influences]
-    return [node for node in convolutions if _escapes(traced, node, normalising)]
+    return [node for node in convolutions if _escapes(traced, node, norms)]
 
 
 def _escapes(traced: Trace, layer: fx.Node, stops: set[fx.Node]) -> bool:
-    """Whether the result of `layer` reaches the next layer with weights, or the logits, past all `stops`."""
+    """Whether a way from `layer` past all `stops` leads to the next weights or the logits."""
 
     def is_end(node: fx.Node) -> bool:
         return node is not layer and (node.op == "output" or kind_of(node) in CONVOLUTIONS | DENSE)
 
-    reached = closure([layer], lambda node: () if node in stops or is_end(node) else node.users)
+    def step(node: fx.Node) -> Iterable[fx.Node]:
+        return () if node in stops or is_end(node) else node.users
+
+    reached = reachable([layer], step)
     return any(is_end(node) and node in traced.computing for node in reached)
+
+
+def arguments_of(node: fx.Node) -> dict[str, object]:
+    """The arguments that an operation was called with, by name; without those at their default."""
+    if not isinstance(node.target, Operation):
+        return {}
+    names = argument_names(node.target)
+    return {**dict(zip(names, node.args, strict=False)), **node.kwargs}
 
 
 def normalises_by_batch(node: fx.Node) -> bool:
     """Whether a batch norm uses the batch's own statistics (its `training` argument)."""
-    names = [argument.name for argument in node.target._schema.arguments]
-    return bool(node.args[names.index("training")]) if "training" in names else False
+    return bool(arguments_of(node).get("training", False))
 
 
 def dropout_probability(node: fx.Node) -> float:
     """The p of a dropout that acts; 0 for one that is inert."""
-    named = dict(
-        zip([argument.name for argument in node.target._schema.arguments], node.args, strict=False)
-    ) | dict(node.kwargs)
-    return float(named["p"]) if named.get("train", True) else 0.0
+    arguments = arguments_of(node)
+    probability = arguments.get("p")
+    if not isinstance(probability, (int, float)) or not arguments.get("train", True):
+        return 0.0
+    return float(probability)
 
 
 def active_dropouts(traced: Trace) -> list[fx.Node]:
@@ -145,14 +160,17 @@ def active_dropouts(traced: Trace) -> list[fx.Node]:
 
 
 def global_averages(traced: Trace) -> set[fx.Node]:
-    """Operations that move the logits and whose value is the mean of an earlier map over all its pixels, whatever they are called."""
-    values = {
-        node: traced.values[node]
-        for node in traced.path
-        if node in traced.values and node in traced.influences
-    }
-    maps = [value for value in values.values() if value.ndim == 4 and value.shape[2:].numel() > 1]
-    means = [mean for value in maps if (mean := value.mean((2, 3))).any()]
+    """Operations that move the logits and give the mean of an earlier map over all its pixels.
+
+    What they are called does not matter.
+    """
+    values = {node: traced.values[node] for node in traced.path if node in traced.influences}
+    means = []
+    for value in values.values():
+        if value.ndim == 4 and value.shape[2:].numel() > 1:
+            mean = value.mean((2, 3))
+            if mean.any():
+                means.append(mean)
     return {
         node for node, value in values.items() if any(_is_vector(value, mean) for mean in means)
     }
@@ -170,5 +188,5 @@ def _is_vector(value: torch.Tensor, mean: torch.Tensor) -> bool:
 
 def bypasses(traced: Trace, gates: set[fx.Node]) -> bool:
     """Whether the logits can be reached from the images without passing one of `gates`."""
-    reached = closure([traced.input], lambda node: () if node in gates else node.users)
+    reached = reachable([traced.input], lambda node: () if node in gates else node.users)
     return any(node.op == "output" for node in reached)

@@ -1,38 +1,39 @@
-"""Traces of a network from its images to its logits: the operations that run, not the modules that exist.
+"""Traces of a network from its images to its logits: operations that run, not modules that exist.
 
-`make_fx` (torch.fx) records the operations before autograd decomposes them. Parameters and buffers enter the graph by name; any other
-tensor that the computation uses shows up as a constant.
+A dispatch mode records the ATen operations of one forward in inference mode, where torch does not
+decompose them. Parameters and buffers enter the graph by name; any other tensor that the
+computation uses is a constant.
 """
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import fx, nn
-from torch._guards import TracingContext, tracing
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_map_only
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from torchbudget.data.images import ImageSpec
 from torchbudget.errors import NetworkError
-from torchbudget.network.compiled import inline_compiled
-
-INPUT_SHAPE = (2, 1, 28, 28)
+from torchbudget.network.private_torch import Operation, OperationMode, name_of, run_eagerly
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace:
-    """The operations of one forward of `network`, in train or eval mode, on two images.
+    """The operations of one forward of a network, in train or eval mode, on `images`.
 
-    `graph` holds ATen operations; `state` the network's tensors by name, as the graph's placeholders take them.
+    `graph` holds ATen operations; `state` the network's tensors by name, as the graph's
+    placeholders take them; `attributes` the tensors that are neither state nor images.
     """
 
     graph: fx.Graph
-    module: fx.GraphModule
     state: dict[str, torch.Tensor]
-    images: torch.Tensor
+    attributes: dict[str, torch.Tensor]
+    images: torch.Tensor  # (N, C, H, W)
     trainable: frozenset[str]
     training: bool
 
@@ -42,20 +43,27 @@ class Trace:
         placeholders = [node for node in self.graph.nodes if node.op == "placeholder"]
         return dict(zip(placeholders, [*self.state, ""], strict=True))
 
-    @property
+    @cached_property
     def input(self) -> fx.Node:
+        """The node of the images."""
         return next(node for node, name in self.names.items() if name == "")
+
+    @cached_property
+    def output(self) -> fx.Node:
+        """The node whose operand is the logits."""
+        (output,) = [node for node in self.graph.nodes if node.op == "output"]
+        assert isinstance(output, fx.Node)
+        return output
 
     @cached_property
     def computing(self) -> set[fx.Node]:
         """All nodes that the logits depend on."""
-        output = next(node for node in self.graph.nodes if node.op == "output")
-        return closure([output], lambda node: node.all_input_nodes)
+        return reachable([self.output], lambda node: node.all_input_nodes)
 
     @cached_property
     def path(self) -> list[fx.Node]:
         """The operations between the images and the logits, in the order they run."""
-        from_input = closure([self.input], lambda node: node.users)
+        from_input = reachable([self.input], lambda node: node.users)
         return [
             node
             for node in self.graph.nodes
@@ -70,95 +78,114 @@ class Trace:
     @cached_property
     def constants(self) -> dict[str, torch.Tensor]:
         """Tensors that the computation uses and that are no parameter, buffer or image."""
-        nodes = [
-            node for node in self.graph.nodes if node.op == "get_attr" and node in self.computing
-        ]
-        return {node.target: getattr(self.module, node.target) for node in nodes}
+        nodes = [node for node in self.computing if node.op == "get_attr"]
+        return {name: self.attributes[name] for name in sorted(str(node.target) for node in nodes)}
 
     def on_path(self, kinds: set[str]) -> list[fx.Node]:
         """The operations on the path whose kind is among `kinds`."""
         return [node for node in self.path if kind_of(node) in kinds]
 
     @cached_property
-    def values(self) -> dict[fx.Node, torch.Tensor]:
-        """What each operation on the path gives for `images`."""
-        return Recorder(self).record()
-
-    def run(self) -> torch.Tensor:
-        """What the traced operations make of `images`."""
-        output = self.module(
-            {name: tensor.clone() for name, tensor in self.state.items()}, self.images
-        )
-        return output[0] if isinstance(output, (list, tuple)) else output
-
-    @cached_property
-    def influences(self) -> set[fx.Node]:
-        """The operations on the path whose value moves the logits: their gradient is not all zero."""
-        recorder = Recorder(self, with_gradients=True)
-        values = recorder.record()
-        nodes = [node for node in self.path if values[node].requires_grad]
-        logits = recorder.logits
-        weights = torch.linspace(1, 2, logits.numel()).view_as(logits)
-        gradients = torch.autograd.grad(
-            (logits * weights).sum(), [values[node] for node in nodes], allow_unused=True
-        )
-        return {
+    def _measured(self) -> tuple[dict[fx.Node, torch.Tensor], set[fx.Node]]:
+        """The values on the path and which of them move the logits, from one run."""
+        state = {name: self._perturb(name, tensor) for name, tensor in self.state.items()}
+        images = self.images.clone().requires_grad_()
+        with torch.enable_grad():
+            values = replay(self, state, images)
+            logits = values[self.output]
+            weights = torch.linspace(1, 2, logits.numel()).view_as(logits)
+            nodes = [node for node in self.path if node in values and values[node].requires_grad]
+            gradients: tuple[torch.Tensor | None, ...] = ()
+            if nodes:
+                gradients = torch.autograd.grad(
+                    (logits * weights).sum(), [values[node] for node in nodes], allow_unused=True
+                )
+        moving = {
             node
             for node, gradient in zip(nodes, gradients, strict=True)
             if gradient is not None and gradient.any()
         }
+        return {node: value.detach() for node, value in values.items()}, moving
 
-
-class Recorder(fx.Interpreter):
-    """Runs a trace again and keeps the value of each operation. In-place operations get a copy, so that earlier values stay."""
-
-    def __init__(
-        self, trace: Trace, with_gradients: bool = False, images: torch.Tensor | None = None
-    ) -> None:
-        super().__init__(trace.module, garbage_collect_values=False)
-        self.trace, self.with_gradients = trace, with_gradients
-        self.images = trace.images if images is None else images
-        self.recorded: dict[fx.Node, torch.Tensor] = {}
-        self.logits: torch.Tensor | None = None
-
-    def record(self) -> dict[fx.Node, torch.Tensor]:
-        state = [self._stir(name, tensor) for name, tensor in self.trace.state.items()]
-        images = self.images.clone().requires_grad_(self.with_gradients)
-        with torch.set_grad_enabled(self.with_gradients), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            output = self.run(*state, images)
-        self.logits = output[0] if isinstance(output, (list, tuple)) else output
-        return self.recorded
-
-    def _stir(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
-        """A copy of a state's tensor; one that trains is moved a little, so that what starts at zero is not taken for dead."""
+    def _perturb(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """A copy; a parameter is moved a little, so that one that starts at zero has an effect."""
+        if name not in self.trainable or not tensor.is_floating_point():
+            return tensor.clone()
         generator = torch.Generator().manual_seed(tensor.numel())
-        moves = name in self.trace.trainable and tensor.is_floating_point()
-        return (
-            tensor + 0.01 * torch.randn(tensor.shape, generator=generator).to(tensor.dtype)
-            if moves
-            else tensor.clone()
-        )
+        noise = torch.randn(tensor.shape, generator=generator).to(tensor.dtype)
+        return tensor + 0.01 * noise
 
-    def run_node(self, node: fx.Node) -> object:
-        if (
-            node.op == "call_function"
-            and kind_of(node).endswith("_")
-            and node.args
-            and isinstance(node.args[0], fx.Node)
-        ):
-            self.env[node.args[0]] = self.env[node.args[0]].clone()
-        value = super().run_node(node)
-        if isinstance(value, torch.Tensor):
-            self.recorded[node] = value
-        return value
+    @property
+    def values(self) -> dict[fx.Node, torch.Tensor]:
+        """What each operation gives for `images`, with parameters moved a little."""
+        return self._measured[0]
+
+    @property
+    def influences(self) -> set[fx.Node]:
+        """The operations on the path that move the logits: their gradient is not all zero."""
+        return self._measured[1]
+
+    def run(self) -> torch.Tensor:
+        """The logits that the traced operations give for `images`."""
+        state = {name: tensor.clone() for name, tensor in self.state.items()}
+        with torch.no_grad():
+            return replay(self, state, self.images.clone())[self.output]
 
 
-def closure(start: Iterable[fx.Node], step) -> set[fx.Node]:
-    """All nodes reached from `start` by `step`, itself included."""
-    reached, waiting = set(), list(start)
+def replay(
+    traced: Trace, state: dict[str, torch.Tensor], images: torch.Tensor, in_place: bool = False
+) -> dict[fx.Node, torch.Tensor]:
+    """The value of each node when the operations run again; the output's are the logits.
+
+    Unless `in_place`, an in-place operation changes a copy, so that earlier values stay.
+    """
+    current: dict[fx.Node, object] = {}  # what the next operations read
+    values: dict[fx.Node, torch.Tensor] = {}
+    tensors = iter([*state.values(), images])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for node in traced.graph.nodes:
+            value: object
+            if node.op == "placeholder":
+                value = next(tensors)
+            elif node.op == "get_attr":
+                value = traced.attributes[str(node.target)]
+            elif node.op == "output":
+                value = current[node.all_input_nodes[0]]
+            else:
+                value = run_node(node, current, in_place)
+            current[node] = value
+            if isinstance(value, torch.Tensor):
+                values[node] = value
+    return values
+
+
+def run_node(node: fx.Node, current: dict[fx.Node, object], in_place: bool = False) -> object:
+    """The value of one operation on `current` values; see `replay`."""
+    first = node.args[0] if node.args else None
+    if not in_place and kind_of(node).endswith("_") and isinstance(first, fx.Node):
+        changed = current[first]
+        if isinstance(changed, torch.Tensor):
+            current[first] = changed.clone()
+
+    def read(operand: fx.Node) -> Any:
+        return current[operand]
+
+    args: Any = fx.node.map_arg(node.args, read)
+    kwargs: Any = fx.node.map_arg(node.kwargs, read)
+    assert callable(node.target)
+    return node.target(*args, **kwargs)
+
+
+def reachable(
+    start: Iterable[fx.Node], step: Callable[[fx.Node], Iterable[fx.Node]]
+) -> set[fx.Node]:
+    """All nodes that repeated `step`s from `start` lead to, `start` included."""
+    reached: set[fx.Node] = set()
+    waiting = list(start)
     while waiting:
-        if (node := waiting.pop()) not in reached:
+        node = waiting.pop()
+        if node not in reached:
             reached.add(node)
             waiting.extend(step(node))
     return reached
@@ -166,68 +193,196 @@ def closure(start: Iterable[fx.Node], step) -> set[fx.Node]:
 
 def kind_of(node: fx.Node) -> str:
     """ATen name of an operation without namespace and overload: "conv2d"."""
-    return (
-        node.target._schema.name.split("::")[-1]
-        if isinstance(node.target, torch._ops.OpOverload)
-        else str(node.target)
-    )
+    return name_of(node.target) if isinstance(node.target, Operation) else str(node.target)
 
 
 def shape_of(node: fx.Node) -> tuple[int, ...]:
-    value = node.meta.get("val")
-    return tuple(value.shape) if isinstance(value, torch.Tensor) else ()
+    """The shape of an operation's value; () where that is not one tensor."""
+    return tuple(node.meta.get("shape", ()))
 
 
-def trace(
-    network: nn.Module, image: ImageSpec, training: bool, batch: int = INPUT_SHAPE[0]
-) -> Trace:
-    """Trace `network` in train or eval mode on `batch` images; raises `NetworkError`. The network keeps its mode and its state."""
-    was_training = network.training
+def owner_of(traced: Trace, node: fx.Node) -> str:
+    """The path of the module whose parameters enter at an operation: "block1.0"; "" for none."""
+    for operand in node.all_input_nodes:
+        name = traced.names.get(operand, "")
+        if name:
+            return name.rpartition(".")[0]
+    return ""
+
+
+# --- recording ----------------------------------------------------------------------------------
+
+
+def trace(network: nn.Module, image: ImageSpec, training: bool, num_images: int = 2) -> Trace:
+    """Trace `network` in train or eval mode on random images of the form `image`.
+
+    The network keeps its mode and its state. Raises `NetworkError`.
+    """
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn((batch, *image.shape), generator=generator)
+    images = torch.randn((num_images, *image.shape), generator=generator)
+    return trace_on(network, images, training)
+
+
+def trace_on(
+    network: nn.Module,
+    images: torch.Tensor,
+    training: bool,
+    recording: "Recording | None" = None,
+) -> Trace:
+    """Trace `network` on `images` (N, C, H, W); `recording`, a new one, meets each operation.
+
+    Raises `NetworkError`.
+    """
+    recording = recording or Recording()
+    was_training = network.training
     try:
         tensors = dict(network.named_parameters()) | dict(network.named_buffers())  # tied ones once
         trainable = frozenset(name for name, tensor in tensors.items() if tensor.requires_grad)
         state = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-        shapes = tracing(
-            TracingContext(FakeTensorMode(allow_fallback_kernels=True))
-        )  # else make_fx makes a mode for each tensor
-        with inline_compiled(), shapes, torch.random.fork_rng(devices=[]), torch.no_grad():
+        inputs = {name: tensor.clone() for name, tensor in state.items()}
+        batch = images.clone()
+        for tensor in [*inputs.values(), batch]:
+            recording.add_input(tensor)
+        with run_eagerly(), torch.random.fork_rng(devices=[]), torch.inference_mode():
             torch.manual_seed(0)
             network.train(training)
-            module = make_fx(
-                lambda tensors, batch: call_with(network, tensors, batch), pre_dispatch=True
-            )(state, images)
+            with recording:
+                logits = call_with(network, inputs, batch)
+        if not isinstance(logits, torch.Tensor):
+            raise TypeError(f"forward gives a {type(logits).__name__}, not one tensor of logits")
+        recording.graph.output([recording.node_of(logits)])
     except Exception as error:
         raise NetworkError(
             f"the network cannot be traced: {type(error).__name__}: {error}"
         ) from error
     finally:
         network.train(was_training)
-    return Trace(module.graph, module, state, images, trainable, training)
+    return Trace(recording.graph, state, recording.attributes, images, trainable, training)
+
+
+class Recording(OperationMode):
+    """Writes each operation that runs into `graph`. A subclass may look at what is computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.graph = fx.Graph()
+        self.attributes: dict[str, torch.Tensor] = {}
+        self._nodes = WeakTensorKeyDictionary()
+        self._attribute_names = WeakTensorKeyDictionary()
+        self._known: set[fx.Node] = set()  # computed from numbers in the code alone
+
+    def add_input(self, tensor: torch.Tensor) -> None:
+        """Make `tensor` the graph's next input."""
+        self._nodes[tensor] = self.graph.placeholder(f"input_{len(self.graph.nodes)}")
+
+    def node_of(self, tensor: torch.Tensor) -> fx.Node:
+        """The node that gave `tensor`, or a new one of a constant."""
+        node: fx.Node | None = self._nodes.get(tensor)
+        if node is not None:
+            return node
+        name: str | None = self._attribute_names.get(tensor)
+        if name is None:
+            name = f"constant_{len(self.attributes)}"
+            self._attribute_names[tensor] = name
+            self.attributes[name] = tensor
+        return self.graph.create_node("get_attr", name)
+
+    def __torch_dispatch__(
+        self,
+        func: Operation,
+        types: tuple[type, ...],
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
+        kwargs = kwargs or {}
+        if func is torch.ops.prim.device.default:
+            return func(*args, **kwargs)
+        if func is torch.ops.aten.lift_fresh.default:  # what `torch.tensor` ends with
+            func = torch.ops.aten.lift_fresh_copy.default
+        known = self._is_known(func, list(tensors_of((args, kwargs))))
+        reads = func is torch.ops.aten.is_nonzero.default
+        if reads or torch.Tag.data_dependent_output in func.tags:
+            if not known:
+                raise RuntimeError(f"forward takes a number out of a tensor by {name_of(func)}")
+            return func(*args, **kwargs)
+        node_args, node_kwargs = tree_map_only(torch.Tensor, self.node_of, (args, kwargs))
+        node = self.graph.create_node("call_function", func, tuple(node_args), node_kwargs)
+        if known:
+            self._known.add(node)
+        value = self.run_operation(node, func, args, kwargs)
+        self._follow(node, value)
+        return value
+
+    def run_operation(
+        self,
+        node: fx.Node,
+        func: Operation,
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+    ) -> object:
+        """The value of an operation; a subclass may measure how it runs."""
+        return func(*args, **kwargs)
+
+    def note_value(self, node: fx.Node, value: torch.Tensor) -> None:
+        """Called with each value when it is there; a subclass may measure it."""
+
+    def _is_known(self, func: Operation, operands: list[torch.Tensor]) -> bool:
+        """Whether the value follows from numbers in the code, not from images, state or chance."""
+        if not operands or torch.Tag.nondeterministic_seeded in func.tags:
+            return False
+        nodes = [self._nodes.get(tensor) for tensor in operands]
+        return all(node is None or node in self._known for node in nodes)
+
+    def _follow(self, node: fx.Node, value: object) -> None:
+        """Remember which node gave `value`, or each tensor in it."""
+        if isinstance(value, torch.Tensor):
+            self._nodes[value] = node
+            node.meta["shape"] = tuple(value.shape)
+            self.note_value(node, value)
+        elif isinstance(value, (tuple, list)):
+            for index, part in enumerate(value):
+                if isinstance(part, torch.Tensor):
+                    self._follow(self.graph.call_function(operator.getitem, (node, index)), part)
+
+
+def tensors_of(arguments: object) -> Iterator[torch.Tensor]:
+    """The tensors in an operation's arguments, which may be lists of them."""
+    if isinstance(arguments, torch.Tensor):
+        yield arguments
+    elif isinstance(arguments, dict):
+        yield from tensors_of(list(arguments.values()))
+    elif isinstance(arguments, (tuple, list)):
+        for argument in arguments:
+            yield from tensors_of(argument)
 
 
 def call_with(
     network: nn.Module, state: dict[str, torch.Tensor], images: torch.Tensor
 ) -> torch.Tensor:
-    """The logits of `images` with `state` in the place of the network's tensors; a tensor that several modules share is replaced in each."""
-    first: dict[int, str] = {}
-    names = {}
+    """The logits of `images` with `state` in the place of the network's tensors.
+
+    A tensor that several modules share is replaced in each.
+    """
+    first_names: dict[int, str] = {}
+    replaced: dict[str, torch.Tensor] = {}
     for prefix, module in network.named_modules():  # a module under two names comes once
-        for key, tensor in {**module._parameters, **module._buffers}.items():
-            if tensor is not None:
-                name = f"{prefix}.{key}".lstrip(".")
-                names[name] = first.setdefault(id(tensor), name)
-    return functional_call(
-        network,
-        {name: state[source] for name, source in names.items()},
-        (images,),
-        tie_weights=False,
-    )
+        for key, tensor in _own_tensors(module):
+            name = f"{prefix}.{key}".lstrip(".")
+            replaced[name] = state[first_names.setdefault(id(tensor), name)]
+    logits: torch.Tensor = functional_call(network, replaced, (images,), tie_weights=False)
+    return logits
 
 
-def build(network) -> nn.Module:
-    """An instance of an entry's network, its initial weights drawn from seed 0; raises `NetworkError`."""
+def _own_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    yield from nn.Module.named_parameters(module, recurse=False, remove_duplicate=False)
+    yield from nn.Module.named_buffers(module, recurse=False, remove_duplicate=False)
+
+
+def build(network: Callable[[], nn.Module]) -> nn.Module:
+    """An instance of an entry's network, its initial weights drawn from seed 0.
+
+    Raises `NetworkError`.
+    """
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

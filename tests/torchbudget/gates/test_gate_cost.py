@@ -8,6 +8,7 @@ from untrained import observe_runs
 
 from model import EraA6, Net3, Slim
 from torchbudget.data import MNIST
+from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
 from torchbudget.gates import judge
@@ -109,10 +110,10 @@ def test_where_nothing_averages_a_logit_sees_it_all():
 @pytest.mark.parametrize("network", [Slim, Net3, EraA6])
 def test_the_table_adds_up_to_the_whole(network):
     net = network()
-    rows = layer_table(net, MNIST.image)
+    rows = layer_table(net, IMAGE)
     assert sum(row.params for row in rows) == count_params(net) and sum(
         row.multiply_adds for row in rows
-    ) == count_multiply_adds(net, MNIST.image)
+    ) == count_multiply_adds(net, IMAGE)
     assert (
         rows[0].shape[1:] == (28, 28) and rows[-1].shape == (10,) and rows[-1].receptive_field == 28
     )

@@ -7,6 +7,7 @@ from torch import nn
 from untrained import observe_runs
 
 from torchbudget.data import MNIST
+from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
 from torchbudget.gates import judge
@@ -110,7 +111,7 @@ def test_statistics_of_norms_that_run_or_never_run_are_no_capacity():
 
     net = build(changed(__init__=init))
     assert (
-        statistics_buffers(net, trace(net, MNIST.image, True), trace(net, MNIST.image, False))
+        statistics_buffers(net, trace(net, IMAGE, True), trace(net, IMAGE, False))
         == dict(net.named_buffers()).keys()
     )
 
@@ -139,7 +140,7 @@ class OtherInEval(Net):
 def test_parameters_that_come_late_or_change_with_the_mode_fail(network):
     verdict = judged(network, max_params=10**6)
     assert verdict.status == Status.FAIL and "come late" in verdict.difference
-    assert not late_tensors(build(Net))
+    assert not late_tensors(build(Net), IMAGE)
 
 
 def test_the_largest_layer_the_trainable_and_the_headroom_are_shown():

@@ -3,11 +3,13 @@
 import pytest
 import torch
 import torch.nn.functional as F
+import torchinfo
 from networks import Net, changed, flattening_init
 from torch import nn
 
 from model import Net3
-from torchbudget.data import MNIST
+from torchbudget.data.mnist import IMAGE
+from torchbudget.declare.zoofile import load_zoo
 from torchbudget.network.hidden import count_hidden
 from torchbudget.network.structure import (
     active_dropouts,
@@ -24,11 +26,11 @@ from torchbudget.network.trace import build, trace
 def ok(network):
     """(batch norms missing, dropouts acting in train, average pooled on every way) of a network class."""
     net = build(network)
-    evaluated = trace(net, MNIST.image, training=False)
+    evaluated = trace(net, IMAGE, training=False)
     averages = global_averages(evaluated)
     return (
-        len(unnormalised_convolutions(trace(net, MNIST.image, True))),
-        len(active_dropouts(trace(net, MNIST.image, True))),
+        len(unnormalised_convolutions(trace(net, IMAGE, True))),
+        len(active_dropouts(trace(net, IMAGE, True))),
         bool(averages) and not bypasses(evaluated, averages),
     )
 
@@ -150,7 +152,7 @@ def test_a_dropout_that_acts_in_eval_is_found():
             )
         )
     )
-    assert len(active_dropouts(trace(net, MNIST.image, training=False))) == 1
+    assert len(active_dropouts(trace(net, IMAGE, training=False))) == 1
 
 
 def test_unused_parameters_are_declared_but_not_used():
@@ -163,7 +165,7 @@ def test_unused_parameters_are_declared_but_not_used():
     net = build(type("PublishedNet3", (Net3,), {"__init__": init}))
     assert (
         count_params(net),
-        count_used(net, trace(net, MNIST.image, True), trace(net, MNIST.image, False)),
+        count_used(net, trace(net, IMAGE, True), trace(net, IMAGE, False)),
     ) == (
         22_986,
         17_900,
@@ -184,9 +186,7 @@ def test_tied_parameters_count_once():
             ),
         )
     )
-    assert (
-        count_params(net) == count_used(net, trace(net, MNIST.image, True)) == count_params(Net())
-    )
+    assert count_params(net) == count_used(net, trace(net, IMAGE, True)) == count_params(Net())
 
 
 def test_numbers_outside_the_parameters_are_counted():
@@ -205,10 +205,19 @@ def test_numbers_outside_the_parameters_are_counted():
             ),
         )
     )
-    assert count_hidden(net, trace(net, MNIST.image, True), trace(net, MNIST.image, False)) == 100
-    assert count_hidden(Net(), trace(Net(), MNIST.image, True)) == 0
+    assert count_hidden(net, trace(net, IMAGE, True), trace(net, IMAGE, False)) == 100
+    assert count_hidden(Net(), trace(Net(), IMAGE, True)) == 0
 
 
 def test_multiply_adds_are_those_of_a_sum_by_hand():
     by_hand = 26 * 26 * 4 * 9 + 11 * 11 * 6 * 4 * 9 + 6 * 10
-    assert count_multiply_adds(Net(), MNIST.image) == by_hand
+    assert count_multiply_adds(Net(), IMAGE) == by_hand
+
+
+def test_torchinfo_counts_the_same_parameters_in_every_entry(zoo_file):
+    zoo = load_zoo(zoo_file)
+    counts = {name: count_params(build(entry.network)) for name, entry in zoo.items()}
+    assert counts == {
+        name: torchinfo.summary(build(entry.network), verbose=0).total_params
+        for name, entry in zoo.items()
+    }

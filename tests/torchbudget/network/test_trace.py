@@ -6,7 +6,7 @@ from networks import Net, changed
 from torch import nn
 
 from model import ConvNormReLU, Slim
-from torchbudget.data import MNIST
+from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import NetworkError
 from torchbudget.network.structure import count_multiply_adds, network_digest
@@ -20,15 +20,15 @@ def test_the_digest_follows_what_is_computed_and_nothing_else():
     )
     other = changed(forward=lambda self, x: self.dense(self.features(x).mean((2, 3))) * 2)
     assert (
-        network_digest(build(Net), MNIST.image)
-        == network_digest(build(same), MNIST.image)
-        != network_digest(build(other), MNIST.image)
+        network_digest(build(Net), IMAGE)
+        == network_digest(build(same), IMAGE)
+        != network_digest(build(other), IMAGE)
     )
 
 
 def test_the_digest_does_not_depend_on_weights_or_mode():
     torch.manual_seed(5)
-    assert network_digest(Slim().eval(), MNIST.image) == network_digest(build(Slim), MNIST.image)
+    assert network_digest(Slim().eval(), IMAGE) == network_digest(build(Slim), IMAGE)
 
 
 def test_a_skipped_or_wider_layer_changes_the_digest():
@@ -41,20 +41,17 @@ def test_a_skipped_or_wider_layer_changes_the_digest():
             super().__init__()
             self.top = nn.Sequential(ConvNormReLU(20, 25, padding=1), ConvNormReLU(25, 24))
 
-    assert (
-        len({network_digest(build(network), MNIST.image) for network in (Slim, Skipped, Wider)})
-        == 3
-    )
+    assert len({network_digest(build(network), IMAGE) for network in (Slim, Skipped, Wider)}) == 3
 
 
 def test_tracing_leaves_the_network_as_it_was():
     net = Net().train()
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     (
-        trace(net, MNIST.image, training=True),
-        trace(net, MNIST.image, training=False),
-        network_digest(net, MNIST.image),
-        count_multiply_adds(net, MNIST.image),
+        trace(net, IMAGE, training=True),
+        trace(net, IMAGE, training=False),
+        network_digest(net, IMAGE),
+        count_multiply_adds(net, IMAGE),
     )
     assert net.training and all(
         torch.equal(before[name], tensor) for name, tensor in net.state_dict().items()
@@ -62,8 +59,8 @@ def test_tracing_leaves_the_network_as_it_was():
 
 
 def test_a_compiled_network_is_traced_as_itself():
-    assert len(trace(torch.compile(Net()), MNIST.image, False).path) == len(
-        trace(Net(), MNIST.image, False).path
+    assert len(trace(torch.compile(Net()), IMAGE, False).path) == len(
+        trace(Net(), IMAGE, False).path
     )
 
 
@@ -74,13 +71,11 @@ def test_a_compiled_network_is_traced_as_itself():
 )
 def test_a_network_that_cannot_be_built_or_run_is_a_structure_error(broken):
     with pytest.raises(NetworkError):
-        trace(build(broken), MNIST.image, training=False)
+        trace(build(broken), IMAGE, training=False)
 
 
 def test_every_entry_of_the_zoo_can_be_traced(zoo_file):
     zoo = load_zoo(zoo_file)
     assert [
-        name
-        for name, entry in zoo.items()
-        if not trace(build(entry.network), MNIST.image, False).path
+        name for name, entry in zoo.items() if not trace(build(entry.network), IMAGE, False).path
     ] == []

@@ -1,0 +1,147 @@
+"""Networks of images that are not MNIST's: colour, another number of classes, not square."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from untrained import observe_runs
+
+from torchbudget.data import custom
+from torchbudget.data.images import ImageSpec
+from torchbudget.declare.budget import (
+    BatchNorm,
+    Budget,
+    Dropout,
+    GlobalAveragePooling,
+    NoDenseOnMap,
+)
+from torchbudget.declare.entry import Entry
+from torchbudget.gates import judge
+from torchbudget.network.inspection import Inspection
+from torchbudget.network.layers import layer_table, probe_images
+from torchbudget.report.verdict import Status
+
+IMAGES = (ImageSpec((3, 32, 32), 7), ImageSpec((1, 20, 36), 3))
+REQUIRED = (BatchNorm(), Dropout(), GlobalAveragePooling(), NoDenseOnMap())
+
+
+class Net(nn.Module):
+    """Two convolutions, everything that a budget can require."""
+
+    def __init__(self, image: ImageSpec) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(image.shape[0], 4, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(4)
+        self.conv2 = nn.Conv2d(4, 6, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(6)
+        self.drop = nn.Dropout(0.1)
+        self.dense = nn.Linear(6, image.num_classes)
+
+    def features(self, x):
+        x = F.max_pool2d(F.relu(self.norm1(self.conv1(x))), 2)
+        return self.drop(F.relu(self.norm2(self.conv2(x))))
+
+    def forward(self, x):
+        return self.dense(self.features(x).mean((2, 3)))
+
+
+@pytest.fixture(params=IMAGES, ids=ImageSpec.describe)
+def image(request) -> ImageSpec:
+    return request.param
+
+
+def judged(gate, image, make, **limits):
+    budget = Budget(
+        **{"max_params": 1_000, "max_epochs": 2, "max_misses": 1, "requires": REQUIRED} | limits
+    )
+    entry = Entry(name="net", network=make, data=custom("mine", lambda: None, image), budget=budget)
+    return judge(gate, entry, observe_runs(entry))
+
+
+@pytest.mark.parametrize("gate", ["params", "structure", "cost"])
+def test_an_honest_network_passes(gate, image):
+    assert judged(gate, image, lambda: Net(image)).status == Status.PASS
+
+
+def test_the_cost_is_that_of_a_sum_by_hand(image):
+    channels, height, width = image.shape
+    pooled = (height // 2) * (width // 2)
+    inspection = Inspection(lambda: Net(image), image)
+    by_hand = height * width * channels * 4 * 9 + pooled * 4 * 6 * 9 + 6 * image.num_classes
+    assert inspection.multiply_adds == by_hand
+    assert inspection.activation_bytes == 4 * 2 * 4 * height * width
+    assert inspection.receptive_field == 8  # 3 + 1 from the pooling + 2 * 2
+    assert f"8 of {min(height, width)} pixels" in judged("cost", image, lambda: Net(image)).observed
+
+
+def test_the_table_sees_rows_and_columns(image):
+    rows = layer_table(Net(image), image)
+    assert rows[0].shape == (4, *image.shape[1:])
+    assert rows[-1].shape == (image.num_classes,)
+    assert rows[-1].receptive_field == min(image.shape[1:])
+    assert len(probe_images(image)) == sum(image.shape[1:])
+
+
+TABLE = torch.ones(1_000)
+
+
+def broken(image, **methods):
+    return lambda: type("Broken", (Net,), methods)(image)
+
+
+CHEATS = {
+    "another number of classes": (
+        "structure",
+        {"forward": lambda self, x: F.pad(Net.forward(self, x), (0, 1))},
+        "a logit for each class",
+    ),
+    "softmax": (
+        "structure",
+        {"forward": lambda self, x: Net.forward(self, x).softmax(1)},
+        "return the logits",
+    ),
+    "a maximum in the place of the average": (
+        "structure",
+        {"forward": lambda self, x: self.dense(self.features(x).amax((2, 3)))},
+        "no operation on the path averages",
+    ),
+    "no norm in the first layer": (
+        "structure",
+        {"features": lambda self, x: self.drop(self.norm2(self.conv2(F.relu(self.conv1(x)))))},
+        "the convolution conv1 to (4, ",
+    ),
+    "a table outside the parameters": (
+        "params",
+        {"forward": lambda self, x: Net.forward(self, x) + TABLE.sum()},
+        "1,000 numbers outside the parameters",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_a_cheat_fails_as_on_any_shape(name, image):
+    gate, methods, reason = CHEATS[name]
+    verdict = judged(gate, image, broken(image, **methods))
+    assert verdict.status == Status.FAIL
+    assert reason in verdict.observed
+
+
+def test_a_dense_layer_on_the_map_is_found_by_its_module(image):
+    _, height, width = image.shape
+
+    class Flattened(Net):
+        def __init__(self):
+            super().__init__(image)
+            self.wide = nn.Linear(6 * (height // 2) * (width // 2), image.num_classes)
+
+        def forward(self, x):
+            return self.wide(self.features(x).flatten(1))
+
+    verdict = judged("structure", image, Flattened)
+    assert verdict.status == Status.FAIL
+    assert f"the linear wide to ({image.num_classes},) weighs the pixels" in verdict.observed
+
+
+def test_a_limit_of_pixels_seen_fails_where_the_network_sees_fewer(image):
+    assert judged("cost", image, lambda: Net(image), min_receptive_field=8).status == Status.PASS
+    assert judged("cost", image, lambda: Net(image), min_receptive_field=9).status == Status.FAIL

@@ -1,0 +1,81 @@
+"""The parts of torch that are not its public API, all in this file, none of them patched.
+
+A new minor version of torch may change them. The test of this file names the versions that were
+tried and fails for any other.
+"""
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+if TYPE_CHECKING:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+TRIED_VERSIONS = ("2.15",)
+"""Minor versions of torch with which the tests of this package passed."""
+
+Operation = torch._ops.OpOverload
+"""An ATen operation, such as `torch.ops.aten.conv2d.default`."""
+
+NormModule = nn.modules.batchnorm._NormBase
+"""What batch and instance norms derive from: modules that may keep running statistics."""
+
+
+class OperationMode(TorchDispatchMode):
+    """A mode whose `__torch_dispatch__` runs each ATen operation.
+
+    In `torch.inference_mode` it meets operations as they are called, such as `linear`; otherwise
+    it meets what they decompose into.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else the first operation imports the compiler, more than a second
+
+
+def name_of(operation: Operation) -> str:
+    """An operation's ATen name without namespace and overload: "conv2d"."""
+    return str(operation._schema.name).split("::")[-1]
+
+
+def argument_names(operation: Operation) -> list[str]:
+    """The names of an operation's arguments, in their order."""
+    return [str(argument.name) for argument in operation._schema.arguments]
+
+
+def tensor_or_number_arguments(operation: Operation) -> list[str]:
+    """Names of the arguments that are a tensor or a number that a tensor could replace."""
+    types = {"Tensor", "number", "Optional[Tensor]", "Optional[number]"}
+    return [
+        str(argument.name)
+        for argument in operation._schema.arguments
+        if str(argument.type) in types
+    ]
+
+
+def without_values() -> "FakeTensorMode":
+    """A mode in which tensors have shapes and no values; `from_tensor` makes such a tensor."""
+    from torch._subclasses.fake_tensor import FakeTensorMode  # imports the compiler when it runs
+
+    return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def inner_network(network: nn.Module) -> nn.Module:
+    """The network that `torch.compile` wrapped, or the network itself."""
+    inner = getattr(network, "_orig_mod", network)
+    return inner if isinstance(inner, nn.Module) else network
+
+
+def run_eagerly() -> AbstractContextManager[object]:
+    """Run what `torch.compile` wrapped as if it were not; the compiler is not imported for it."""
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+    return stance
