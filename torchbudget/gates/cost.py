@@ -37,7 +37,7 @@ def judge_cost(entry: Entry, observation: Observation) -> Verdict:
         expected=", ".join(declared) or "no limit declared",
         difference=", ".join(differences),
         field=(broken or list(limits) or ["max_multiply_adds"])[0],
-        remedy="pool earlier or make the widest maps narrower: "
+        remedy="pool earlier, or narrow the widest maps: "
         f"torchbudget why {entry.name} lists what every layer costs",
     )
 

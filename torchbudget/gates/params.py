@@ -33,7 +33,7 @@ def judge_params(entry: Entry, observation: Observation) -> Verdict:
         observed = f"{declared:,}, {declared - used:,} of them never used"
     if hidden:
         observed += f", and {sum(hidden.values()):,} numbers outside the parameters"
-    remedy = "make a layer narrower: torchbudget check --only params shows the effect"
+    remedy = "narrow a layer: torchbudget check --only params shows the effect"
     if total - limit < declared - used:
         remedy = "remove the layers that forward never calls"
     return Verdict(
@@ -72,7 +72,7 @@ def _judge_late(late: list[str]) -> Verdict:
         expected="the same named tensors before and after a forward, in train and in eval mode",
         difference=f"{len(late)} tensors come late",
         field="max_params",
-        remedy="make every layer in __init__, with its shape",
+        remedy="build every layer in __init__, with its shape",
         details=tuple(late),
     )
 

@@ -22,7 +22,7 @@ class EnsembleNetwork(nn.Module):
 
     def __init__(self, makers: Sequence[Callable[[], nn.Module]], by: str) -> None:
         super().__init__()
-        self.members = nn.ModuleList(make() for make in makers)
+        self.members = nn.ModuleList(maker() for maker in makers)
         self.by = by
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -272,7 +272,7 @@ class Recording(OperationMode):
         self._known: set[fx.Node] = set()  # computed from numbers in the code alone
 
     def add_input(self, tensor: torch.Tensor) -> None:
-        """Make `tensor` the graph's next input."""
+        """Declare `tensor` as the graph's next input."""
         self._nodes[tensor] = self.graph.placeholder(f"input_{len(self.graph.nodes)}")
 
     def node_of(self, tensor: torch.Tensor) -> fx.Node:

@@ -52,7 +52,8 @@ def test_figures_by_hand_are_shown_without_a_limit_and_pass():
     verdict = judged(Net)
     assert verdict.status == Status.PASS and verdict.expected == "no limit declared"
     assert verdict.observed == (
-        f"{MULTIPLY_ADDS:,} multiply-adds, {ACTIVATION_BYTES:,} activation bytes, {WEIGHT_BYTES:,} weight bytes, a feature sees {FIELD} of 28 pixels"
+        f"{MULTIPLY_ADDS:,} multiply-adds, {ACTIVATION_BYTES:,} activation bytes, "
+        f"{WEIGHT_BYTES:,} weight bytes, a feature sees {FIELD} of 28 pixels"
     )
 
 

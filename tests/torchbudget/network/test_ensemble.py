@@ -1,4 +1,4 @@
-"""Ensembles, trained for real on the sample: members first, then the vote, judged from the members' weights."""
+"""Ensembles, trained for real: members first, then the vote, judged from their weights."""
 
 import dataclasses
 import json
@@ -35,7 +35,7 @@ def write_jury(folder: Path, by: str) -> None:
 
 @pytest.fixture(scope="module")
 def elected(trained_zoo, tmp_path_factory) -> Path:
-    """The trained zoo with an ensemble of its two seeds, as train.py leaves it; its second member was trained by the ensemble."""
+    """The trained zoo with an ensemble of its two seeds; training it trained the second one."""
     folder = tmp_path_factory.mktemp("elected") / "zoo"
     shutil.copytree(trained_zoo, folder)
     write_jury(folder, "logits")

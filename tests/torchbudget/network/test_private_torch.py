@@ -17,7 +17,7 @@ PRIVATE = r"torch\._(?!pytree)\w+|_NormBase|_schema|_orig_mod|_should_skip_dynam
 def test_this_version_of_torch_was_tried():
     minor = ".".join(torch.__version__.split(".")[:2])
     assert minor in TRIED_VERSIONS, (
-        f"torch {minor} was not tried: run the tests of tests/torchbudget/network and the corpus of "
+        f"torch {minor} was not tried: run tests/torchbudget/network and the corpus of "
         "violations with it, compare the digests of all entries (torchbudget check --only chain), "
         "mend torchbudget/network/private_torch.py, then add it to TRIED_VERSIONS there"
     )

@@ -24,7 +24,7 @@ from torchbudget.network.trace import build, trace
 
 
 def ok(network):
-    """(batch norms missing, dropouts acting in train, average pooled on every way) of a network class."""
+    """(norms missing, dropouts acting in train, average pooled on every way) of a network."""
     net = build(network)
     evaluated = trace(net, IMAGE, training=False)
     averages = global_averages(evaluated)
