@@ -11,7 +11,7 @@ torch only when a zoo file is collected.
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +86,7 @@ def _zoo_of(config: pytest.Config, named: Path | None) -> Path | None:
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file(
     file_path: Path, parent: pytest.Collector
-) -> Iterator[None]:  # the value returned is the hook's
+) -> Generator[None, object, object]:
     """Collect verdicts from the zoo file, and no test functions, whatever it is called."""
     collected = yield
     if file_path != parent.config.stash.get(ZOO, None):
