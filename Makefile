@@ -9,7 +9,7 @@ CHECK := $(PYTHON) check.py $(ENTRY)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup env-update verify train train-all search check check-model check-params view-results show-augment predict badge readme bench \
-	lint test test-model test-training selftest coverage clean clean-checkpoints
+	lint test test-oldest dist test-model test-training selftest coverage clean clean-checkpoints
 
 help: ## list the targets
 	@echo 'make TARGET [ENTRY=slim] [SEED=0] [ARGS="--flags of the program"]'
@@ -75,9 +75,11 @@ bench: $(READY) ## measure what it costs in time, the published pipeline beside 
 
 # --- the code ---
 
-lint: $(READY) ## look for faults and for code that is not formatted
+lint: $(READY) ## look for faults, code that is not formatted or typed, and imports against the design
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
 test: $(READY) ## run the whole suite with coverage
 	$(PYTEST) -n auto --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-report=xml:reports/coverage.xml --junitxml=reports/junit.xml $(ARGS)
@@ -91,11 +93,21 @@ test-model: $(READY) ## run the tests of the networks and their structure
 test-training: $(READY) ## run the tests of training
 	$(PYTEST) tests/test_train.py $(ARGS)
 
+# TORCH and TORCHVISION name the oldest versions that pyproject.toml claims.
+TORCH ?= 2.11.0
+TORCHVISION ?= 0.26.0
+test-oldest: $(READY) ## install the oldest torch that is claimed, and test the judge on it
+	$(PYTHON) -m pip install --disable-pip-version-check torch==$(TORCH) torchvision==$(TORCHVISION) >&2
+	$(PYTEST) tests/torchbudget/network tests/torchbudget/gates $(ARGS)
+
+dist: $(READY) ## build the wheel and the sdist of torchbudget into dist/
+	$(PYTHON) -m build --no-isolation
+
 coverage: $(READY) ## fail where the last `make test` left more than 5 % of what judges uncovered
 	$(PYTHON) -m coverage report --include='torchbudget/*' --fail-under=95
 
 clean: ## remove caches and reports
-	rm -rf reports .coverage .pytest_cache .ruff_cache .hypothesis
+	rm -rf reports dist build *.egg-info .coverage .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name .venv -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 clean-checkpoints: ## remove what interrupted runs would go on from

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from torchbudget.cli import main
+from torchbudget.cli import check
 
 if __name__ == "__main__":
-    sys.exit(main(default_zoo=Path(__file__).resolve().parent / "zoo.py"))
+    sys.exit(check(default_zoo=Path(__file__).resolve().parent / "zoo.py", prog="check.py"))

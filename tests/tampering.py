@@ -15,7 +15,7 @@ from torchbudget.report.verdict import Status
 def judge(folder: Path, *words: str) -> tuple[int, dict[str, dict]]:
     """Exit code and verdicts by gate of the zoo in `folder`."""
     out = folder / "verdicts.json"
-    code = cli.main(["--zoo", str(folder / "zoo.py"), "--json", str(out), *words])
+    code = cli.check(["--zoo", str(folder / "zoo.py"), "--json", str(out), *words])
     return code, {verdict["gate"]: verdict for verdict in json.loads(out.read_text())["verdicts"]}
 
 

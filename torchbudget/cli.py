@@ -1,56 +1,241 @@
-"""Judge the zoo: every gate on every entry, failures first, then the count and the exit code.
+"""The command `torchbudget`: its words, and which of them does what.
 
-    python check.py                          # all entries, all gates, all shipped weights re-measured
-    python check.py slim --only params,structure
-    python check.py --zoo my/zoo.py          # anybody's zoo file; its results.json and weights/ are expected beside it
-    python check.py --zoo theirs.py --untrusted   # in a process of its own, with limits on time and memory
-    python check.py --base main              # and nothing got worse, and no budget looser, than where the branch left main
-    python check.py --explain chain          # what a gate judges and why, with a failing and a passing example
-    python check.py --why slim               # the network operation by operation, with its share of the budget
-
-Exit codes: 0 all gates ran and passed · 1 a gate failed · 2 wrong usage or configuration · 3 something could not be measured.
+This module imports neither torch nor numpy: help, the version and wrong usage are answered at once.
 """
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
-from torchbudget.declare.zoofile import select_entries
-from torchbudget.engine import Engine, explain
-from torchbudget.errors import EXIT_PASS, EXIT_UNMEASURED, EXIT_USAGE, NetworkError, UsageError
-from torchbudget.evidence.files import write_atomically
-from torchbudget.gates import GATES
-from torchbudget.network.layers import layer_table
-from torchbudget.network.trace import build
-from torchbudget.report import terminal
-from torchbudget.report.badge import draw_badge
-from torchbudget.report.formats import to_annotations, to_json, to_junit, to_sarif
-from torchbudget.report.markdown import to_markdown
-from torchbudget.report.metrics import Metrics
-from torchbudget.report.verdict import Verdict, exit_code
+from torchbudget import __version__
+from torchbudget.command import run_main
+from torchbudget.errors import UsageError
+from torchbudget.project import find_zoo
 
-PACKAGE = Path(__file__).resolve().parent
+EXIT_CODES = """\
+Exit codes: 0 all gates ran and passed · 1 a gate failed · 2 wrong usage or configuration ·
+3 something could not be measured.
+"""
+CHECK = f"""\
+Judge the zoo: every gate on every entry, failures first, then the count and the exit code.
+
+    %(prog)s                          # all entries, all gates, all weights re-measured
+    %(prog)s slim --only params,structure
+    %(prog)s --zoo my/zoo.py          # results.json and weights/ are expected beside it
+    %(prog)s --zoo theirs.py --untrusted   # in a process of its own, with limits
+    %(prog)s --base main              # and nothing is worse than where the branch left main
+    %(prog)s --explain chain          # what a gate judges and why, with examples
+    %(prog)s --why slim               # the network, operation by operation
+
+{EXIT_CODES}"""
+RECORD = """\
+Record a run that your own training loop has made: measure its weights on the test images, once,
+and write them and the record beside the zoo file.
+
+    %(prog)s net --weights best.pth --seed 0
+    %(prog)s net --weights last.safetensors --seed 1 --steps 46900 --batch-size 128
+"""
+MAIN = f"""\
+Hold PyTorch image classifiers to declared budgets.
+
+    torchbudget record net --weights best.pth --seed 0   # once, at the end of training
+    torchbudget check                                    # judge every entry of zoo.py
+    torchbudget why net                                  # the network, operation by operation
+    torchbudget explain chain                            # what a gate judges and why
+
+The zoo file is the one that --zoo names, else the one that pyproject.toml names
+([tool.torchbudget] zoo = "zoo.py"), else zoo.py.
+
+{EXIT_CODES}"""
 
 
-def make_parser(default_zoo: Path) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command `torchbudget` and return its exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["check"]:
+        return check(words[1:])
+    return run_main(lambda: _dispatch(words), "torchbudget")
+
+
+def check(
+    argv: Sequence[str] | None = None,
+    *,
+    default_zoo: Path | None = None,
+    prog: str = "torchbudget check",
+) -> int:
+    """Judge a zoo as the words say and return the exit code.
+
+    `default_zoo` is judged where no --zoo is given; by default the project's. Messages begin with
+    `prog`.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    return run_main(lambda: _check(words, default_zoo, prog), prog)
+
+
+def _dispatch(words: list[str]) -> int:
+    """Run a command other than `check`, whose words `check` parses."""
+    options = make_main_parser().parse_args(words)
+    run: Callable[[argparse.Namespace], int] = options.run
+    return run(options)
+
+
+def _check(words: list[str], default_zoo: Path | None, prog: str) -> int:
+    options = parse_check_options(words, prog)
+    if options.explain:
+        return _explain(argparse.Namespace(gate=options.explain))
+    if options.zoo is None:
+        options.zoo = default_zoo or find_zoo(Path.cwd())
+    if options.untrusted:
+        from torchbudget.untrusted import judge_apart
+
+        return judge_apart(
+            words,
+            options.zoo,
+            prog,
+            max_seconds=options.max_seconds,
+            max_memory=options.max_memory,
+        )
+    if options.why:
+        return _why(argparse.Namespace(entry=options.why, zoo=options.zoo))
+    from torchbudget.checking import judge_here
+
+    return judge_here(options)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from torchbudget.checking import explain_gates
+
+    return explain_gates(options.gate)
+
+
+def _why(options: argparse.Namespace) -> int:
+    from torchbudget.checking import show_why
+
+    return show_why(options.entry, options.zoo or find_zoo(Path.cwd()))
+
+
+def _record(options: argparse.Namespace) -> int:
+    from torchbudget.recording import record
+
+    if options.zoo is None:
+        options.zoo = find_zoo(Path.cwd())
+    return record(options)
+
+
+# --- the words ----------------------------------------------------------------------------------
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that takes no abbreviated flags, and whose errors are `UsageError`s.
+
+    An abbreviation of --untrusted would be passed on to the process that judges.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; {self.prog} --help lists what it takes")
+
+
+def make_main_parser() -> Parser:
+    """The parser of `torchbudget`."""
+    parser = Parser(
+        prog="torchbudget",
+        description=MAIN,
+    )
+    parser.add_argument("--version", action="version", version=f"torchbudget {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands.add_parser("check", help="judge the zoo; `torchbudget check --help` says how")
+    record = commands.add_parser(
+        "record",
+        help="record a run of your own training loop",
+        description=RECORD,
+    )
+    _add_record_options(record)
+    record.set_defaults(run=_record)
+    why = commands.add_parser("why", help="show an entry's network, operation by operation")
+    why.add_argument("entry", metavar="ENTRY")
+    why.add_argument("--zoo", type=Path, metavar="FILE", help="the zoo file")
+    why.set_defaults(run=_why)
+    explain = commands.add_parser("explain", help="say what a gate judges and why")
+    explain.add_argument("gate", nargs="?", metavar="GATE", help="default: a line for each gate")
+    explain.set_defaults(run=_explain)
+    return parser
+
+
+def _add_record_options(parser: Parser) -> None:
+    parser.add_argument("entry", metavar="ENTRY")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="a state dict: .pth or .pt as torch.save writes it, or safetensors",
+    )
+    parser.add_argument(
+        "--seed", type=whole_number, required=True, help="the seed that it trained with"
+    )
+    parser.add_argument(
+        "--steps", type=positive_whole_number, help="how many steps the optimizer took"
+    )
+    parser.add_argument(
+        "--batch-size", type=positive_whole_number, help="how many images a step saw"
+    )
+    parser.add_argument(
+        "--epochs",
+        type=positive_whole_number,
+        help="in place of --steps: passes over the training images",
+    )
+    parser.add_argument("--seconds", type=positive_number, help="how long it trained")
+    parser.add_argument("--zoo", type=Path, metavar="FILE", help="the zoo file")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="default: results.json beside the zoo file"
+    )
+    parser.add_argument(
+        "--weights-folder",
+        type=Path,
+        metavar="FOLDER",
+        help="where the weights are kept; default: weights/ beside the zoo file",
+    )
+    parser.add_argument("--data-root", type=Path, metavar="FOLDER", help="where the data set is")
+
+
+def parse_check_options(words: list[str], prog: str) -> argparse.Namespace:
+    """The options of `check`; wrong words end the process with exit code 2."""
+    parser = make_check_parser(prog)
+    options = parser.parse_args(words)
+    if options.badge and (len(options.entries) != 1 or options.only):
+        parser.error("--badge shows one ENTRY judged by all gates")
+    if options.github and options.json == "-":
+        parser.error("--github and --json - both write to stdout; give --json a file")
+    return options
+
+
+def make_check_parser(prog: str) -> Parser:
+    """The parser of `check`, which is also this zoo's `check.py`."""
+    parser = Parser(
+        prog=prog,
+        description=CHECK,
     )
     parser.add_argument("entries", nargs="*", metavar="ENTRY", help="default: all")
     parser.add_argument(
-        "--only", default="", metavar="GATE,...", help=f"of {', '.join(GATES)}; default: all"
+        "--only",
+        default="",
+        metavar="GATE,...",
+        help="default: all; `torchbudget explain` lists them",
     )
-    parser.add_argument("--zoo", type=Path, default=default_zoo, help="the zoo file to judge")
-    parser.add_argument("--results", type=Path, help="default: results.json beside the zoo file")
-    parser.add_argument("--weights", type=Path, help="default: weights/ beside the zoo file")
+    parser.add_argument("--zoo", type=Path, metavar="FILE", help="the zoo file to judge")
     parser.add_argument(
-        "--data-root",
-        type=Path,
-        help="a torchvision MNIST root; default: MNIST_ROOT, then data/, downloaded",
+        "--results", type=Path, metavar="FILE", help="default: results.json beside the zoo file"
     )
+    parser.add_argument(
+        "--weights", type=Path, metavar="FOLDER", help="default: weights/ beside the zoo file"
+    )
+    parser.add_argument("--data-root", type=Path, metavar="FOLDER", help="where the data sets are")
     parser.add_argument(
         "--base",
         metavar="REF",
@@ -64,187 +249,66 @@ def make_parser(default_zoo: Path) -> argparse.ArgumentParser:
         metavar="ENTRY",
         help="show the entry's network operation by operation, and judge nothing",
     )
-    apart = parser.add_argument_group("a zoo file that you did not write")
-    apart.add_argument(
+    _add_untrusted_options(parser)
+    _add_report_options(parser)
+    return parser
+
+
+def _add_untrusted_options(parser: Parser) -> None:
+    group = parser.add_argument_group("a zoo file that you did not write")
+    group.add_argument(
         "--untrusted",
         action="store_true",
         help="judge in a process of its own, which must end with its verdict within the limits",
     )
-    apart.add_argument("--max-seconds", type=float, default=900, metavar="S")
-    apart.add_argument("--max-memory", type=float, default=8, metavar="GIB")
-    apart.add_argument("--receipt", type=Path, help=argparse.SUPPRESS)
-    written = parser.add_argument_group("reports")
-    written.add_argument(
+    group.add_argument("--max-seconds", type=positive_number, default=900, metavar="S")
+    group.add_argument("--max-memory", type=positive_number, default=8, metavar="GIB")
+
+
+def _add_report_options(parser: Parser) -> None:
+    group = parser.add_argument_group("reports")
+    group.add_argument(
         "--json",
         metavar="FILE",
-        help="write verdicts and figures as JSON; - writes them to stdout instead of the report",
+        help="write verdicts and metrics as JSON; - writes them to stdout instead of the report",
     )
-    written.add_argument(
-        "--summary", type=Path, metavar="FILE", help="write the verdicts as Markdown"
+    files = (
+        ("--summary", "write the verdicts as Markdown"),
+        ("--junit", "write the verdicts as JUnit XML"),
+        ("--sarif", "write what did not pass as SARIF 2.1.0"),
+        ("--badge", "draw an SVG of the one ENTRY that is judged, by all gates"),
     )
-    written.add_argument(
-        "--junit", type=Path, metavar="FILE", help="write the verdicts as JUnit XML"
-    )
-    written.add_argument(
-        "--sarif", type=Path, metavar="FILE", help="write what did not pass as SARIF 2.1.0"
-    )
-    written.add_argument(
+    for flag, text in files:
+        group.add_argument(flag, type=Path, metavar="FILE", help=text)
+    group.add_argument(
         "--github",
         action="store_true",
-        help="annotate the zoo file's lines, and write the step summary where GITHUB_STEP_SUMMARY names one",
+        help="annotate the zoo file's lines, and add to the file that GITHUB_STEP_SUMMARY names",
     )
-    written.add_argument(
-        "--badge",
-        type=Path,
-        metavar="FILE",
-        help="draw an SVG of the one ENTRY that is judged, by all gates",
-    )
-    return parser
 
 
-def parse_options(argv: list[str], default_zoo: Path) -> argparse.Namespace:
-    parser = make_parser(default_zoo)
-    options = parser.parse_args(argv)
-    if options.badge and (len(options.entries) != 1 or options.only):
-        parser.error("--badge shows one ENTRY judged by all gates")
-    if options.github and options.json == "-":
-        parser.error("--github and --json - both write to stdout; give --json a file")
-    return options
+# --- the values ----------------------------------------------------------------------------------
 
 
-def print_why(engine: Engine, name: str) -> int:
-    """The layer table of the entry."""
-    (entry,) = select_entries(engine.zoo, [name])
-    try:
-        rows = layer_table(build(entry.network), engine.observe(entry).image)
-    except NetworkError as error:
-        print(f"check.py: {error}", file=sys.stderr)
-        return EXIT_UNMEASURED
-    terminal.print_layers(rows, entry.budget.max_params, entry.budget.max_multiply_adds)
-    return EXIT_PASS
+def whole_number(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return number
 
 
-def write_reports(
-    options: argparse.Namespace,
-    verdicts: list[Verdict],
-    figures: list[Metrics],
-    base: list[Metrics],
-) -> None:
-    """Every file that was asked for; each is replaced whole, and only GitHub's step summary, which other steps write too, is added to."""
-    rules = {gate: explain(gate)["Judges"] for gate in GATES}
-    texts = (
-        (options.json if options.json != "-" else None, lambda: to_json(verdicts, figures)),
-        (options.summary, lambda: to_markdown(verdicts, figures, base)),
-        (options.junit, lambda: to_junit(verdicts)),
-        (options.sarif, lambda: to_sarif(verdicts, rules, options.zoo)),
-        (options.badge, lambda: draw_badge(figures[0], verdicts)),
-    )
-    for place, make in texts:
-        if place:
-            text = make()
-            write_atomically(Path(place), text)
-    if options.github and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
-        with open(summary, "a") as file:
-            file.write(to_markdown(verdicts, figures, base))
+def positive_whole_number(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
 
 
-def judge_apart(argv: list[str], options: argparse.Namespace) -> int:
-    """Run `check.py` on the same words in a process with limits; without the receipt that it writes last, nothing was judged.
-
-    This stops a zoo file that ends the process, hangs or eats the memory. It does not stop one that forges the receipt: code that runs
-    in the judge's process can do what the judge can. Judge such a file where it may do no harm, and read it.
-    """
-
-    def limit() -> None:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (int(options.max_memory * 2**30),) * 2)
-
-    with tempfile.TemporaryDirectory() as folder:
-        receipt = Path(folder) / "receipt"
-        words = [word for word in argv if word != "--untrusted"]
-        path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-        env = {**os.environ, "PYTHONPATH": path}
-        try:
-            code = subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "torchbudget.cli",
-                    "--zoo",
-                    options.zoo,
-                    *words,
-                    "--receipt",
-                    receipt,
-                ],
-                preexec_fn=limit,
-                env=env,
-                timeout=options.max_seconds,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            print(
-                f"check.py: no verdict within {options.max_seconds:g} s; the zoo file is too slow or never ends (--max-seconds)",
-                file=sys.stderr,
-            )
-            return EXIT_UNMEASURED
-        if not receipt.exists() or receipt.read_text() != str(code):
-            print(
-                f"check.py: the judge ended (exit code {code}) without a verdict; the zoo file ended it or took its memory",
-                file=sys.stderr,
-            )
-            return EXIT_UNMEASURED
-    return code
-
-
-def main(argv: list[str] | None = None, default_zoo: Path = Path("zoo.py")) -> int:
-    """Judge what was asked for, report it, return the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    options = parse_options(argv, default_zoo)
-    if options.untrusted:
-        return judge_apart(argv, options)
-    code = judge_here(options)
-    if options.receipt:
-        options.receipt.write_text(str(code))
-    return code
-
-
-def judge_here(options: argparse.Namespace) -> int:
-    """Judge in this process, report, return the exit code."""
-    try:
-        if options.explain:
-            terminal.print_explanation(options.explain, explain(options.explain))
-            return EXIT_PASS
-        engine = Engine(
-            options.zoo,
-            results=options.results,
-            weights=options.weights,
-            data_root=options.data_root,
-            base=options.base,
-        )
-        if options.why:
-            return print_why(engine, options.why)
-        entries, gates = (
-            select_entries(engine.zoo, options.entries),
-            engine.select_gates(options.only),
-        )
-    except UsageError as error:
-        print(f"check.py: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    verdicts = engine.judge_zoo(entries, gates)
-    figures = [engine.measure_entry(entry) for entry in entries]
-    try:
-        write_reports(options, verdicts, figures, engine.measure_baseline())
-    except OSError as error:
-        print(f"check.py: the report cannot be written: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    if options.json == "-":
-        print(to_json(verdicts, figures), end="")
-    else:
-        terminal.print_verdicts(verdicts)
-    if options.github:
-        for line in to_annotations(verdicts, options.zoo):
-            print(line)
-    return exit_code(verdicts)
+def positive_number(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Engine:
         weights: Path | None = None,
         data_root: Path | None = None,
         base: str | None = None,
-        train_command: str = TRAIN_COMMAND,
+        train_command: str | None = None,
     ) -> None:
         self.path = path
         self.zoo = load_zoo(path)
@@ -59,7 +59,7 @@ class Engine:
             load=load,
             platform=platform_id(),
             baseline=None if base is None else read_baseline(base, path),
-            train_command=train_command,
+            train_command=train_command or TRAIN_COMMAND,
         )
         self._waivers = read_waivers(folder / WAIVERS_FILE)
         self._observations: dict[str, Observation] = {}

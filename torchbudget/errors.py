@@ -1,4 +1,4 @@
-"""Every error that users can cause, as one tree: each class carries the exit code of a command that it ends."""
+"""Every error that users can cause, as one tree; each class has the exit code of its command."""
 
 from typing import ClassVar
 
@@ -10,12 +10,12 @@ EXIT_INTERRUPTED = 130
 
 
 class TorchBudgetError(Exception):
-    """Something that the user can mend; the message is one line that says what is wrong and what to do."""
+    """Something that the user can mend; the message says what is wrong and what to do."""
 
     exit_code: ClassVar[int] = EXIT_UNMEASURED
 
 
-# --- wrong usage or configuration -----------------------------------------------------------------
+# --- wrong usage or configuration ---------------------------------------------------------------
 
 
 class UsageError(TorchBudgetError):
@@ -33,7 +33,7 @@ class ZooError(UsageError):
 
 
 class ResultsError(UsageError):
-    """A results file that cannot be read or is not of the schema; the message says where and what to do."""
+    """A results file that cannot be read or is not of the schema; the message says where."""
 
 
 class WaiverError(UsageError):
@@ -44,19 +44,19 @@ class BaselineError(UsageError):
     """A baseline that cannot be read: no git, no such commit, no zoo file there."""
 
 
-# --- something is missing, or cannot be measured --------------------------------------------------
+# --- something is missing, or cannot be measured ------------------------------------------------
 
 
 class DataError(TorchBudgetError):
-    """A data set that is missing, corrupt or not what its name says; the message names the file and what to do."""
+    """A data set that is missing, corrupt or not what its name says; the message names the file."""
 
 
 class WeightsError(TorchBudgetError):
-    """A weights file that is missing, corrupt or another network's; the message names the file and what to do."""
+    """A weights file that is missing, corrupt or another network's; the message names the file."""
 
 
 class CheckpointError(TorchBudgetError):
-    """A checkpoint that is missing, corrupt or another run's; the message names the file and what to do."""
+    """A checkpoint that is missing, corrupt or another run's; the message names the file."""
 
 
 class NetworkError(TorchBudgetError):
@@ -71,10 +71,10 @@ class Unmeasurable(TorchBudgetError):
         self.remedy = remedy
 
 
-# --- void results ---------------------------------------------------------------------------------
+# --- void results -------------------------------------------------------------------------------
 
 
 class OverlapError(TorchBudgetError):
-    """Images trained on are also among those to be judged, so the result would be invalid; the message names them."""
+    """Images trained on are also among those to be judged, so the result would be invalid."""
 
     exit_code = EXIT_FAIL

@@ -13,8 +13,10 @@ from tampering import edit, judge
 from model import Slim
 from torchbudget import cli
 from torchbudget.declare.zoofile import load_zoo
-from torchbudget.gates import GATES, WITHOUT_BASELINE
+from torchbudget.errors import UsageError
+from torchbudget.gates import GATES, WITHOUT_BASE
 from torchbudget.network.structure import count_params
+from torchbudget.project import find_zoo
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,11 +49,11 @@ def test_wrong_usage_is_exit_code_2_and_one_line(zoo, words, message):
 @pytest.mark.parametrize("content", ["", "ZOO = ()", "1 / 0", "ZOO = (1,)"])
 def test_a_zoo_without_entries_is_never_a_pass(zoo, content):
     (zoo / "zoo.py").write_text(content)
-    assert cli.main(["--zoo", str(zoo / "zoo.py")]) == 2
+    assert cli.check(["--zoo", str(zoo / "zoo.py")]) == 2
 
 
 def test_without_data_accuracy_is_not_run(zoo, tmp_path):
-    edit(zoo / "zoo.py", "data=MNIST_SAMPLE", "data=MNIST")
+    edit(zoo / "zoo.py", 'dataset="mnist_sample"', 'dataset="mnist"')
     code, verdicts = judge(zoo, "--data-root", str(tmp_path / "empty"))
     assert (
         code == 3
@@ -62,7 +64,7 @@ def test_without_data_accuracy_is_not_run(zoo, tmp_path):
 
 def test_gates_can_be_chosen_and_json_goes_to_stdout(zoo, capsys):
     assert (
-        cli.main(["tiny", "--zoo", str(zoo / "zoo.py"), "--only", "params,seeds", "--json", "-"])
+        cli.check(["tiny", "--zoo", str(zoo / "zoo.py"), "--only", "params,seeds", "--json", "-"])
         == 0
     )
     document = json.loads(capsys.readouterr().out)
@@ -79,7 +81,7 @@ def test_a_failure_prints_first_with_its_line_and_what_to_do(zoo, capsys):
         for number, text in enumerate((zoo / "zoo.py").read_text().splitlines())
         if "max_misses" in text
     )
-    assert cli.main(["--zoo", str(zoo / "zoo.py")]) == 1
+    assert cli.check(["--zoo", str(zoo / "zoo.py")]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"FAIL  tiny: accuracy  zoo.py:{line}"
     assert [text.split()[0] for text in lines[1:4]] == [
@@ -90,26 +92,26 @@ def test_a_failure_prints_first_with_its_line_and_what_to_do(zoo, capsys):
 
 
 def test_the_summary_has_a_row_for_each_verdict(zoo):
-    code = cli.main(["--zoo", str(zoo / "zoo.py"), "--summary", str(zoo / "summary.md")])
+    code = cli.check(["--zoo", str(zoo / "zoo.py"), "--summary", str(zoo / "summary.md")])
     rows = [
         line for line in (zoo / "summary.md").read_text().splitlines() if line.startswith("| tiny")
     ]
-    assert code == 0 and len(rows) == len(WITHOUT_BASELINE)
+    assert code == 0 and len(rows) == len(WITHOUT_BASE)
 
 
 def test_a_report_that_cannot_be_written_is_one_line(zoo, capsys):
     assert (
-        cli.main(
+        cli.check(
             ["--zoo", str(zoo / "zoo.py"), "--only", "params", "--json", "/dev/null/verdicts.json"]
         )
         == 2
     )
-    assert capsys.readouterr().err.startswith("check.py: the report cannot be written")
+    assert capsys.readouterr().err.startswith("torchbudget check: the report cannot be written")
 
 
 @pytest.mark.parametrize("gate", GATES)
 def test_every_gate_is_explained_with_an_example_of_each_outcome(gate, capsys):
-    assert cli.main(["--explain", gate]) == 0
+    assert cli.check(["--explain", gate]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == gate and [line.split()[0] for line in lines[1:]] == [
         "Judges",
@@ -121,7 +123,7 @@ def test_every_gate_is_explained_with_an_example_of_each_outcome(gate, capsys):
 
 
 def test_why_shows_what_each_operation_costs_and_its_share_of_the_budget(zoo_file, capsys):
-    assert cli.main(["--why", "slim", "--zoo", str(zoo_file)]) == 0
+    assert cli.check(["--why", "slim", "--zoo", str(zoo_file)]) == 0
     heading, *rows = [
         re.split("  +", line.strip()) for line in capsys.readouterr().out.splitlines()
     ]
@@ -136,7 +138,7 @@ def test_why_shows_what_each_operation_costs_and_its_share_of_the_budget(zoo_fil
 def test_what_cannot_be_tabled_was_not_measured(zoo, capsys):
     edit(zoo / "zoo.py", "network=Tiny", "network=lambda: 1")
     assert (
-        cli.main(["--why", "tiny", "--zoo", str(zoo / "zoo.py")]) == 3
+        cli.check(["--why", "tiny", "--zoo", str(zoo / "zoo.py")]) == 3
         and capsys.readouterr().err.count("\n") == 1
     )
 
@@ -160,7 +162,7 @@ def test_a_report_of_every_kind_is_written(zoo, monkeypatch, capsys):
         for word in (f"--{kind}", str(zoo / kind))
     ]
     assert (
-        cli.main(["--zoo", str(zoo / "zoo.py"), "--only", "params,chain", "--github", *words]) == 0
+        cli.check(["--zoo", str(zoo / "zoo.py"), "--only", "params,chain", "--github", *words]) == 0
     )
     assert (
         json.loads((zoo / "json").read_text())["figures"][0]["entry"] == "tiny"
@@ -178,16 +180,16 @@ def test_a_waiver_is_shown_and_holds_only_while_it_is_needed(zoo, capsys):
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
     waiver = f'[[waiver]]\nentry = "tiny"\ngate = "accuracy"\naccepted = 1000\nreason = "a test"\nowner = "Ada"\nexpires = {tomorrow}\n'
     (zoo / "waivers.toml").write_text(waiver)
-    assert cli.main(["--zoo", str(zoo / "zoo.py")]) == 0 and capsys.readouterr().out.startswith(
+    assert cli.check(["--zoo", str(zoo / "zoo.py")]) == 0 and capsys.readouterr().out.startswith(
         "WAIVED  tiny: accuracy  zoo.py:"
     )
     edit(zoo / "zoo.py", "max_misses=1,", "max_misses=900,")
     assert (
-        cli.main(["--zoo", str(zoo / "zoo.py")]) == 1
+        cli.check(["--zoo", str(zoo / "zoo.py")]) == 1
         and "FAIL  tiny: waivers  waivers.toml" in capsys.readouterr().out
     )
     (zoo / "waivers.toml").write_text("nonsense")
-    assert cli.main(["--zoo", str(zoo / "zoo.py")]) == 2
+    assert cli.check(["--zoo", str(zoo / "zoo.py")]) == 2
 
 
 def test_with_a_base_the_ratchet_runs_and_a_looser_budget_fails(zoo, capsys):
@@ -198,7 +200,7 @@ def test_with_a_base_the_ratchet_runs_and_a_looser_budget_fails(zoo, capsys):
     ):
         subprocess.run(["git", *words], cwd=zoo, check=True)
     assert (
-        cli.main(
+        cli.check(
             [
                 "--zoo",
                 str(zoo / "zoo.py"),
@@ -217,5 +219,72 @@ def test_with_a_base_the_ratchet_runs_and_a_looser_budget_fails(zoo, capsys):
         and "(+0)" in (zoo / "summary.md").read_text()
     )
     edit(zoo / "zoo.py", "max_misses=900", "max_misses=901")
-    assert cli.main(["--zoo", str(zoo / "zoo.py"), "--only", "ratchet", "--base", "HEAD"]) == 1
+    assert cli.check(["--zoo", str(zoo / "zoo.py"), "--only", "ratchet", "--base", "HEAD"]) == 1
     assert "budget weakened: max_misses 900 -> 901" in capsys.readouterr().out
+
+
+# --- the command torchbudget ----------------------------------------------------------------------
+
+
+def run_command(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    """`torchbudget` in `folder`, as its entry point runs it."""
+    program = f"import sys; sys.path[:0] = [{str(ROOT)!r}]; from torchbudget.cli import main; "
+    program += "code = main(); print(sorted({'torch', 'numpy'} & set(sys.modules))); sys.exit(code)"
+    command = [sys.executable, "-P", "-c", program, *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "required: COMMAND"),
+        (["judge"], "invalid choice: 'judge'"),
+        (["record", "tiny", "--weights", "best.pth"], "required: --seed"),
+        (
+            ["record", "tiny", "--weights", "best.pth", "--seed", "one"],
+            "invalid whole_number value",
+        ),
+        (["check"], "has no zoo.py, and no pyproject.toml there or above names one"),
+        (["check", "--unt"], "unrecognized arguments: --unt"),
+    ],
+)
+def test_wrong_words_are_one_line_and_torch_is_not_imported(tmp_path, words, message):
+    done = run_command(tmp_path, *words)
+    assert done.returncode == 2
+    assert done.stdout == "[]\n"
+    assert done.stderr.startswith("torchbudget") and done.stderr.count("\n") == 1
+    assert message in done.stderr
+
+
+def test_the_zoo_is_the_one_that_the_nearest_pyproject_names(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.torchbudget]\nzoo = "nets/zoo.py"\n')
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    (below / "pyproject.toml").write_text("[tool.other]\n")
+    (below / "zoo.py").write_text("")
+    with pytest.raises(UsageError, match="names no file"):
+        find_zoo(below)
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "zoo.py").write_text("")
+    assert find_zoo(below) == tmp_path / "nets" / "zoo.py"
+    (tmp_path / "pyproject.toml").unlink()
+    assert find_zoo(below) == below / "zoo.py"
+
+
+@pytest.mark.parametrize("text", ["[tool", "[tool]\ntorchbudget = 1", "[tool.torchbudget]\nzoo=1"])
+def test_a_pyproject_that_names_no_zoo_is_refused(tmp_path, text):
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(UsageError, match=r"pyproject\.toml"):
+        find_zoo(tmp_path)
+
+
+def test_every_command_judges_what_check_judges(zoo, monkeypatch, capsys):
+    monkeypatch.chdir(zoo)
+    assert cli.main(["check", "--only", "params"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 pass; exit code 0"
+    assert cli.main(["why", "tiny"]) == 0
+    why = capsys.readouterr().out
+    assert cli.check(["--why", "tiny"]) == 0
+    assert capsys.readouterr().out == why
+    assert cli.main(["explain"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(GATES)

@@ -51,7 +51,7 @@ def test_each_gate_of_each_entry_is_a_test_and_a_failure_reads_as_on_the_termina
         f"zoo.py::tiny::{gate}": "FAILED" if gate == "accuracy" else "PASSED"
         for gate in WITHOUT_BASELINE
     }
-    assert cli.main(["--zoo", str(zoo / "zoo.py")]) == 1
+    assert cli.check(["--zoo", str(zoo / "zoo.py")]) == 1
     block = capsys.readouterr().out.split("\nentry ")[0]
     assert block.startswith("FAIL  tiny: accuracy  zoo.py:") and block in printed
 

@@ -31,7 +31,7 @@ def named_gate(path: Path) -> str:
 def verdicts(*words: str, out: Path) -> tuple[int, dict[str, set[str]]]:
     """Exit code of check.py, and the statuses that each gate gave."""
     out.unlink(missing_ok=True)
-    code = cli.main([*words, "--json", str(out)])
+    code = cli.check([*words, "--json", str(out)])
     statuses: dict[str, set[str]] = {}
     for verdict in json.loads(out.read_text())["verdicts"] if out.exists() else []:
         statuses.setdefault(verdict["gate"], set()).add(verdict["status"])
@@ -80,4 +80,4 @@ def test_no_state_of_the_world_without_a_measurement_exits_0(tmp_path, zoo):
         ["--zoo", str(zoo / "zoo.py"), *words]
         for words in (["--weights", str(tmp_path)], ["--results", str(tmp_path / "none.json")])
     ]
-    assert all(cli.main(words) != 0 for words in states)
+    assert all(cli.check(words) != 0 for words in states)

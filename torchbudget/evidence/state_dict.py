@@ -1,0 +1,75 @@
+"""Reading the weights that somebody's own training loop has saved."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from torchbudget.errors import WeightsError
+
+KEYS = ("state_dict", "model_state_dict", "model")
+"""Under which keys checkpoints hold the network's state dict."""
+HOW_TO_SAVE = "save its state dict: torch.save(model.state_dict(), FILE)"
+
+
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """The state dict in a file of safetensors, or as `torch.save` writes it (`.pth`, `.pt`).
+
+    A checkpoint that holds it under "state_dict", "model_state_dict" or "model" is unwrapped. No
+    code in the file is run. Raises `WeightsError` for a file that is missing, or that holds
+    anything else.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path} is not a file; --weights names the weights that were saved")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    return _unwrap(_read_torch(path), path)
+
+
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a file of safetensors: {error}") from error
+
+
+def _read_torch(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error) or "GLOBAL" in str(error):
+            raise WeightsError(
+                f"{path} holds Python objects, such as a whole network, not only tensors; "
+                f"{HOW_TO_SAVE}"
+            ) from error
+        raise _unreadable(path) from error
+    except (EOFError, KeyError, OSError, RuntimeError, UnicodeDecodeError, ValueError) as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> WeightsError:
+    return WeightsError(f"{path} is not a file that torch.save wrote, or is damaged; {HOW_TO_SAVE}")
+
+
+def _unwrap(content: object, path: Path) -> dict[str, torch.Tensor]:
+    """The state dict itself, or the one that a checkpoint holds."""
+    if isinstance(content, Mapping):
+        for key in KEYS:
+            if isinstance(content.get(key), Mapping):
+                content = content[key]
+                break
+    if not isinstance(content, Mapping) or not content:
+        raise WeightsError(f"{path} holds a {type(content).__name__}, no state dict; {HOW_TO_SAVE}")
+    state = {}
+    for name, tensor in content.items():
+        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+            raise WeightsError(
+                f"{path}: {name!r} is a {type(tensor).__name__}, where a state dict holds tensors; "
+                f"{HOW_TO_SAVE}"
+            )
+        state[name] = tensor
+    return state
