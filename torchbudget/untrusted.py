@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torchbudget.command import complain
 from torchbudget.errors import EXIT_UNMEASURED, UsageError
@@ -13,8 +15,9 @@ START = """
 import json, sys
 settings = json.loads(sys.argv[1])
 sys.path[:] = settings["path"]
+from torchbudget.cli import check
 from torchbudget.untrusted import judge_within_limits
-sys.exit(judge_within_limits(settings))
+sys.exit(judge_within_limits(settings, check))
 """
 """What the child process runs; it imports from where its parent imports."""
 
@@ -64,21 +67,16 @@ def judge_apart(
     return code
 
 
-def judge_within_limits(settings: dict[str, object]) -> int:
-    """Judge in this process, the child; write the receipt.
+def judge_within_limits(settings: dict[str, Any], check: Callable[..., int]) -> int:
+    """Judge in this process, the child, by the command's `check`; write the receipt.
 
     Ctrl-C is the parent's to answer, which then ends this process.
     """
     import resource
     import signal
 
-    from torchbudget.cli import check
-
-    limit = int(str(settings["bytes"]))
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_DATA, (settings["bytes"], settings["bytes"]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    words = settings["words"]
-    assert isinstance(words, list)
-    code = check(words, default_zoo=Path(str(settings["zoo"])), prog=str(settings["prog"]))
-    Path(str(settings["receipt"])).write_text(str(code))
+    code = check(settings["words"], default_zoo=Path(settings["zoo"]), prog=settings["prog"])
+    Path(settings["receipt"]).write_text(str(code))
     return code

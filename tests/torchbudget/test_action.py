@@ -30,8 +30,15 @@ def run_step(repository: Path, name: str, **inputs: str) -> subprocess.Completed
     script.write_text(evaluate(step["run"], inputs))
     assert step["shell"] == "bash"
     given = {variable: evaluate(text, inputs) for variable, text in step["env"].items()}
+    programs = repository.parent / "programs"
+    programs.mkdir(exist_ok=True)
+    command = programs / "torchbudget"  # as the installed entry point, on this tree
+    command.write_text(
+        f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -P -m torchbudget "$@"\n'
+    )
+    command.chmod(0o755)
     path = {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "GITHUB_STEP_SUMMARY": str(repository.parent / "summary.md"),
     }
     return subprocess.run(
@@ -83,6 +90,10 @@ def test_an_honest_zoo_passes_and_a_tampered_one_fails_on_its_line(repository):
         ({"gates": "params", "data-root": "no where"}, 0),
         ({"zoo": "$(touch injected)"}, 2),
         ({"gates": "beauty"}, 2),
+        ({"gates": "params", "entries": "tiny tiny"}, 0),
+        ({"entries": "nobody"}, 2),
+        ({"entries": "$(touch injected)"}, 2),
+        ({"gates": "params", "max-seconds": "0.01"}, 3),
     ],
 )
 def test_inputs_reach_the_program_as_they_are(repository, inputs, code):
@@ -96,7 +107,11 @@ def test_every_input_reaches_a_step_and_no_expression_is_pasted_into_a_script():
     texts = [
         value
         for step in ACTION["runs"]["steps"]
-        for value in (*step.get("env", {}).values(), *step.get("with", {}).values())
+        for value in (
+            *step.get("env", {}).values(),
+            *step.get("with", {}).values(),
+            step.get("working-directory", ""),
+        )
     ]
     assert {name for text in texts for name in re.findall(r"inputs\.([\w-]+)", text)} == set(
         ACTION["inputs"]
@@ -104,11 +119,10 @@ def test_every_input_reaches_a_step_and_no_expression_is_pasted_into_a_script():
     assert not any("${{" in step["run"] for step in STEPS.values())
 
 
-def test_the_requirements_that_it_installs_are_here():
-    assert (
-        '"$ACTION/requirements.txt"' in STEPS["install"]["run"]
-        and (ROOT / "requirements.txt").is_file()
-    )
+def test_it_installs_the_package_with_the_callers_requirements():
+    assert '"${ACTION}[images]"' in STEPS["install"]["run"]
+    assert "--requirement=$REQUIREMENTS" in STEPS["install"]["run"]
+    assert (ROOT / "pyproject.toml").is_file()
 
 
 def test_the_action_is_of_the_schema_and_the_schema_bites(tmp_path):
