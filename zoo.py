@@ -29,8 +29,20 @@ from utils.augmentations import (
     Squeeze,
     Swell,
 )
-from utils.recipe import EMA, SWA, Finish, Focus, Mix, Recipe
-from utils.steps import SGD, Adam, Constant, Lookahead, OneCycle, ReduceOnPlateau
+from utils.recipe import (
+    EMA,
+    SGD,
+    SWA,
+    Adam,
+    Constant,
+    Finish,
+    Focus,
+    Lookahead,
+    Mix,
+    OneCycle,
+    Recipe,
+    ReduceOnPlateau,
+)
 
 SMALL = (BatchNorm(), Dropout(), GlobalAveragePooling())
 """What a network of fewer than 20,000 parameters is asked for, as in reference 003."""
@@ -307,7 +319,7 @@ ZOO = (
                 Affine(rotate=15),
                 Affine(translate=0.1, scale=0.1, shear=5),
                 Jitter(brightness=0.2, contrast=0.2),
-                Erase(p=0.2),
+                Erase(p=0.2, value=0.1307),
             ),
             val_images=50,
         ),

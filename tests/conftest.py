@@ -31,8 +31,7 @@ from torchbudget.evidence.results import Digests, Epoch, Hardware, Run, Score, r
 from torchbudget.evidence.weights import save_weights
 from torchbudget.network.structure import count_multiply_adds, count_params, network_digest
 from torchbudget.network.trace import build
-from utils.recipe import Recipe
-from utils.steps import SGD, Constant
+from utils.recipe import SGD, Constant, Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -6,8 +6,7 @@ from torch import nn
 from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling
 from torchbudget.declare.entry import Entry
 from utils.augmentations import Affine
-from utils.recipe import EMA, Recipe
-from utils.steps import SGD, OneCycle
+from utils.recipe import EMA, SGD, OneCycle, Recipe
 
 WIDTH = 8
 

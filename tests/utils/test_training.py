@@ -10,8 +10,21 @@ from torchbudget.data.split import split_train_val
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
 from utils.augmentations import Affine, Cutout
-from utils.recipe import EMA, SWA, Finish, Focus, Mix, Recipe
-from utils.steps import SGD, Adam, Constant, Cosine, Lookahead, OneCycle, ReduceOnPlateau
+from utils.recipe import (
+    EMA,
+    SGD,
+    SWA,
+    Adam,
+    Constant,
+    Cosine,
+    Finish,
+    Focus,
+    Lookahead,
+    Mix,
+    OneCycle,
+    Recipe,
+    ReduceOnPlateau,
+)
 from utils.training import Training
 
 RECIPE = Recipe(

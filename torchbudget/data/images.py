@@ -67,21 +67,25 @@ class ImageSpec:
         return images.sub_(mean).div_(std)
 
 
+MNIST_FORM = ImageSpec(shape=(1, 28, 28), num_classes=10, mean=(MEAN,), std=(STD,))
+
+
 @dataclass(frozen=True)
 class Images:
     """`pixels`: uint8 (N, 1, 28, 28), 0 is background; `labels`: int64 (N,)."""
 
     pixels: torch.Tensor
     labels: torch.Tensor
+    image: ImageSpec = MNIST_FORM
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: torch.Tensor) -> "Images":
-        return Images(self.pixels[index], self.labels[index])
+        return Images(self.pixels[index], self.labels[index], self.image)
 
     def to(self, device: torch.device) -> "Images":
-        return Images(self.pixels.to(device), self.labels.to(device))
+        return Images(self.pixels.to(device), self.labels.to(device), self.image)
 
     @cached_property
     def digest(self) -> str:

@@ -4,7 +4,7 @@
 tensor that the computation uses shows up as a constant.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from torchbudget.errors import NetworkError
 from torchbudget.network.compiled import inline_compiled
+from torchbudget.network.soundness import make_network
 
 INPUT_SHAPE = (2, 1, 28, 28)
 
@@ -223,16 +224,11 @@ def call_with(
     )
 
 
-def build(network) -> nn.Module:
-    """An instance of an entry's network, its initial weights drawn from seed 0; raises `NetworkError`."""
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            made = network()
-    except Exception as error:
-        raise NetworkError(
-            f"the network cannot be built: {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(made, nn.Module):
-        raise NetworkError(f"network() gives a {type(made).__name__}, not an nn.Module")
-    return made
+def build(network: Callable[[], object]) -> nn.Module:
+    """An instance of an entry's network, its initial weights drawn from seed 0.
+
+    Raises `NetworkError`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return make_network(network)

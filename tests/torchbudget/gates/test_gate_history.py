@@ -7,8 +7,7 @@ from torchbudget.declare.entry import describe
 from torchbudget.gates import judge
 from torchbudget.gates.observation import Observation
 from torchbudget.report.verdict import Status
-from utils.recipe import SWA
-from utils.steps import OneCycle
+from utils.recipe import SWA, OneCycle
 
 
 def row(run, **changes):

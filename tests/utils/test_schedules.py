@@ -9,17 +9,11 @@ from torch import nn
 
 from torchbudget.data.images import as_floats, normalise
 from utils import entry as declarations
+from utils.averaging import Averager
 from utils.checkpoint import load_checkpoint, save_checkpoint
-from utils.optim import (
-    Averager,
-    Schedule,
-    autocast,
-    choose_precision,
-    has_native_bf16,
-    make_optimizer,
-)
-from utils.recipe import EMA, SWA, Recipe
-from utils.steps import SGD, Adam, Constant, Cosine, OneCycle, ReduceOnPlateau
+from utils.precision import autocast, choose_precision, has_native_bf16
+from utils.recipe import EMA, SGD, SWA, Adam, Constant, Cosine, OneCycle, Recipe, ReduceOnPlateau
+from utils.schedules import LearningRate
 
 STEPS = 6  # an epoch
 CPU = torch.device("cpu")
@@ -42,6 +36,18 @@ def recipe(schedule=SCHEDULES[-1], average=None, optimizer=None, epochs=4) -> Re
     )
 
 
+def make_optimizer(declared: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    return declared.optimizer.build(network, declared.schedule.base_lr)
+
+
+def make_learning_rate(
+    declared: Recipe, optimizer: torch.optim.Optimizer, steps_per_epoch: int
+) -> LearningRate:
+    return LearningRate(
+        declared.schedule, declared.average, optimizer, declared.epochs, steps_per_epoch
+    )
+
+
 def small_network() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(
@@ -60,12 +66,12 @@ class Loop:
         self.network = small_network()
         self.optimizer, self.averager = (
             make_optimizer(declared, self.network),
-            Averager(declared, self.network),
+            Averager(declared.average, self.network),
         )
-        self.schedule = Schedule(declared, self.optimizer, STEPS)
-        self.parts = (self.network, self.optimizer, self.schedule, self.averager)
+        self.learning_rate = make_learning_rate(declared, self.optimizer, STEPS)
+        self.parts = (self.network, self.optimizer, self.learning_rate, self.averager)
         self.images, self.labels = normalise(as_floats(sample.train.pixels)), sample.train.labels
-        self.rates, self.weights = [self.schedule.lr], []
+        self.rates, self.weights = [self.learning_rate.value], []
         for number, loss in enumerate(losses):
             self.epoch(number, loss)
 
@@ -75,12 +81,12 @@ class Loop:
             self.optimizer.zero_grad()
             F.cross_entropy(self.network(self.images[index]), self.labels[index]).backward()
             self.optimizer.step()
-            self.schedule.after_step()
+            self.learning_rate.after_step()
             self.averager.after_step()
-            self.rates.append(self.schedule.lr)
+            self.rates.append(self.learning_rate.value)
             self.weights.append(flat(self.network))
         self.averager.after_epoch(number)
-        self.schedule.after_epoch(val_loss)
+        self.learning_rate.after_epoch(val_loss)
 
 
 def test_one_cycle_starts_low_peaks_at_its_maximum_and_ends_at_its_end(sample):
@@ -97,12 +103,12 @@ def test_one_cycle_ends_at_its_end_however_short_the_run(pct_start):
     for steps in range(1, 21):
         declared = recipe(OneCycle(max_lr=0.1, pct_start=pct_start), epochs=1)
         optimizer = make_optimizer(declared, nn.Linear(1, 1))
-        schedule = Schedule(declared, optimizer, steps)
+        rate = make_learning_rate(declared, optimizer, steps)
         for _ in range(steps):
-            assert 0 < schedule.lr < 0.1 + 1e-9
+            assert 0 < rate.value < 0.1 + 1e-9
             optimizer.step()
-            schedule.after_step()
-        assert schedule.lr == pytest.approx(0.1 / 25 / 1e4)
+            rate.after_step()
+        assert rate.value == pytest.approx(0.1 / 25 / 1e4)
 
 
 def test_cosine_follows_half_a_cosine_to_its_minimum_and_constant_stays(sample):

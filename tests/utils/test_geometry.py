@@ -6,7 +6,6 @@ import torch.nn.functional as F
 import torchvision.transforms.functional as tv
 
 from torchbudget.data.images import as_floats
-from utils.augment import augment
 from utils.augmentations import Affine, Augmentation, Elastic
 
 
@@ -17,7 +16,8 @@ def digits(sample) -> torch.Tensor:
 
 
 def apply(op: Augmentation, images: torch.Tensor, seed: int = 0) -> torch.Tensor:
-    return augment(op, images, torch.arange(len(images)) % 10, torch.Generator().manual_seed(seed))
+    labels = torch.arange(len(images)) % 10
+    return op.apply(images, labels, torch.Generator().manual_seed(seed))
 
 
 SQUARE, PLACE = F.pad(torch.ones(1, 1, 6, 6), [11] * 4), torch.arange(28.0) - 13.5
