@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchbudget.data.images import MNIST_FORM, as_floats
+from torchbudget.data.images import MNIST_FORM, ImageSpec, as_floats
 from utils.augment import SHOWN, main, show
 from utils.augmentations import (
     Affine,
@@ -256,3 +256,30 @@ def test_the_grid_shows_a_row_for_each_augmentation(tmp_path, capsys, digits):
         main(["--out", str(tmp_path / "new" / "grid.png" / "x.png")]) == 3
         and "cannot be written" in capsys.readouterr().err
     )
+
+
+@EACH
+def test_three_equal_channels_change_as_the_one_does(op, digits):
+    """An augmentation draws for an image, not for a channel of it."""
+    grey = apply(op, digits)
+    colour = apply(op, digits.expand(-1, 3, -1, -1).contiguous())
+    torch.testing.assert_close(colour, grey.expand(-1, 3, -1, -1), rtol=0, atol=1e-6)
+
+
+@EACH
+def test_every_channel_changes_where_the_channels_differ(op, digits):
+    colour = torch.cat([digits, digits.roll(10, 0), digits.roll(20, 0)], dim=1)
+    after = apply(op, colour)
+    assert after.shape == colour.shape
+    assert (after != colour).any(0).flatten(1).any(1).all()
+
+
+def test_erase_needs_the_mean_of_the_data_set_where_it_names_no_value(digits):
+    with pytest.raises(ValueError, match="has no value yet"):
+        apply(Erase(p=1), digits)
+    with pytest.raises(ValueError, match="mean of the training images is not known"):
+        Erase().fit(ImageSpec(shape=(1, 28, 28), num_classes=10))
+    assert Erase().fit(MNIST_FORM).value == MNIST_FORM.mean
+    assert Erase(value=0.5).fit(MNIST_FORM).value == 0.5
+    with pytest.raises(ValueError, match="value must hold numbers from 0 to 1"):
+        Erase(value=(0.5, 2.0))

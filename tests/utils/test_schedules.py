@@ -1,6 +1,8 @@
 """Optimisers, schedules, averages and precision: each does what the recipe declares, also when a run is taken up again."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from utils.checkpoint import load_checkpoint, save_checkpoint
 from utils.precision import autocast, choose_precision, has_native_bf16
 from utils.recipe import EMA, SGD, SWA, Adam, Constant, Cosine, OneCycle, Recipe, ReduceOnPlateau
 from utils.schedules import LearningRate
+from zoo import ZOO
 
 STEPS = 6  # an epoch
 CPU = torch.device("cpu")
@@ -268,3 +271,48 @@ def test_every_schedule_average_and_optimizer_is_tried_here():
         for base in (declarations.Schedule, declarations.Average, declarations.Optimizer)
         for kind in base.__subclasses__()
     }
+
+
+# --- which rates training can reach -------------------------------------------------------------
+
+RESULTS = json.loads((Path(__file__).resolve().parents[2] / "results.json").read_text())["runs"]
+
+
+@pytest.mark.parametrize("average", AVERAGES, ids=repr)
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_every_rate_is_within_the_range_and_comes_near_its_greatest(schedule, average, sample):
+    declared = recipe(schedule, average)
+    least, greatest = declared.lr_range()
+    rates = Loop(declared, sample, losses=(1.0, 2.0, 3.0, 4.0)).rates
+    assert least - 1e-12 <= min(rates) and max(rates) <= greatest + 1e-12
+    assert max(rates) == pytest.approx(greatest, rel=0.01)  # a peak may lie between two steps
+
+
+@pytest.mark.parametrize(
+    ("declared", "bounds"),
+    [
+        (recipe(OneCycle(max_lr=0.1, div_factor=10, final_div_factor=100)), (1e-4, 0.1)),
+        (recipe(Cosine(lr=0.1, min_lr=0.01)), (0.01, 0.1)),
+        (recipe(ReduceOnPlateau(lr=0.1)), (0.0, 0.1)),
+        (recipe(Constant(lr=0.1)), (0.1, 0.1)),
+        (recipe(Constant(lr=0.1), SWA(lr=0.2)), (0.1, 0.2)),
+        (recipe(Cosine(lr=0.1, min_lr=0.01), SWA(lr=0.001)), (0.001, 0.1)),
+    ],
+    ids=repr,
+)
+def test_the_range_is_from_the_least_rate_to_the_greatest(declared, bounds):
+    assert declared.lr_range() == pytest.approx(bounds)
+
+
+def test_every_recorded_rate_of_this_zoo_is_within_the_range_of_its_recipe():
+    entries = {entry.name: entry for entry in ZOO if isinstance(entry.recipe, Recipe)}
+    judged = 0
+    for run in RESULTS:
+        entry = entries.get(run["entry"])
+        if entry is None or run.get("overrides"):
+            continue
+        least, greatest = entry.recipe.lr_range()
+        for row in run["history"]:
+            assert least - 1e-6 <= row["lr"] <= greatest + 1e-6
+            judged += 1
+    assert judged > 500
