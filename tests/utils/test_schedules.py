@@ -63,7 +63,7 @@ def flat(network: nn.Module) -> torch.Tensor:
 
 
 class Loop:
-    """A run on real images: `train.py`'s order of calls, with the rates before each step and the weights after it."""
+    """A run on real images in `train.py`'s order of calls; keeps all rates and all weights."""
 
     def __init__(self, declared: Recipe, sample, losses=(1.0, 1.0, 1.0, 1.0)) -> None:
         self.network = small_network()

@@ -1,4 +1,4 @@
-"""What a search may change: valid recipes around the declared one, each of which its literal and its command make again."""
+"""A search tries valid recipes; the literal and the command of each make it again."""
 
 import shlex
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The training loop on the real sample: every kind of recipe learns, and goes on exactly where it was left."""
+"""The training loop on the real sample: every kind of recipe learns, and resumes exactly."""
 
 from dataclasses import replace
 from functools import partial
