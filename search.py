@@ -218,7 +218,7 @@ def main(argv: list[str] | None = None) -> int:
     except (ZooError, ValueError) as error:
         return complain(str(error), EXIT_USAGE)
     except studies.StudyError as error:
-        return complain(str(error), EXIT_USAGE if error.usage else EXIT_MISSING)
+        return complain(str(error), error.exit_code)
     except optuna.exceptions.StorageInternalError as error:
         return complain(
             f"the storage failed: {str(error.__cause__ or error).splitlines()[0]}; the same command goes on",

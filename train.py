@@ -31,6 +31,7 @@ from torchbudget.declare.zoofile import load_zoo, select_entries
 from torchbudget.errors import (
     CheckpointError,
     DataError,
+    NetworkError,
     OverlapError,
     ResultsError,
     WeightsError,
@@ -52,9 +53,8 @@ from torchbudget.network.structure import count_params, network_digest
 from torchbudget.network.trace import build
 from utils import checkpoint, kaggle, plots
 from utils.augmentations import Augmentation
-from utils.recipe import Average, Recipe
+from utils.recipe import Average, Optimizer, Recipe, Schedule
 from utils.resume import resume_training
-from utils.steps import Optimizer, Schedule
 from utils.training import Diverged, Training
 
 HERE = Path(__file__).resolve().parent
@@ -387,7 +387,14 @@ def main(argv: list[str] | None = None) -> int:
         return complain(str(error), EXIT_USAGE)
     except (Diverged, OverlapError) as error:
         return complain(str(error), EXIT_VOID)
-    except (DataError, CheckpointError, WeightsError, ResultsError, OSError) as error:
+    except (
+        DataError,
+        NetworkError,
+        CheckpointError,
+        WeightsError,
+        ResultsError,
+        OSError,
+    ) as error:
         return complain(str(error), EXIT_MISSING)
     except KeyboardInterrupt:
         return complain(

@@ -38,8 +38,7 @@ from torchbudget.declare.entry import Entry
 from torchbudget.evidence.measure import Measurement, measure
 from torchbudget.evidence.record import RecordedRun, record_run
 from torchbudget.evidence.results import Epoch, Run, seal
-from utils.recipe import Recipe
-from utils.steps import SGD, Constant
+from utils.recipe import SGD, Constant, Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -24,8 +24,7 @@ from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.results import evidence_of, read_results
 from train import Places, run
 from utils.augmentations import Affine, Cutout
-from utils.recipe import EMA, SWA, Recipe
-from utils.steps import SGD, Constant, Cosine, OneCycle
+from utils.recipe import EMA, SGD, SWA, Constant, Cosine, OneCycle, Recipe
 from utils.training import Diverged
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,8 +7,7 @@ from torchbudget.data import MNIST, MNIST_SAMPLE  # noqa: F401
 from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling
 from torchbudget.declare.entry import Entry
 from utils.augmentations import Affine
-from utils.recipe import EMA, Recipe
-from utils.steps import SGD, OneCycle
+from utils.recipe import EMA, SGD, OneCycle, Recipe
 
 WIDTH = 8
 

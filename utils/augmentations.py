@@ -1,25 +1,78 @@
-"""The augmentations that a recipe can name. `utils/augment.py` applies them.
+"""The augmentations that a recipe can name, each with what it does to a batch.
 
-Each acts on a batch of images in [0, 1], and draws for each image by itself.
+All work on whole batches on the device that trains: float images (N, C, H, W) in [0, 1], every
+image with a draw of its own. Every draw comes from the generator that the caller passes, so a seed
+fixes the augmented batch. Where nothing else is said, all channels of an image change alike.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import torch
+import torch.nn.functional as F
+
+from torchbudget.data.images import ImageSpec
 from torchbudget.declare.validation import check, check_counts, reject
+from utils.geometry import (
+    brighten_patches,
+    crop_windows,
+    draw_affine_grid,
+    draw_boxes,
+    draw_elastic_grid,
+    draw_uniform,
+    sample,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """A change to a batch of images, each image its own draw."""
+    """A random change of a batch of images."""
 
     by_batch: ClassVar[bool] = False
-    """Whether it chooses among the images of a batch."""
+    """Whether it chooses among the images of a batch, so that it needs one batch at a time."""
+
+    def fit(self, image: ImageSpec) -> "Augmentation":
+        """The augmentation with what it leaves to the data set filled in."""
+        return self
+
+    def apply(
+        self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        """New images (N, C, H, W) in [0, 1]; `images`, of the classes `labels` (N,), stay."""
+        raise NotImplementedError
+
+
+def augment_batches(
+    augmentations: tuple[Augmentation, ...],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    batch_size: int,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Apply each augmentation in turn to `images` (N, C, H, W), one batch after another.
+
+    `images` in [0, 1] and `labels` (N,) are as many batches of `batch_size` as they hold. The
+    result is new; `images` stays as it is.
+    """
+    for augmentation in augmentations:
+        if not augmentation.by_batch:
+            images = augmentation.apply(images, labels, generator)
+            continue
+        batches = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+        images = torch.cat([augmentation.apply(*batch, generator) for batch in batches])
+    return images
+
+
+# --- every image by itself ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class Affine(Augmentation):
-    """Rotation and shear up to +- degrees, translation up to +- a share of the side along the turned axes, scale within 1 +- `scale`."""
+    """Rotate and shear by up to +- degrees, translate by up to +- a share of the side, and scale.
+
+    The translation is along the rotated axes; the scale is within 1 +- `scale`.
+    """
 
     rotate: float = 0.0
     translate: float = 0.0
@@ -29,12 +82,22 @@ class Affine(Augmentation):
     def __post_init__(self) -> None:
         check(self, rotate=(0, 180), translate=(0, 1), scale=(0, 0.99), shear=(0, 80))
 
+    def apply(
+        self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        grid = draw_affine_grid(
+            images, generator, self.rotate, self.translate, self.scale, self.shear
+        )
+        return sample(images, grid)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Elastic(Augmentation):
-    """Each pixel moves its own way, near ones alike: noise smoothed by a Gaussian of `sigma` pixels, times `alpha` (Simard et al. 2003).
+    """Move every pixel its own way, neighbours alike (Simard et al. 2003).
 
-    In the units of torchvision's `ElasticTransform`: with `sigma` 4, the moves along an axis have a standard deviation of `alpha` / 49 pixels.
+    The moves are noise smoothed by a Gaussian of `sigma` pixels, times `alpha`, in the units of
+    torchvision's `ElasticTransform`: with `sigma` 4, the moves along an axis have a standard
+    deviation of `alpha` / 49 pixels.
     """
 
     alpha: float = 40.0
@@ -43,20 +106,34 @@ class Elastic(Augmentation):
     def __post_init__(self) -> None:
         check(self, alpha=(0, 1_000), sigma=(0.5, 6))
 
+    def apply(
+        self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        return sample(images, draw_elastic_grid(images, generator, self.alpha, self.sigma))
+
 
 @dataclass(frozen=True, kw_only=True)
 class PadCrop(Augmentation):
-    """Pad by `padding` black pixels on each side and crop the old size at a random place."""
+    """Pad by `padding` black pixels on each side, then crop the old size at a random place."""
 
     padding: int = 4
 
     def __post_init__(self) -> None:
         check_counts(self, "padding")
 
+    def apply(
+        self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        num_images, _, height, width = images.shape
+        top, left = torch.randint(
+            0, 2 * self.padding + 1, (2, num_images), generator=generator, device=images.device
+        )
+        return crop_windows(F.pad(images, [self.padding] * 4), top, left, (height, width))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Jitter(Augmentation):
-    """Brightness times 1 +- `brightness`, then contrast about the image's mean times 1 +- `contrast`."""
+    """Brightness times 1 +- `brightness`, then contrast about the image's mean, 1 +- `contrast`."""
 
     brightness: float = 0.0
     contrast: float = 0.0
@@ -64,10 +141,25 @@ class Jitter(Augmentation):
     def __post_init__(self) -> None:
         check(self, brightness=(0, 1), contrast=(0, 1))
 
+    def apply(
+        self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        shape = (1, 1, 1)
+        brightness = draw_uniform(
+            images, generator, 1 - self.brightness, 1 + self.brightness, *shape
+        )
+        contrast = draw_uniform(images, generator, 1 - self.contrast, 1 + self.contrast, *shape)
+        images = (images * brightness).clamp(0, 1)
+        mean = images.mean((1, 2, 3), keepdim=True)
+        return ((images - mean) * contrast + mean).clamp(0, 1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cutout(Augmentation):
-    """With probability `p` a black square of `size` pixels, wholly inside the image (DeVries & Taylor 2017)."""
+    """With probability `p`, blacken a square of `size` pixels inside the image.
+
+    After DeVries & Taylor 2017, whose square may reach over the edge.
+    """
 
     size: int = 8
     p: float = 0.5
@@ -76,35 +168,87 @@ class Cutout(Augmentation):
         check_counts(self, "size")
         check(self, p=(0, 1))
 
+    def apply(
+        self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        num_images, _, height, width = images.shape
+        sizes = torch.full((num_images,), self.size, device=images.device)
+        hit = draw_uniform(images, generator, 0, 1, 1, 1, 1) < self.p
+        boxes = draw_boxes(images, sizes.clamp(max=height), sizes.clamp(max=width), generator)
+        return images.masked_fill(boxes & hit, 0.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Erase(Augmentation):
-    """With probability `p` a rectangle becomes `value` (Zhong et al. 2017). Area and aspect ratio are drawn as torchvision draws them."""
+    """With probability `p`, fill a rectangle with `value` (Zhong et al. 2017).
+
+    Area and aspect ratio are drawn as torchvision's `RandomErasing` draws them. `value` is one
+    number, or one for each channel; None is the mean of the data set's training images.
+    """
 
     p: float = 0.5
     min_area: float = 0.02
     max_area: float = 0.33
     min_ratio: float = 0.3
     max_ratio: float = 3.3
-    value: float = 0.1307
+    value: float | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        check(
-            self,
-            p=(0, 1),
-            min_area=(0, 1),
-            max_area=(0, 1),
-            min_ratio=(0.01, 100),
-            max_ratio=(0.01, 100),
-            value=(0, 1),
-        )
+        shares = dict.fromkeys(("p", "min_area", "max_area"), (0, 1))
+        check(self, **shares, min_ratio=(0.01, 100), max_ratio=(0.01, 100))
         if self.min_area > self.max_area or self.min_ratio > self.max_ratio:
             reject(self, "a minimum is above its maximum")
+        if isinstance(self.value, tuple):
+            if not all(isinstance(value, float | int) and 0 <= value <= 1 for value in self.value):
+                reject(self, f"value must hold numbers from 0 to 1, not {self.value!r}")
+        elif self.value is not None:
+            check(self, value=(0, 1))
+
+    def fit(self, image: ImageSpec) -> "Erase":
+        """With the mean of the training images as its value, if it has none of its own."""
+        if self.value is not None:
+            return self
+        if image.mean is None:
+            raise ValueError("Erase needs a value: the mean of the training images is not known")
+        return replace(self, value=image.mean)
+
+    def apply(
+        self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        if self.value is None:
+            raise ValueError("Erase has no value yet: call fit with the form of the images")
+        tall, wide, fits = self._draw_sizes(images, generator)
+        hit = (draw_uniform(images, generator, 0, 1) < self.p) & fits
+        boxes = draw_boxes(images, tall, wide, generator)
+        value = images.new_tensor(self.value).view(-1, 1, 1)  # (1 or C, 1, 1)
+        return torch.where(boxes & hit.view(-1, 1, 1, 1), value, images)
+
+    def _draw_sizes(
+        self, images: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Height, width and whether any fits (N,): the first of ten draws that is smaller."""
+        height, width = images.shape[2:]
+        area = draw_uniform(images, generator, self.min_area, self.max_area, 10) * height * width
+        low, high = math.log(self.min_ratio), math.log(self.max_ratio)
+        ratio = torch.exp(draw_uniform(images, generator, low, high, 10))
+        tall = (area * ratio).sqrt().round().long()  # (N, 10)
+        wide = (area / ratio).sqrt().round().long()
+        fits = (tall < height) & (wide < width)
+        first = fits.int().argmax(1, keepdim=True)
+        tall = tall.gather(1, first).flatten().clamp(max=height)
+        wide = wide.gather(1, first).flatten().clamp(max=width)
+        return tall, wide, fits.any(1)
+
+
+# --- some images of each class ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class Swell(Augmentation):
-    """Dilate the strokes inside a `size` x `size` patch, in `per_class` images of each digit of the batch (reference 003)."""
+    """Dilate the strokes in a `size` x `size` patch of `per_class` images of each class.
+
+    The images are chosen in every batch, as in reference 003.
+    """
 
     by_batch = True
     size: int = 7
@@ -116,10 +260,22 @@ class Swell(Augmentation):
         if not self.kernel % 2:
             reject(self, f"kernel must be odd, not {self.kernel}")
 
+    def apply(
+        self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        def dilate(patches: torch.Tensor) -> torch.Tensor:
+            return F.max_pool2d(patches, self.kernel, stride=1, padding=self.kernel // 2)
+
+        chosen = choose_per_class(labels, self.per_class, generator)
+        return brighten_patches(images, chosen, self.size, dilate, generator)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Darken(Augmentation):
-    """Times `factor` for a share `fraction` of the bright pixels, in `per_class` images of each digit of the batch (reference 003)."""
+    """Multiply a share `fraction` of the bright pixels by `factor`, in images as `Swell` chooses.
+
+    A pixel is bright if the mean of its channels is above 0.5.
+    """
 
     by_batch = True
     fraction: float = 0.15
@@ -130,10 +286,26 @@ class Darken(Augmentation):
         check(self, fraction=(0, 1), factor=(0, 1))
         check_counts(self, "per_class")
 
+    def apply(
+        self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        chosen = choose_per_class(labels, self.per_class, generator)
+        before = images[chosen]  # (n, C, H, W)
+        bright = before.mean(1).flatten(1) > 0.5  # (n, H * W)
+        draws = torch.rand(bright.shape, generator=generator, device=images.device)
+        rank = draws.masked_fill(~bright, 2.0).argsort(1).argsort(1)  # 0, 1, ... bright ones first
+        least = 1 if self.fraction else 0
+        num_dark = (bright.sum(1) * self.fraction).long().clamp(min=least)
+        dark = (rank < num_dark[:, None]) & bright
+        dark = dark.view(len(chosen), 1, *images.shape[2:])
+        images = images.clone()
+        images[chosen] = torch.where(dark, before * self.factor, before)
+        return images
+
 
 @dataclass(frozen=True, kw_only=True)
 class Squeeze(Augmentation):
-    """Smear a `size` x `size` patch along its rows or columns, in `per_class` images of each digit of the batch (reference 003)."""
+    """Smear a `size` x `size` patch along its rows or columns, in images as `Swell` chooses."""
 
     by_batch = True
     size: int = 6
@@ -141,3 +313,26 @@ class Squeeze(Augmentation):
 
     def __post_init__(self) -> None:
         check_counts(self, "size", "per_class")
+
+    def apply(
+        self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        def smear(patches: torch.Tensor) -> torch.Tensor:
+            draws = torch.rand(len(patches), 1, 1, 1, generator=generator, device=patches.device)
+            along_columns = patches.amax(2, keepdim=True)
+            along_rows = patches.amax(3, keepdim=True)
+            return torch.where(draws < 0.5, along_columns, along_rows)
+
+        chosen = choose_per_class(labels, self.per_class, generator)
+        return brighten_patches(images, chosen, self.size, smear, generator)
+
+
+def choose_per_class(
+    labels: torch.Tensor, per_class: int, generator: torch.Generator
+) -> torch.Tensor:
+    """Indices of `per_class` random images of each label, none of a label that has fewer."""
+    order = torch.randperm(len(labels), generator=generator, device=labels.device)
+    same = F.one_hot(labels[order])  # (N, classes)
+    rank = (same.cumsum(0) * same).sum(1)  # 1, 2, ... within the label
+    enough = same.sum(0)[labels[order]] >= per_class
+    return order[(rank <= per_class) & enough]

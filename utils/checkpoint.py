@@ -10,40 +10,43 @@ from torchbudget.errors import CheckpointError
 from torchbudget.evidence.files import write_atomically
 
 KEPT = 5
+"""Checkpoints of a run that stay."""
 
 
-def save_checkpoint(folder: Path, epochs_done: int, state: dict) -> None:
-    """`state` as `folder/epoch-NNN.pt`; older than the newest five are removed."""
+def save_checkpoint(folder: Path, epochs_done: int, state: dict[str, object]) -> None:
+    """Write `state` to `folder/epoch-NNN.pt`, and remove all but the newest `KEPT`."""
     content = io.BytesIO()
     torch.save(state, content)
-    write_atomically(
-        folder / f"epoch-{epochs_done:03d}.pt", lambda path: path.write_bytes(content.getbuffer())
-    )
-    for path in list_checkpoints(folder)[:-KEPT]:
-        path.unlink()
+    path = folder / f"epoch-{epochs_done:03d}.pt"
+    write_atomically(path, lambda partial: partial.write_bytes(content.getbuffer()))
+    for old in list_checkpoints(folder)[:-KEPT]:
+        old.unlink()
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """Oldest first."""
+    """The checkpoints in `folder`, oldest first."""
     return sorted(folder.glob("epoch-*.pt"), key=lambda path: int(path.stem.removeprefix("epoch-")))
 
 
 def clear_checkpoints(folder: Path) -> None:
-    """Remove an earlier run's checkpoints, so that none of them is taken for this run's newest."""
+    """Remove an earlier run's checkpoints, so that none of them passes for this run's newest."""
     for path in list_checkpoints(folder):
         path.unlink()
 
 
-def load_checkpoint(folder: Path) -> dict:
-    """The newest checkpoint in `folder`, on the CPU; raises `CheckpointError`."""
-    if not (paths := list_checkpoints(folder)):
+def load_checkpoint(folder: Path) -> dict[str, object]:
+    """The newest checkpoint in `folder`, on the CPU. Raises `CheckpointError`."""
+    paths = list_checkpoints(folder)
+    if not paths:
         raise CheckpointError(f"{folder} holds no checkpoint; start without --resume")
+    newest = paths[-1]
     try:
-        with zipfile.ZipFile(paths[-1]) as archive:
-            if damaged := archive.testzip():
-                raise CheckpointError(f"{damaged} has another checksum")
-        return torch.load(paths[-1], map_location="cpu", weights_only=True)
+        with zipfile.ZipFile(newest) as archive:
+            damaged = archive.testzip()
+        if damaged:
+            raise CheckpointError(f"the checksum of {damaged} is wrong")
+        return torch.load(newest, map_location="cpu", weights_only=True)
     except Exception as error:
         raise CheckpointError(
-            f"{paths[-1]} is corrupt ({type(error).__name__}); delete it to resume from the one before"
+            f"{newest} is corrupt ({type(error).__name__}); delete it to resume from the one before"
         ) from error

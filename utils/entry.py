@@ -27,15 +27,21 @@ from utils.augmentations import (
     Squeeze,
     Swell,
 )
-from utils.recipe import EMA, SWA, Average, Finish, Focus, Mix, Recipe
-from utils.steps import (
+from utils.recipe import (
+    EMA,
     SGD,
+    SWA,
     Adam,
+    Average,
     Constant,
     Cosine,
+    Finish,
+    Focus,
     Lookahead,
+    Mix,
     OneCycle,
     Optimizer,
+    Recipe,
     ReduceOnPlateau,
     Schedule,
 )

@@ -1,4 +1,4 @@
-"""Declarations as text: what to paste into a zoo file, and what to say to train.py."""
+"""Declarations as text: what to paste into a zoo file, and the options that train.py takes."""
 
 import json
 import shlex
@@ -11,49 +11,45 @@ WIDTH = 100
 
 
 def literal(value: object, indent: int = 0) -> str:
-    """Python that evaluates to `value`, fields at their defaults left out, broken over lines where it is long, as zoo.py is formatted."""
-    if is_dataclass(value):
-        shown = [field for field in fields(value) if getattr(value, field.name) != field.default]
+    """Python that evaluates to `value`, formatted as zoo.py is.
+
+    Fields at their default are left out. A line that would be longer than `WIDTH`, where it begins
+    at column `indent`, is broken.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
         opening, closing = f"{type(value).__name__}(", ")"
+        shown = [field for field in fields(value) if getattr(value, field.name) != field.default]
         parts = [(f"{field.name}=", getattr(value, field.name)) for field in shown]
     elif isinstance(value, tuple):
-        opening, closing, parts = "(", ")", [("", item) for item in value]
+        opening, closing = "(", ")"
+        parts = [("", item) for item in value]
     else:
         return json.dumps(value) if isinstance(value, str) else repr(value)
-    line = (
-        opening
-        + ", ".join(name + literal(item) for name, item in parts)
-        + (",)" if isinstance(value, tuple) and len(value) == 1 else closing)
-    )
+    inside = ", ".join(name + literal(item) for name, item in parts)
+    if isinstance(value, tuple) and len(value) == 1:
+        inside += ","
+    line = opening + inside + closing
     if len(line) + indent <= WIDTH or not parts:
         return line
-    inner = " " * (indent + 4)
-    return (
-        opening
-        + "\n"
-        + "".join(f"{inner}{name}{literal(item, indent + 4)},\n" for name, item in parts)
-        + " " * indent
-        + closing
-    )
+    margin = " " * (indent + 4)
+    lines = [f"{margin}{name}{literal(item, indent + 4)},\n" for name, item in parts]
+    return opening + "\n" + "".join(lines) + " " * indent + closing
 
 
 def override_words(declared: Recipe, recipe: Recipe) -> list[str]:
-    """The options by which train.py makes `recipe` of `declared`, quoted for a shell."""
+    """The options by which train.py turns `declared` into `recipe`, quoted for a shell."""
     words = []
     for name, _, now in changed_fields(describe(declared), describe(recipe)):
-        words.append(
-            f"--recipe.{name} {shlex.quote(json.dumps(_as_class(now)) if isinstance(now, (dict, list)) else str(now))}"
-        )
+        text = json.dumps(_as_class(now)) if isinstance(now, dict | list) else str(now)
+        words.append(f"--recipe.{name} {shlex.quote(text)}")
     return words
 
 
 def _as_class(described: object) -> object:
-    """A described declaration as jsonargparse reads one."""
+    """A described declaration in the form that jsonargparse reads."""
     if isinstance(described, list):
         return [_as_class(item) for item in described]
     if isinstance(described, dict):
-        return {
-            "class_path": described["kind"],
-            "init_args": {name: item for name, item in described.items() if name != "kind"},
-        }
+        arguments = {name: item for name, item in described.items() if name != "kind"}
+        return {"class_path": described["kind"], "init_args": arguments}
     return described

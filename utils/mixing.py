@@ -1,23 +1,42 @@
 """MixUp and CutMix, as torchvision's transforms make them."""
 
+from dataclasses import dataclass
+
 import torch
 
-from utils.recipe import Mix
-
-CLASSES = 10
+from torchbudget.declare.validation import check
 
 
-def mix_batch(
-    mix: Mix | None, images: torch.Tensor, labels: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(B, 1, H, W) and (B,) -> the same, or mixed images and the shares of the digits in each (B, 10).
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """With probability `p` the images of a batch are mixed with each other.
 
-    Draws from torch's global generator, as torchvision does; where nothing is declared, nothing is drawn.
+    A share `cutmix` of those batches is mixed by CutMix (Yun et al. 2019), the rest by MixUp (Zhang
+    et al. 2018). The proportion is drawn from Beta(alpha, alpha), with an alpha for each.
     """
-    if mix is None or torch.rand(()).item() >= mix.p:
-        return images, labels
-    from torchvision.transforms import v2
 
-    by_patches = torch.rand(()).item() < mix.cutmix
-    kind, alpha = (v2.CutMix, mix.cutmix_alpha) if by_patches else (v2.MixUp, mix.mixup_alpha)
-    return kind(alpha=float(alpha), num_classes=CLASSES)(images, labels)
+    p: float = 0.5
+    cutmix: float = 0.5
+    mixup_alpha: float = 0.2
+    cutmix_alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        check(self, p=(0, 1), cutmix=(0, 1), mixup_alpha=(1e-6, 1e3), cutmix_alpha=(1e-6, 1e3))
+
+    def apply(
+        self, images: torch.Tensor, labels: torch.Tensor, num_classes: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images (B, C, H, W) and labels (B,): as they are, or mixed.
+
+        The labels of a mixed batch are the share of each class, (B, num_classes). All draws come
+        from torch's global generator, which is the one that torchvision's transforms use.
+        """
+        if torch.rand(()).item() >= self.p:
+            return images, labels
+        from torchvision.transforms import v2
+
+        if torch.rand(()).item() < self.cutmix:
+            transform = v2.CutMix(alpha=float(self.cutmix_alpha), num_classes=num_classes)
+        else:
+            transform = v2.MixUp(alpha=float(self.mixup_alpha), num_classes=num_classes)
+        return transform(images, labels)

@@ -1,72 +1,51 @@
-"""All that is chosen about training but seed and device. A variant is a value of its own kind, checked when it is made."""
+"""All that is chosen about training but seed and device.
+
+A recipe is made of values, each of which checks itself when it is made. All of them can be imported
+from here.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from torchbudget.declare.validation import INFINITY, check, check_counts, check_kind, reject
 from utils.augmentations import Augmentation
-from utils.steps import Cosine, Lookahead, OneCycle, Optimizer, ReduceOnPlateau, Schedule
+from utils.averaging import EMA, SWA, Average
+from utils.mixing import Mix
+from utils.optimizers import SGD, Adam, Lookahead, Optimizer
+from utils.sampler import Focus
+from utils.schedules import Constant, Cosine, OneCycle, ReduceOnPlateau, Schedule
 
-# --- weight averaging -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Average:
-    """Which weights a run ends with, where not the last."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EMA(Average):
-    """Exponential moving average of the weights, a step a batch; BatchNorm gets fresh statistics at the end.
-
-    The decay after t averages is min(decay, (1 + t) / (10 + t)).
-    """
-
-    decay: float = 0.999
-
-    def __post_init__(self) -> None:
-        check(self, decay=(0, 0.999999))
-
-
-@dataclass(frozen=True, kw_only=True)
-class SWA(Average):
-    """Mean of the weights after each epoch from `start_epoch` (0-based) on, at learning rate `lr` (Izmailov et al. 2018).
-
-    BatchNorm gets fresh statistics at the end, `statistics_batch` images at a time.
-    """
-
-    start_epoch: int = 0
-    lr: float = 0.01
-    statistics_batch: int = 1_000
-
-    def __post_init__(self) -> None:
-        check_counts(self, "start_epoch", least=0)
-        check_counts(self, "statistics_batch", least=2)
-        check(self, lr=(1e-9, 1e3))
+__all__ = [
+    "EMA",
+    "SGD",
+    "SWA",
+    "Adam",
+    "Average",
+    "Constant",
+    "Cosine",
+    "Finish",
+    "Focus",
+    "Lookahead",
+    "Mix",
+    "OneCycle",
+    "Optimizer",
+    "Recipe",
+    "ReduceOnPlateau",
+    "Schedule",
+]
 
 
-# --- mixing, phases, focus --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mix:
-    """With probability `p` a batch is mixed with itself: by CutMix (Yun et al. 2019) for a share `cutmix` of those, else by MixUp (Zhang et al. 2018).
-
-    The proportion is drawn from Beta(alpha, alpha), with an alpha for each.
-    """
-
-    p: float = 0.5
-    cutmix: float = 0.5
-    mixup_alpha: float = 0.2
-    cutmix_alpha: float = 1.0
-
-    def __post_init__(self) -> None:
-        check(self, p=(0, 1), cutmix=(0, 1), mixup_alpha=(1e-6, 1e3), cutmix_alpha=(1e-6, 1e3))
+def check_augment(owner: object) -> None:
+    """Reject an `augment` that is not a tuple of augmentations."""
+    check_kind(owner, tuple, "augment")
+    for augmentation in owner.augment:
+        if not isinstance(augmentation, Augmentation):
+            reject(owner, f"augment holds {augmentation!r}, which is no augmentation")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finish:
-    """A second phase: the last `epochs` epochs have this augmentation and mixing in place of the recipe's."""
+    """A second phase: the last `epochs` epochs have this augmentation and mixing instead."""
 
     epochs: int
     augment: tuple[Augmentation, ...] = ()
@@ -79,35 +58,25 @@ class Finish:
             reject(self, f"mix must be a Mix, not {self.mix!r}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Focus:
-    """After the first epoch, train on the images that are still hard: rounds of a `share` of the training images, those of the highest loss.
-
-    A round is chosen when the one before it is used up, by each image's loss when it was last trained on, times exp(`noise` x N(0, 1)), so that
-    easy images come back, too. After "Online batch selection" (Loshchilov & Hutter 2015, arXiv:1511.06343).
-    """
-
-    share: float = 0.3
-    noise: float = 1.0
-
-    def __post_init__(self) -> None:
-        check(self, share=(1e-6, 1), noise=(0, 100))
-
-
-def check_augment(owner: object) -> None:
-    """Reject an `augment` that is no tuple of augmentations."""
-    check_kind(owner, tuple, "augment")
-    for augmentation in owner.augment:
-        if not isinstance(augmentation, Augmentation):
-            reject(owner, f"augment holds {augmentation!r}, which is no augmentation")
-
-
-# --- recipe ----------------------------------------------------------------------------------------------------------
+KINDS = {
+    "optimizer": Optimizer,
+    "schedule": Schedule,
+    "average": Average | None,
+    "lookahead": Lookahead | None,
+    "mix": Mix | None,
+    "finish": Finish | None,
+    "focus": Focus | None,
+}
+"""Field of a recipe: what it must be an instance of."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that is chosen about training but seed and device. `augment` is applied in its order, a batch at a time."""
+    """All that is chosen about training but seed and device.
+
+    `augment` is applied in its order, a batch at a time. `amp` names the precision to train in
+    where the device has it natively; else that is fp32.
+    """
 
     epochs: int
     batch_size: int
@@ -137,16 +106,15 @@ class Recipe:
         if self.amp not in ("off", "bf16", "fp16"):
             reject(self, f"amp must be off, bf16 or fp16, not {self.amp!r}")
         check_augment(self)
-        kinds = {
-            "optimizer": Optimizer,
-            "schedule": Schedule,
-            "average": Average | None,
-            "lookahead": Lookahead | None,
-            "mix": Mix | None,
-        }
-        for name, kind in (kinds | {"finish": Finish | None, "focus": Focus | None}).items():
-            if not isinstance(getattr(self, name), kind):
-                reject(self, f"{name} must be an instance of {kind}, not {getattr(self, name)!r}")
+        for name, kind in KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                reject(self, f"{name} must be an instance of {kind}, not {value!r}")
+        self._check_epochs()
+        if isinstance(self.schedule, ReduceOnPlateau) and not self.val_images:
+            reject(self, "ReduceOnPlateau watches the val loss and needs val_images above 0")
+
+    def _check_epochs(self) -> None:
         if self.finish and self.finish.epochs >= self.epochs:
             reject(
                 self, f"finish.epochs {self.finish.epochs} leave nothing of epochs {self.epochs}"
@@ -155,20 +123,11 @@ class Recipe:
             reject(
                 self, f"average.start_epoch {self.average.start_epoch} is past epochs {self.epochs}"
             )
-        if isinstance(self.schedule, ReduceOnPlateau) and not self.val_images:
-            reject(self, "ReduceOnPlateau watches the val loss and needs val_images above 0")
 
     def lr_range(self) -> tuple[float, float]:
         """The least and the greatest learning rate that training can reach."""
-        schedule = self.schedule
-        highest = schedule.max_lr if isinstance(schedule, OneCycle) else schedule.lr
-        lowest = highest
-        if isinstance(schedule, OneCycle):
-            lowest = highest / schedule.div_factor / schedule.final_div_factor
-        elif isinstance(schedule, Cosine):
-            lowest = schedule.min_lr
-        elif isinstance(schedule, ReduceOnPlateau):
-            lowest = 0.0
+        least, greatest = self.schedule.lr_range()
         if isinstance(self.average, SWA):
-            lowest, highest = min(lowest, self.average.lr), max(highest, self.average.lr)
-        return lowest, highest
+            least = min(least, self.average.lr)
+            greatest = max(greatest, self.average.lr)
+        return least, greatest

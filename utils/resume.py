@@ -1,4 +1,4 @@
-"""Going on from a checkpoint, with the recipe that wrote it or with one that differs in little."""
+"""Continue from a checkpoint, under the recipe that wrote it or one that differs a little."""
 
 from pathlib import Path
 
@@ -8,39 +8,42 @@ from utils.checkpoint import load_checkpoint
 from utils.training import Training
 
 CHANGEABLE = {"epochs", "schedule", "augment", "mix", "finish", "label_smoothing", "clip_norm"}
-"""Fields of a recipe that may be others when a run is resumed; the others are in what the checkpoint holds."""
+"""Fields of a recipe that may change when a run is resumed; the checkpoint holds the others."""
 
 
 def resume_training(training: Training, folder: Path) -> list[str]:
-    """Bring `training` to the newest checkpoint in `folder`; raises `CheckpointError`, also where the checkpoint does not fit.
+    """Bring `training` to the newest checkpoint in `folder`.
 
-    A checkpoint of a recipe that differs in nothing but `CHANGEABLE` is gone on from as `training.recipe` says. Returns what the record must
-    say of it and of every such change before, as overrides: a run of two recipes is no evidence of either.
+    If only `CHANGEABLE` fields differ, training continues under `training.recipe`. A run of two
+    recipes is evidence of neither: returns the overrides that its record must name, for this
+    change and for those of earlier resumptions. Raises `CheckpointError` if there is no checkpoint
+    or it does not fit.
     """
-    state, recipe = load_checkpoint(folder), training.recipe
-    resumed, changed = (
-        state.pop("resumed", []),
-        {
-            field.partition(".")[0]
-            for field, _, _ in changed_fields(state.pop("recipe"), describe(recipe))
-        },
-    )
-    if fixed := changed - CHANGEABLE:
+    state = load_checkpoint(folder)
+    recipe = training.recipe
+    earlier = state.pop("resumed", [])
+    changes = changed_fields(state.pop("recipe"), describe(recipe))
+    changed = {field.partition(".")[0] for field, _, _ in changes}
+    fixed = sorted(changed - CHANGEABLE)
+    if fixed:
         raise CheckpointError(
-            f"{folder} was trained with another recipe ({', '.join(sorted(fixed))}); start without --resume"
+            f"{folder} was trained with another recipe ({', '.join(fixed)}); start without --resume"
         )
-    if (done := len(state["history"])) > recipe.epochs:
+    done = len(state["history"])
+    if done > recipe.epochs:
         raise CheckpointError(
-            f"{folder} has {done} epochs behind it, the recipe {recipe.epochs}; start without --resume"
+            f"{folder} holds {done} epochs, the recipe has {recipe.epochs}; start without --resume"
         )
     try:
-        training.load_state_dict(state, as_before=not changed)
+        training.load_state_dict(state, same_recipe=not changed)
     except (RuntimeError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
-            f"{folder} does not fit this entry ({' '.join(str(error).split())[:200]}); start without --resume"
+            f"{folder} does not fit this entry ({reason}); start without --resume"
         ) from error
-    change = (
-        f", at learning rate {training.schedule.lr:g}: the recipe has changed" if changed else ""
-    )
-    print(f"resumed after epoch {done} of {recipe.epochs}{change}")
-    return resumed + ([f"resumed_after_epoch={done}"] if changed else [])
+    print(f"resumed after epoch {done} of {recipe.epochs}", end="")
+    if not changed:
+        print()
+        return earlier
+    print(f", at learning rate {training.learning_rate.value:g}: the recipe has changed")
+    return [*earlier, f"resumed_after_epoch={done}"]

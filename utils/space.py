@@ -1,28 +1,35 @@
 """The recipes around a declared one: which of its numbers move in a search, and how far.
 
-A range comes from the name and the declared value of a field, pulled in to what the declaration itself accepts; a field without
-a rule here, or declared as 0 or None, stays as it is unless somebody gives it a range.
+A range is derived from the name and the declared value of a field, and shrunk to what the
+declaration accepts. A field without a rule here, or declared as 0 or None, stays as it is unless
+`--search` gives it a range.
 """
 
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 
 from torchbudget.declare.entry import Entry
+from torchbudget.errors import UsageError
 
 RANGE = re.compile(r"(?P<field>[\w.]+)=(?P<low>[^:]+):(?P<high>[^:]+?)(?P<log>:log)?")
+NETWORK = "network."
+"""What the names of the network's arguments begin with."""
 
 
-class SpaceError(ValueError):
+class SpaceError(UsageError, ValueError):
     """A range that cannot be searched; the message says which and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """Both ends count. `log`: orders of magnitude are drawn alike. `whole`: integers only."""
+    """From `low` to `high`, both included.
+
+    `log`: each order of magnitude is equally likely. `whole`: integers only.
+    """
 
     low: float
     high: float
@@ -33,144 +40,77 @@ class Range:
         return f"{self.low:g} to {self.high:g}{', log' if self.log else ''}"
 
 
-def _times(factor: float, log: bool = False) -> Callable[[float], tuple[float, float, bool]]:
-    return lambda value: (value / factor, value * factor, log)
+# --- ranges derived from a declared value -------------------------------------------------------
 
 
-def _near_one(value: float) -> tuple[float, float, bool]:
-    return 1 - 4 * (1 - value), 1 - (1 - value) / 4, False
+def within_factor(factor: float) -> Callable[[float], Range]:
+    """From the declared value divided by `factor` to that times `factor`."""
+    return lambda value: Range(low=value / factor, high=value * factor)
 
 
-def _from_zero(value: float) -> tuple[float, float, bool]:
-    return 0, 2 * value, False
+def within_log_factor(factor: float) -> Callable[[float], Range]:
+    """The same, each order of magnitude equally likely."""
+    return lambda value: Range(low=value / factor, high=value * factor, log=True)
 
 
-RULES = {
-    **dict.fromkeys(("lr", "max_lr"), _times(5, log=True)),
-    "weight_decay": _times(10, log=True),
-    "batch_size": _times(2, log=True),
-    **dict.fromkeys(("momentum", "beta1", "decay"), _near_one),
-    **dict.fromkeys(
-        ("pct_start", "p", "fraction", "factor", "padding", "size", "per_class"), _times(2)
-    ),
-    **dict.fromkeys(
-        ("rotate", "translate", "scale", "shear", "brightness", "contrast"), _from_zero
-    ),
-    "label_smoothing": lambda value: (0, max(0.2, 2 * value), False),
+def near_one(value: float) -> Range:
+    """From four times as far from 1 to a quarter as far."""
+    return Range(low=1 - 4 * (1 - value), high=1 - (1 - value) / 4)
+
+
+def from_zero(value: float) -> Range:
+    """From 0 to twice the declared value."""
+    return Range(low=0, high=2 * value)
+
+
+def smoothing(value: float) -> Range:
+    """From 0 to twice the declared value, and at least to 0.2."""
+    return Range(low=0, high=max(0.2, 2 * value))
+
+
+RULES: dict[str, Callable[[float], Range]] = {
+    "lr": within_log_factor(5),
+    "max_lr": within_log_factor(5),
+    "weight_decay": within_log_factor(10),
+    "batch_size": within_log_factor(2),
+    "momentum": near_one,
+    "beta1": near_one,
+    "decay": near_one,
+    "pct_start": within_factor(2),
+    "p": within_factor(2),
+    "fraction": within_factor(2),
+    "factor": within_factor(2),
+    "padding": within_factor(2),
+    "size": within_factor(2),
+    "per_class": within_factor(2),
+    "rotate": from_zero,
+    "translate": from_zero,
+    "scale": from_zero,
+    "shear": from_zero,
+    "brightness": from_zero,
+    "contrast": from_zero,
+    "label_smoothing": smoothing,
 }
-"""Name of a field: the range around its declared value, as (low, high, log)."""
+"""Name of a field: the range around its declared value."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Space:
-    """`entry` as declared, and the `ranges` of what moves, by dotted name: "schedule.max_lr", "augment.0.rotate", "network.width"."""
-
-    entry: Entry
-    ranges: dict[str, Range]
-
-    @property
-    def declared(self) -> dict[str, float]:
-        numbers = list_numbers(self.entry)
-        return {name: numbers[name][0] for name in self.ranges}
-
-    @property
-    def holds_declared(self) -> bool:
-        return all(
-            self.ranges[name].low <= value <= self.ranges[name].high
-            for name, value in self.declared.items()
-        )
-
-    def apply(self, values: dict[str, float]) -> Entry:
-        """The entry with `values`, five digits of each that is not the declared one. Raises `ValueError` where the declarations reject them together."""
-        declared = self.declared
-        settled = {
-            name: declared[name]
-            if value == declared[name]
-            else _settle(value, self.ranges[name].whole)
-            for name, value in values.items()
-        }
-        arguments = {
-            name.removeprefix("network."): value
-            for name, value in settled.items()
-            if name.startswith("network.") and value != declared[name]
-        }
-        recipe = with_numbers(
-            self.entry.recipe,
-            {name: value for name, value in settled.items() if not name.startswith("network.")},
-        )
-        return replace(
-            self.entry,
-            recipe=recipe,
-            network=partial(self.entry.network, **arguments) if arguments else self.entry.network,
-        )
+def derive_range(entry: Entry, name: str, value: float, whole: bool) -> Range:
+    """The range of the number `name`, declared as `value`, within what the recipe accepts."""
+    wished = RULES[name.split(".")[-1]](value)
+    low = _shrink_end(entry, name, value, wished.low, whole)
+    high = _shrink_end(entry, name, value, wished.high, whole)
+    return replace(wished, low=low, high=high, whole=whole)
 
 
-def make_space(entry: Entry, searched: list[str] = (), fixed: list[str] = ()) -> Space:
-    """The space around `entry`: derived ranges, those of `searched` ("FIELD=LOW:HIGH[:log]") over them, less `fixed` and all beneath. Raises `SpaceError`."""
-    numbers = list_numbers(entry)
-    ranges = {
-        name: _derive(entry, name, *number)
-        for name, number in numbers.items()
-        if name.split(".")[-1] in RULES and not name.startswith("network.")
-    }
-    ranges = {name: each for name, each in ranges.items() if each.low < each.high}
-    for name in fixed:
-        beneath = {each for each in numbers if f"{each}.".startswith(f"{name}.")}
-        if not beneath:
-            raise _unknown(name, entry)
-        ranges = {each: ranges[each] for each in ranges if each not in beneath}
-    ranges |= dict(_parse(text, entry) for text in searched)
-    if not ranges:
-        raise SpaceError(
-            f"nothing of {entry.name} is left to search; --fix less, or name a range: --search FIELD=LOW:HIGH"
-        )
-    return Space(entry=entry, ranges=ranges)
-
-
-def list_numbers(entry: Entry) -> dict[str, tuple[float, bool]]:
-    """Each number that the recipe declares and each that the network takes: its value, and whether it is a whole one."""
-    found = dict(_list_numbers(entry.recipe))
-    for name, parameter in inspect.signature(entry.network).parameters.items():
-        if _is_number(parameter.default):
-            found[f"network.{name}"] = parameter.default, isinstance(parameter.default, int)
-    return {name: number for name, number in found.items() if name not in ("epochs", "val_images")}
-
-
-def _list_numbers(value: object, prefix: str = "") -> Iterator[tuple[str, tuple[float, bool]]]:
-    for field in fields(value):
-        item, name = getattr(value, field.name), prefix + field.name
-        if is_dataclass(item):
-            yield from _list_numbers(item, f"{name}.")
-        elif isinstance(item, tuple):
-            for index, part in enumerate(item):
-                yield from _list_numbers(part, f"{name}.{index}.")
-        elif _is_number(item):
-            yield name, (item, field.type is int)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def with_numbers(value: object, changes: dict[str, float]) -> object:
-    """The declaration `value` with the numbers at the dotted names of `changes`, checked once, when all are in place."""
-    if "" in changes:
-        return changes[""]
-    parts: dict[str, dict[str, float]] = {}
-    for name, number in changes.items():
-        head, _, rest = name.partition(".")
-        parts.setdefault(head, {})[rest] = number
-    if isinstance(value, tuple):
-        return tuple(
-            with_numbers(item, parts.get(str(index), {})) for index, item in enumerate(value)
-        )
-    return replace(
-        value, **{head: with_numbers(getattr(value, head), rest) for head, rest in parts.items()}
-    )
-
-
-def _settle(value: float, whole: bool) -> float:
-    return round(value) if whole else float(f"{value:.5g}")
+def _shrink_end(entry: Entry, name: str, value: float, end: float, whole: bool) -> float:
+    """`end`, or the first point half-way to `value`, and half-way again, that is accepted."""
+    for _ in range(50):
+        rounded = _round(end, whole)
+        if _accepts(entry, name, rounded):
+            return rounded
+        half = (end - value) / 2
+        end = value + (math.trunc(half) if whole else half)
+    return value
 
 
 def _accepts(entry: Entry, name: str, value: float) -> bool:
@@ -181,43 +121,169 @@ def _accepts(entry: Entry, name: str, value: float) -> bool:
     return True
 
 
-def _derive(entry: Entry, name: str, value: float, whole: bool) -> Range:
-    low, high, log = RULES[name.split(".")[-1]](value)
-    low, high = (_pull_in(entry, name, value, end, whole) for end in (low, high))
-    return Range(low=low, high=high, log=log, whole=whole)
+def _round(value: float, whole: bool) -> float:
+    """An integer, or five significant digits."""
+    return round(value) if whole else float(f"{value:.5g}")
 
 
-def _pull_in(entry: Entry, name: str, value: float, end: float, whole: bool) -> float:
-    """The end of a range, or the first point half-way to `value`, and half-way again, that the declarations accept."""
-    for _ in range(50):
-        if _accepts(entry, name, settled := _settle(end, whole)):
-            return settled
-        end = value + (math.trunc((end - value) / 2) if whole else (end - value) / 2)
-    return value
+# --- the space ----------------------------------------------------------------------------------
 
 
-def _parse(text: str, entry: Entry) -> tuple[str, Range]:
-    if not (match := RANGE.fullmatch(text)):
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """`entry` as declared, and the `ranges` of the numbers that move.
+
+    The names are dotted: "schedule.max_lr", "augment.0.rotate", "network.width".
+    """
+
+    entry: Entry
+    ranges: dict[str, Range]
+
+    @property
+    def declared(self) -> dict[str, float]:
+        """The declared value of each number that moves."""
+        numbers = list_numbers(self.entry)
+        return {name: numbers[name][0] for name in self.ranges}
+
+    @property
+    def holds_declared(self) -> bool:
+        """Whether every declared value is in its range."""
+        return all(
+            self.ranges[name].low <= value <= self.ranges[name].high
+            for name, value in self.declared.items()
+        )
+
+    def apply(self, values: dict[str, float]) -> Entry:
+        """The entry with `values`, rounded to five digits where they are not the declared ones.
+
+        Raises `ValueError` if the declarations reject them together.
+        """
+        declared = self.declared
+        numbers: dict[str, float] = {}
+        arguments: dict[str, float] = {}
+        for name, value in values.items():
+            changed = value != declared[name]
+            rounded = _round(value, self.ranges[name].whole) if changed else declared[name]
+            if not name.startswith(NETWORK):
+                numbers[name] = rounded
+            elif changed:
+                arguments[name.removeprefix(NETWORK)] = rounded
+        network = self.entry.network
+        if arguments:
+            network = partial(network, **arguments)
+        recipe = with_numbers(self.entry.recipe, numbers)
+        return replace(self.entry, recipe=recipe, network=network)
+
+
+def make_space(entry: Entry, searched: Iterable[str] = (), fixed: Iterable[str] = ()) -> Space:
+    """The space around `entry`: the derived ranges, less `fixed`, and those of `searched`.
+
+    `searched` are texts "FIELD=LOW:HIGH[:log]"; `fixed` are names, each with all that is beneath
+    it. Raises `SpaceError`.
+    """
+    numbers = list_numbers(entry)
+    ranges: dict[str, Range] = {}
+    for name, (value, whole) in numbers.items():
+        if name.split(".")[-1] in RULES and not name.startswith(NETWORK):
+            derived = derive_range(entry, name, value, whole)
+            if derived.low < derived.high:
+                ranges[name] = derived
+    for prefix in fixed:
+        beneath = [name for name in numbers if f"{name}.".startswith(f"{prefix}.")]
+        if not beneath:
+            raise _unknown(prefix, entry)
+        for name in beneath:
+            ranges.pop(name, None)
+    for text in searched:
+        name, parsed = parse_range(text, entry)
+        ranges[name] = parsed
+    if not ranges:
+        raise SpaceError(
+            f"nothing of {entry.name} is left to search; "
+            "--fix less, or name a range: --search FIELD=LOW:HIGH"
+        )
+    return Space(entry=entry, ranges=ranges)
+
+
+def parse_range(text: str, entry: Entry) -> tuple[str, Range]:
+    """Name and range of "FIELD=LOW:HIGH[:log]". Raises `SpaceError`."""
+    match = RANGE.fullmatch(text)
+    if not match:
         raise SpaceError(f"--search {text}: the form is FIELD=LOW:HIGH or FIELD=LOW:HIGH:log")
-    numbers, name, log = list_numbers(entry), match["field"].replace("-", "_"), bool(match["log"])
+    numbers = list_numbers(entry)
+    name = match["field"].replace("-", "_")
     if name not in numbers:
         raise _unknown(name, entry)
+    whole = numbers[name][1]
+    log = bool(match["log"])
+    convert = int if whole else float
     try:
-        low, high = ((int if numbers[name][1] else float)(match[end]) for end in ("low", "high"))
+        low, high = convert(match["low"]), convert(match["high"])
     except ValueError as error:
-        raise SpaceError(
-            f"--search {text}: {'whole numbers' if numbers[name][1] else 'numbers'} are wanted for {name}"
-        ) from error
+        kind = "whole numbers" if whole else "numbers"
+        raise SpaceError(f"--search {text}: {name} takes {kind}") from error
     if not -math.inf < low < high < math.inf or (log and low <= 0):
-        raise SpaceError(
-            f"--search {text}: LOW must be below HIGH{', and above 0 for log' if log else ''}"
-        )
-    if not name.startswith("network."):
-        with_numbers(entry.recipe, {name: low}), with_numbers(entry.recipe, {name: high})
-    return name, Range(low=low, high=high, log=log, whole=numbers[name][1])
+        condition = ", and above 0 for log" if log else ""
+        raise SpaceError(f"--search {text}: LOW must be below HIGH{condition}")
+    if not name.startswith(NETWORK):
+        for end in (low, high):
+            with_numbers(entry.recipe, {name: end})  # raises ValueError for what it rejects
+    return name, Range(low=low, high=high, log=log, whole=whole)
 
 
 def _unknown(name: str, entry: Entry) -> SpaceError:
-    return SpaceError(
-        f"{entry.name} has no number {name!r} to search; it has {', '.join(list_numbers(entry))}"
-    )
+    names = ", ".join(list_numbers(entry))
+    return SpaceError(f"{entry.name} has no number {name!r} to search; it has {names}")
+
+
+# --- the numbers of an entry --------------------------------------------------------------------
+
+
+def list_numbers(entry: Entry) -> dict[str, tuple[float, bool]]:
+    """Name of each number of the recipe and of the network: its value, and whether it is whole."""
+    numbers = dict(_list_numbers(entry.recipe))
+    for name, parameter in inspect.signature(entry.network).parameters.items():
+        default = parameter.default
+        if _is_number(default):
+            numbers[NETWORK + name] = default, isinstance(default, int)
+    for name in ("epochs", "val_images"):
+        numbers.pop(name, None)
+    return numbers
+
+
+def _list_numbers(declared: object, prefix: str = "") -> Iterator[tuple[str, tuple[float, bool]]]:
+    for field in fields(declared):
+        value = getattr(declared, field.name)
+        name = prefix + field.name
+        if is_dataclass(value):
+            yield from _list_numbers(value, f"{name}.")
+        elif isinstance(value, tuple):
+            for index, item in enumerate(value):
+                if is_dataclass(item):
+                    yield from _list_numbers(item, f"{name}.{index}.")
+        elif _is_number(value):
+            yield name, (value, field.type is int)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def with_numbers(declared: object, changes: dict[str, float]) -> object:
+    """The declaration with the numbers at the dotted names of `changes`.
+
+    It is checked once, when all of them are in place.
+    """
+    if "" in changes:
+        return changes[""]
+    parts: dict[str, dict[str, float]] = {}
+    for name, number in changes.items():
+        head, _, rest = name.partition(".")
+        parts.setdefault(head, {})[rest] = number
+    if isinstance(declared, tuple):
+        return tuple(
+            with_numbers(item, parts[str(index)]) if str(index) in parts else item
+            for index, item in enumerate(declared)
+        )
+    changed = {head: with_numbers(getattr(declared, head), rest) for head, rest in parts.items()}
+    return replace(declared, **changed)

@@ -1,14 +1,18 @@
-"""A study of recipes: what a trial trains and is judged by, and the storage that lets a study go on, here or on many machines.
+"""A study of recipes: what a trial trains and is judged by, and the storage that holds the study.
 
-The objective is the misses of val by the final weights. Nothing here is given a test image.
+The storage lets a study continue, on this machine or on several at once. The objective is the
+number of val images that the final weights miss. Nothing here is given a test image.
 """
 
 import hashlib
 import re
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import optuna
 import torch
+from optuna.distributions import BaseDistribution
 from optuna.pruners import MedianPruner
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -17,122 +21,154 @@ from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
 from torchbudget.data.images import Images
-from torchbudget.declare.entry import changed_fields, describe
-from torchbudget.errors import NetworkError
+from torchbudget.declare.entry import Entry, changed_fields, describe
+from torchbudget.errors import EXIT_USAGE, NetworkError, TorchBudgetError, UsageError
 from torchbudget.evidence.measure import measure
 from torchbudget.evidence.weights import round_weights
 from torchbudget.network.structure import count_params
 from torchbudget.network.trace import build
-from utils.space import Space
+from utils.space import Range, Space
 from utils.training import Diverged, Training
 
-HEARTBEAT, GRACE = (
-    30,
-    120,
-)  # seconds: a trial silent for the second is taken for killed, and tried again
+HEARTBEAT_SECONDS = 30
+GRACE_SECONDS = 120
+"""A trial that is silent for this long counts as killed, and is tried again."""
 
 
-class StudyError(RuntimeError):
-    """A study that cannot be opened, or is of another search; the message says what to do. `usage`: the words given were wrong."""
+class StudyError(TorchBudgetError):
+    """A study that cannot be opened; the message says what to do."""
 
-    def __init__(self, message: str, usage: bool = False) -> None:
-        super().__init__(message)
-        self.usage = usage
+
+class StudyUsageError(StudyError, UsageError):
+    """Options that do not fit the study: no URL, or the name of another search's study."""
+
+    exit_code = EXIT_USAGE
 
 
 class Objective:
-    """Trains what a trial suggests, epoch by epoch; its value is the misses of `val`. Poor, infeasible and diverging trials are pruned."""
+    """Trains what a trial suggests; its value is the misses of `val` by the final weights.
+
+    Poor, infeasible and diverging trials are pruned.
+    """
 
     def __init__(
         self, space: Space, seed: int, train: Images, val: Images, device: str = "cpu"
     ) -> None:
-        self.space, self.seed, self.train, self.val, self.device = (
-            space,
-            seed,
-            train,
-            val,
-            torch.device(device),
-        )
+        self.space = space
+        self.seed = seed
+        self.train = train
+        self.val = val
+        self.device = torch.device(device)
 
     def __call__(self, trial: optuna.Trial) -> int:
-        values = {name: _suggest(trial, name, each) for name, each in self.space.ranges.items()}
+        values = {
+            name: suggest(trial, name, interval) for name, interval in self.space.ranges.items()
+        }
         try:
             return self.train_and_count(trial, values)
         except KeyboardInterrupt:
             trial.study.enqueue_trial(values)
             raise
         except (Diverged, NetworkError, ValueError, torch.OutOfMemoryError) as error:
-            raise give_up(trial, str(error).splitlines()[0]) from error
+            raise prune(trial, _first_line(error)) from error
 
     def train_and_count(self, trial: optuna.Trial, values: dict[str, float]) -> int:
+        """Train the recipe with `values`, and count the misses. Raises `optuna.TrialPruned`."""
         entry = self.space.apply(values)
-        params, limit = count_params(build(entry.network)), entry.budget.max_params
-        trial.set_constraint(
-            "params", params - limit + 1
-        )  # at most 0 is feasible, and the limit itself is not
-        if params >= limit:
-            raise give_up(trial, f"{params:,} parameters, the budget is fewer than {limit:,}")
+        self.check_size(trial, entry)
+        epochs = entry.recipe.epochs
         training = Training(entry, self.seed, self.train, self.val, self.device)
-        for epoch in range(entry.recipe.epochs):
+        for epoch in range(epochs):
             training.epoch()
             misses = training.history[-1].val_misses
             trial.report(misses, epoch)
-            if epoch + 1 < entry.recipe.epochs and trial.should_prune():
-                raise give_up(
-                    trial, f"{misses} misses after epoch {epoch + 1} of {entry.recipe.epochs}"
-                )
-        return measure(
-            round_weights(training.final_network(), entry.stored), self.val, views=entry.views
-        ).misses
+            if epoch + 1 < epochs and trial.should_prune():
+                raise prune(trial, f"{misses} misses after epoch {epoch + 1} of {epochs}")
+        network = round_weights(training.final_network(), entry.stored)
+        return measure(network, self.val, views=entry.views).misses
+
+    def check_size(self, trial: optuna.Trial, entry: Entry) -> None:
+        """Prune `trial` if its network has as many parameters as its budget forbids."""
+        params = count_params(build(entry.network))
+        limit = entry.budget.max_params
+        # Optuna takes a constraint of at most 0 for feasible; the limit itself is not.
+        trial.set_constraint("params", params - limit + 1)
+        if params >= limit:
+            raise prune(trial, f"{params:,} parameters, the budget is fewer than {limit:,}")
 
 
-def give_up(trial: optuna.Trial, why: str) -> optuna.TrialPruned:
+def prune(trial: optuna.Trial, why: str) -> optuna.TrialPruned:
+    """The exception that ends `trial`, which keeps the reason."""
     trial.set_user_attr("why", why)
     return optuna.TrialPruned(why)
 
 
-def _suggest(trial: optuna.Trial, name: str, each) -> float:
-    return (trial.suggest_int if each.whole else trial.suggest_float)(
-        name, each.low, each.high, log=each.log
-    )
+def suggest(trial: optuna.Trial, name: str, interval: Range) -> float:
+    """The value that `trial` suggests for the number `name`."""
+    draw = trial.suggest_int if interval.whole else trial.suggest_float
+    return draw(name, interval.low, interval.high, log=interval.log)
 
 
 class SeededSampler(BaseSampler):
-    """TPE whose draws for a trial depend on `seed`, the trial's number and the trials before it alone.
+    """TPE whose draws for a trial depend only on `seed`, on its number and on earlier trials.
 
-    A study that stopped and went on is thus the one that never stopped, and machines that share one never draw alike.
+    A resumed study makes the same draws as an uninterrupted one, and parallel machines never repeat
+    a draw.
     """
 
     def __init__(self, seed: int) -> None:
-        self.seed, self.sampler = seed, TPESampler(seed=seed)
+        self.seed = seed
+        self.sampler = TPESampler(seed=seed)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         digest = hashlib.sha256(f"{self.seed}:{trial.number}".encode()).digest()
         self.sampler = TPESampler(seed=int.from_bytes(digest[:4]))
         self.sampler.before_trial(study, trial)
 
-    def infer_relative_search_space(self, *arguments):
-        return self.sampler.infer_relative_search_space(*arguments)
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self.sampler.infer_relative_search_space(study, trial)
 
-    def sample_relative(self, *arguments):
-        return self.sampler.sample_relative(*arguments)
+    def sample_relative(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],
+    ) -> dict[str, Any]:
+        return self.sampler.sample_relative(study, trial, search_space)
 
-    def sample_independent(self, *arguments):
-        return self.sampler.sample_independent(*arguments)
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        return self.sampler.sample_independent(study, trial, param_name, param_distribution)
 
-    def after_trial(self, *arguments) -> None:
-        self.sampler.after_trial(*arguments)
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        self.sampler.after_trial(study, trial, state, values)
 
 
-# --- the study --------------------------------------------------------------------------------------------------------
+# --- the study ----------------------------------------------------------------------------------
 
 
 def open_storage(url: str) -> BaseStorage:
-    """The Optuna storage at `url`: a database by SQLAlchemy's URLs, or Redis. Raises `StudyError`, which never repeats a URL: it may hold a password."""
-    if not (scheme := re.match(r"(\w[\w+.-]*)://", url)):
-        raise StudyError(
-            "--storage takes a URL: sqlite:///study.db, postgresql://..., mysql://..., redis://...",
-            usage=True,
+    """The Optuna storage at `url`: a database by SQLAlchemy's URLs, or Redis.
+
+    Raises `StudyError`, which never repeats a URL: it may hold a password.
+    """
+    scheme = re.match(r"(\w[\w+.-]*)://", url)
+    if not scheme:
+        raise StudyUsageError(
+            "--storage takes a URL: sqlite:///study.db, postgresql://..., mysql://..., redis://..."
         )
     try:
         if scheme[1].startswith("redis"):
@@ -142,28 +178,29 @@ def open_storage(url: str) -> BaseStorage:
         ):
             return RDBStorage(
                 url,
-                heartbeat_interval=HEARTBEAT,
-                grace_period=GRACE,
-                heartbeat_stale_trial_callback=try_again,
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=GRACE_SECONDS,
+                heartbeat_stale_trial_callback=retry_trial,
             )
     except Exception as error:
-        raise StudyError(
-            f"the storage {scheme[1]}://... cannot be opened: {_line(error.__cause__ or error)}"
-        ) from error
+        reason = _first_line(error.__cause__ or error)
+        raise StudyError(f"the storage {scheme[1]}://... cannot be opened: {reason}") from error
 
 
-def try_again(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Queue a trial whose process was killed, at most twice: it may be what killed it."""
-    if sum(each.params == trial.params for each in study.get_trials(deepcopy=False)) < 3:
+def retry_trial(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Queue a trial whose process was killed, at most twice: the trial may have killed it."""
+    tries = [other for other in study.get_trials(deepcopy=False) if other.params == trial.params]
+    if len(tries) < 3:
         study.enqueue_trial(trial.params)
 
 
-def _line(error: BaseException) -> str:
-    return str(error).splitlines()[0]
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def describe_search(objective: Objective) -> dict[str, object]:
-    """What all trials of one study have in common, as plain JSON."""
+    """What all trials of a study have in common, as plain JSON."""
     entry = objective.space.entry
     return {
         "entry": entry.name,
@@ -172,12 +209,15 @@ def describe_search(objective: Objective) -> dict[str, object]:
         "seed": objective.seed,
         "train": objective.train.digest,
         "val": objective.val.digest,
-        "space": {name: str(each) for name, each in objective.space.ranges.items()},
+        "space": {name: str(interval) for name, interval in objective.space.ranges.items()},
     }
 
 
 def open_study(storage: BaseStorage, name: str, objective: Objective) -> optuna.Study:
-    """The study `name`, made where there is none, its first trial the recipe as declared. Raises `StudyError` where it is of another search."""
+    """The study `name`; a new one begins with the recipe as declared.
+
+    Raises `StudyUsageError` if the study is of another search.
+    """
     warmup = objective.space.entry.recipe.epochs // 4
     study = optuna.create_study(
         study_name=name,
@@ -186,27 +226,27 @@ def open_study(storage: BaseStorage, name: str, objective: Objective) -> optuna.
         pruner=MedianPruner(n_startup_trials=5, n_warmup_steps=warmup),
         load_if_exists=True,
     )
-    now = describe_search(objective)
-    was = study.user_attrs.get("search", now)
-    if changes := changed_fields(was, now):
-        field, then, given = changes[0]
-        raise StudyError(
-            f"study {name} has {field} {then}, this search {given}: name another with --study, or search as it did",
-            usage=True,
+    described = describe_search(objective)
+    changes = changed_fields(study.user_attrs.get("search", described), described)
+    if changes:
+        field, then, now = changes[0]
+        raise StudyUsageError(
+            f"study {name} has {field} {then}, this search {now}: "
+            "name another with --study, or search as it did"
         )
-    study.set_user_attr("search", now)
+    study.set_user_attr("search", described)
     if not study.get_trials(deepcopy=False) and objective.space.holds_declared:
         study.enqueue_trial(objective.space.declared)
     return study
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that came to an end of their own, completed or pruned."""
+    """The trials that were completed or pruned, not those that failed or were interrupted."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
 def best_trial(study: optuna.Study) -> FrozenTrial | None:
-    """The feasible trial with the fewest misses, of equals the first."""
+    """The feasible completed trial with the fewest misses; of several, the first."""
     complete = [
         trial
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -216,41 +256,44 @@ def best_trial(study: optuna.Study) -> FrozenTrial | None:
 
 
 def find_importances(study: optuna.Study) -> dict[str, float]:
-    """Share of each number in reaching the best tenth of the completed trials (PED-ANOVA, Watanabe et al. 2023); empty while there are too few."""
+    """How much each number decides whether a trial is in the best tenth, as shares of 1.
+
+    PED-ANOVA (Watanabe et al. 2023) over the completed trials; empty while there are too few.
+    """
     with warnings.catch_warnings(action="ignore"):
         shares = optuna.importance.get_param_importances(study) if best_trial(study) else {}
     return shares if any(shares.values()) else {}
 
 
-def run_trials(study: optuna.Study, objective: Objective, trials: int) -> None:
-    """Bring the study to `trials` finished ones, a line for each; other machines' count as they come in."""
+def run_trials(study: optuna.Study, objective: Objective, num_trials: int) -> None:
+    """Bring the study to `num_trials` finished ones, a line for each.
+
+    Trials of other machines that share the study count, too.
+    """
+
+    def report(study: optuna.Study, trial: FrozenTrial) -> None:
+        bar.write(describe_trial(trial, study, len(objective.val)))
+
     done = len(finished(study))
     with tqdm(
-        total=trials,
-        initial=min(done, trials),
+        total=num_trials,
+        initial=min(done, num_trials),
         desc=objective.space.entry.name,
         unit="trial",
         disable=None,
     ) as bar:
-        while done < trials:
-            study.optimize(
-                objective,
-                n_trials=1,
-                callbacks=[
-                    lambda _, trial: bar.write(describe_trial(trial, study, len(objective.val)))
-                ],
-            )
+        while done < num_trials:
+            study.optimize(objective, n_trials=1, callbacks=[report])
             done = len(finished(study))
-            bar.update(min(done, trials) - bar.n)
+            bar.update(min(done, num_trials) - bar.n)
 
 
 def describe_trial(trial: FrozenTrial, study: optuna.Study, num_val: int) -> str:
+    """How `trial` ended, and the best trial so far, in a line."""
+    if trial.state is TrialState.COMPLETE:
+        end = f"{trial.value:.0f} val misses of {num_val:,}"
+    else:
+        end = f"pruned: {trial.user_attrs.get('why')}"
+    line = f"trial {trial.number:>3}  {end}"
     best = best_trial(study)
-    end = (
-        f"{trial.value:.0f} val misses of {num_val:,}"
-        if trial.state is TrialState.COMPLETE
-        else f"pruned: {trial.user_attrs.get('why')}"
-    )
-    return f"trial {trial.number:>3}  {end}" + (
-        f"; best {best.value:.0f}, trial {best.number}" if best else ""
-    )
+    return f"{line}; best {best.value:.0f}, trial {best.number}" if best else line

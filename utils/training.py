@@ -11,91 +11,131 @@ from tqdm import tqdm
 
 from torchbudget.data.images import Images, as_floats
 from torchbudget.declare.entry import Entry
+from torchbudget.errors import EXIT_FAIL, TorchBudgetError
 from torchbudget.evidence.measure import measure
 from torchbudget.evidence.results import Epoch
-from utils import optim
-from utils.augment import augment_batches
-from utils.focus import Sampler
+from torchbudget.network.soundness import check_network, make_network
+from utils.augmentations import augment_batches
+from utils.averaging import SWA, Averager
 from utils.kernels import accelerate
 from utils.memory import keep_freed_memory
-from utils.mixing import mix_batch
+from utils.precision import autocast, choose_precision
 from utils.recipe import Finish, Recipe
+from utils.sampler import Sampler
+from utils.schedules import LearningRate, reset_lr
 
 STATISTICS_BATCH = 1_000
+"""Images at a time from which an averaged network gets its BatchNorm statistics."""
 
 
-class Diverged(RuntimeError):
-    """The loss was not finite; the message says where and what to try."""
+class Diverged(TorchBudgetError):
+    """The loss was not finite; the message says where, and what to try."""
+
+    exit_code = EXIT_FAIL
 
 
 class Training:
-    """The state of a run between two epochs: all that a checkpoint holds."""
+    """A run between two epochs, with all that a checkpoint holds.
+
+    Raises `NetworkError` before the first step if the network does not give logits for `train`.
+    """
 
     def __init__(
         self, entry: Entry, seed: int, train: Images, val: Images, device: torch.device
     ) -> None:
         keep_freed_memory()
         torch.manual_seed(seed)
-        self.recipe, self.device = entry.recipe, device
-        self.images = train.digest
-        self.train, self.val = train.to(device), val
+        self.recipe: Recipe = entry.recipe
+        self.device = device
+        self.train_digest = train.digest
+        self.train = train.to(device)
+        self.val = val
         self.batch_size = min(self.recipe.batch_size, len(train))
         self.steps_per_epoch = len(train) // self.batch_size
-        self.network = entry.network().to(device)
-        if self.recipe.channels_last:
-            accelerate(self.network.to(memory_format=torch.channels_last), device)
-        self.precision = optim.choose_precision(self.recipe.amp, device)
-        self.optimizer = optim.make_optimizer(self.recipe, self.network)
-        self.schedule = optim.Schedule(self.recipe, self.optimizer, self.steps_per_epoch)
-        self.averager = optim.Averager(self.recipe, self.network)
+        self.network = self._make_network(entry)
+        self.precision = choose_precision(self.recipe.amp, device)
+        self.optimizer = self._make_optimizer()
+        self.learning_rate = self._make_learning_rate()
+        self.averager = Averager(self.recipe.average, self.network)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.generator = torch.Generator(device).manual_seed(seed)
-        self.order = Sampler(
+        self.sampler = Sampler(
             self.recipe.focus, len(train), self.batch_size, self.steps_per_epoch, self.generator
         )
         self.steps = 0
         self.seconds = 0.0
         self.history: list[Epoch] = []
 
+    def _make_network(self, entry: Entry) -> nn.Module:
+        network = make_network(entry.network)
+        check_network(network, self.train.image)
+        network.to(self.device)
+        if self.recipe.channels_last:
+            network.to(memory_format=torch.channels_last)
+            accelerate(network, self.device)
+        return network
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        optimizer = self.recipe.optimizer.build(self.network, self.recipe.schedule.base_lr)
+        if self.recipe.lookahead:
+            return self.recipe.lookahead.wrap(optimizer)
+        return optimizer
+
+    def _make_learning_rate(self) -> LearningRate:
+        return LearningRate(
+            self.recipe.schedule,
+            self.recipe.average,
+            self.optimizer,
+            self.recipe.epochs,
+            self.steps_per_epoch,
+        )
+
+    # --- checkpoints ----------------------------------------------------------------------------
+
     @property
     def parts(self) -> dict[str, object]:
+        """All that has a state of its own, by its name in a checkpoint."""
         return {
-            name: getattr(self, name)
-            for name in ("network", "optimizer", "schedule", "averager", "scaler", "order")
+            "network": self.network,
+            "optimizer": self.optimizer,
+            "learning_rate": self.learning_rate,
+            "averager": self.averager,
+            "scaler": self.scaler,
+            "sampler": self.sampler,
         }
 
-    def state_dict(self) -> dict:
-        state = {name: part.state_dict() for name, part in self.parts.items()}
-        state |= {
-            "images": self.images,
-            "steps": self.steps,
-            "seconds": self.seconds,
-            "history": [
-                [row.train_loss, row.val_loss, row.val_misses, row.lr, row.seconds]
-                for row in self.history
-            ],
-        }
-        return state | {
-            "random": torch.get_rng_state(),
-            "generator": self.generator.get_state(),
-            "cuda": torch.cuda.get_rng_state_all(),
-        }
+    def state_dict(self) -> dict[str, object]:
+        state: dict[str, object] = {name: part.state_dict() for name, part in self.parts.items()}
+        state["train_digest"] = self.train_digest
+        state["steps"] = self.steps
+        state["seconds"] = self.seconds
+        state["history"] = [
+            [row.train_loss, row.val_loss, row.val_misses, row.lr, row.seconds]
+            for row in self.history
+        ]
+        state["random"] = torch.get_rng_state()
+        state["generator"] = self.generator.get_state()
+        state["cuda"] = torch.cuda.get_rng_state_all()
+        return state
 
-    def load_state_dict(self, state: dict, as_before: bool = True) -> None:
-        """Go on from `state`; where the recipe is not as before, the schedule starts from this recipe, at the step where the run is.
+    def load_state_dict(self, state: dict, same_recipe: bool = True) -> None:
+        """Continue from `state`.
 
-        Raises ValueError where other images were trained on: what the weights have seen must stay known.
+        If the recipe has changed, the schedule is this recipe's, at the step where the run is.
+        Raises `ValueError` if `state` is of other training images: what the weights have been
+        trained on must stay known.
         """
-        if state.get("images", self.images) != self.images:
+        if state["train_digest"] != self.train_digest:
             raise ValueError("it was trained on other images")
         for name, part in self.parts.items():
-            if as_before or name != "schedule":
+            if same_recipe or name != "learning_rate":
                 part.load_state_dict(state[name])
-        if not as_before:
-            self.schedule = optim.restart_schedule(
-                self.recipe, self.optimizer, self.steps_per_epoch, state["steps"]
-            )
-        self.steps, self.seconds = state["steps"], state["seconds"]
+        if not same_recipe:
+            reset_lr(self.optimizer, self.recipe.schedule.base_lr)
+            self.learning_rate = self._make_learning_rate()
+            self.learning_rate.fast_forward(state["steps"])
+        self.steps = state["steps"]
+        self.seconds = state["seconds"]
         self.history = [
             Epoch(train_loss=row[0], val_loss=row[1], val_misses=row[2], lr=row[3], seconds=row[4])
             for row in state["history"]
@@ -104,50 +144,61 @@ class Training:
         self.generator.set_state(state["generator"])
         torch.cuda.set_rng_state_all(state["cuda"])
 
+    # --- batches --------------------------------------------------------------------------------
+
     @property
     def phase(self) -> Recipe | Finish:
-        """What says how the next epoch's images are changed."""
+        """What says how the images of the next epoch are augmented and mixed."""
         finish = self.recipe.finish
-        return (
-            finish
-            if finish and len(self.history) >= self.recipe.epochs - finish.epochs
-            else self.recipe
-        )
+        if finish and len(self.history) >= self.recipe.epochs - finish.epochs:
+            return finish
+        return self.recipe
 
     def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """An epoch of batches: indices (B,), augmented and normalised images (B, 1, 28, 28), and labels (B,) or, mixed, (B, 10)."""
+        """An epoch of batches: indices (B,), images (B, C, H, W) and labels.
+
+        The images are augmented and normalised. The labels are (B,), or (B, num_classes) where the
+        batch is mixed.
+        """
         size = self.batch_size
-        for indices in self.order.epoch(len(self.history)):
-            some = self.train[indices.flatten()]
-            images = self.prepare(
-                augment_batches(
-                    self.phase.augment, as_floats(some.pixels), some.labels, size, self.generator
-                )
-            )
-            for index, *batch in zip(
-                indices, images.split(size), some.labels.split(size), strict=True
+        mix = self.phase.mix
+        augment = tuple(augmentation.fit(self.train.image) for augmentation in self.phase.augment)
+        for indices in self.sampler.epoch(len(self.history)):
+            chosen = self.train[indices.flatten()]
+            images = as_floats(chosen.pixels)
+            images = augment_batches(augment, images, chosen.labels, size, self.generator)
+            images = self.prepare(images)
+            for index, batch, labels in zip(
+                indices, images.split(size), chosen.labels.split(size), strict=True
             ):
-                yield index, *mix_batch(self.phase.mix, *batch)
+                if mix:
+                    batch, labels = mix.apply(batch, labels, self.train.image.num_classes)
+                yield index, batch, labels
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (N, C, H, W) in [0, 1] as the network takes them; `images` is overwritten."""
         layout = torch.channels_last if self.recipe.channels_last else torch.contiguous_format
         return self.train.image.normalise(images).contiguous(memory_format=layout)
 
+    # --- steps ----------------------------------------------------------------------------------
+
     def step(self, index: torch.Tensor, images: torch.Tensor, labels: torch.Tensor) -> float:
-        """One step of the optimiser on a batch as `batches` makes it; returns the loss. Raises `Diverged`."""
-        with optim.autocast(self.precision, self.device):
+        """Take one step of the optimizer on a batch as `batches` makes it; return the loss.
+
+        Raises `Diverged`.
+        """
+        with autocast(self.precision, self.device):
             logits = self.network(images)
         losses = F.cross_entropy(
             logits.float(), labels, label_smoothing=self.recipe.label_smoothing, reduction="none"
         )  # (B,)
-        self.order.note(index, losses.detach())
+        self.sampler.update_losses(index, losses.detach())
         loss = losses.mean()
         value = loss.item()
         if not math.isfinite(value):
-            where = f"step {self.steps + 1}, learning rate {self.schedule.lr:.3g}"
-            raise Diverged(
-                f"the loss is {value} at {where}; try a lower rate, --recipe.clip_norm 1 or --recipe.amp off"
-            )
+            where = f"step {self.steps + 1}, learning rate {self.learning_rate.value:.3g}"
+            remedy = "try a lower rate, --recipe.clip_norm 1 or --recipe.amp off"
+            raise Diverged(f"the loss is {value} at {where}; {remedy}")
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
@@ -156,51 +207,61 @@ class Training:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.steps += 1
-        self.schedule.after_step()
+        self.learning_rate.after_step()
         self.averager.after_step()
         return value
 
     def epoch(self) -> None:
         """Train for one epoch, then measure val."""
         self.network.train()
-        started, total = time.perf_counter(), 0.0
+        number = len(self.history)
+        started = time.perf_counter()
+        total = 0.0
         with tqdm(
             self.batches(),
             total=self.steps_per_epoch,
-            desc=f"epoch {len(self.history) + 1}/{self.recipe.epochs}",
+            desc=f"epoch {number + 1}/{self.recipe.epochs}",
             leave=False,
             disable=None,
         ) as bar:
             for batch in bar:
-                total += (loss := self.step(*batch))
+                loss = self.step(*batch)
+                total += loss
                 if not bar.disable:
                     self.show_pace(bar, loss)
-        self.averager.after_epoch(len(self.history))
+        self.averager.after_epoch(number)
         seconds = time.perf_counter() - started
         self.seconds += seconds
-        found = measure(self.network, self.val, self.device) if len(self.val) else None
-        self.schedule.after_epoch(found and found.loss)
+        val = measure(self.network, self.val, self.device) if len(self.val) else None
+        self.learning_rate.after_epoch(val.loss if val else None)
         self.history.append(
             Epoch(
                 train_loss=round(total / self.steps_per_epoch, 6),
-                val_loss=found and round(found.loss, 6),
-                val_misses=found and found.misses,
-                lr=round(self.schedule.lr, 9),
+                val_loss=round(val.loss, 6) if val else None,
+                val_misses=val.misses if val else None,
+                lr=round(self.learning_rate.value, 9),
                 seconds=round(seconds, 3),
             )
         )
 
     def show_pace(self, bar: tqdm, loss: float) -> None:
-        pace = bar.format_dict["rate"] or 0.0
+        """Write loss, learning rate and pace behind the progress bar."""
+        batches_per_second = bar.format_dict["rate"] or 0.0
+        milliseconds = 1000 / batches_per_second if batches_per_second else 0
         bar.set_postfix_str(
-            f"loss {loss:.4f}, lr {self.schedule.lr:.4f}, {pace * self.batch_size:,.0f} images/s, {1000 / pace if pace else 0:.0f} ms/batch",
+            f"loss {loss:.4f}, lr {self.learning_rate.value:.4f}, "
+            f"{batches_per_second * self.batch_size:,.0f} images/s, {milliseconds:.0f} ms/batch",
             refresh=False,
         )
 
     def final_network(self) -> nn.Module:
-        """The weights that ship, on the CPU: averaged ones get BatchNorm statistics from the plain training images."""
+        """The network with the weights that ship, on the CPU and in eval mode.
+
+        Averaged weights get their BatchNorm statistics from the plain training images.
+        """
         started = time.perf_counter()
-        batch = getattr(self.recipe.average, "statistics_batch", STATISTICS_BATCH)
+        average = self.recipe.average
+        batch = average.statistics_batch if isinstance(average, SWA) else STATISTICS_BATCH
         network = self.averager.final_network(
             self.prepare(as_floats(pixels)) for pixels in self.train.pixels.split(batch)
         )

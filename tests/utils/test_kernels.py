@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from model import EraA6, Net3, Slim, Sprint, VggDigits
-from utils.kernels import LARGE, FastDropout, accelerate, draw_mask
+from utils.kernels import MIN_FAST_NUMEL, FastDropout, accelerate, draw_mask
 
 CPU = torch.device("cpu")
 
@@ -42,10 +42,10 @@ def test_a_mask_lies_as_its_map_lies(layout):
 
 
 def test_gradients_pass_where_numbers_passed():
-    x = torch.ones(LARGE, requires_grad=True)
+    x = torch.ones(MIN_FAST_NUMEL, requires_grad=True)
     y = FastDropout(0.3).train()(x)
     y.sum().backward()
-    assert torch.equal(x.grad, y.detach()) and 0 < int((y == 0).sum()) < LARGE
+    assert torch.equal(x.grad, y.detach()) and 0 < int((y == 0).sum()) < MIN_FAST_NUMEL
 
 
 def test_a_seed_fixes_the_mask():
@@ -58,7 +58,12 @@ def test_a_seed_fixes_the_mask():
 
 @pytest.mark.parametrize(
     ("p", "count", "training"),
-    [(0.5, LARGE - 1, True), (0.0, LARGE, True), (1.0, LARGE, True), (0.5, LARGE, False)],
+    [
+        (0.5, MIN_FAST_NUMEL - 1, True),
+        (0.0, MIN_FAST_NUMEL, True),
+        (1.0, MIN_FAST_NUMEL, True),
+        (0.5, MIN_FAST_NUMEL, False),
+    ],
 )
 def test_small_maps_the_limits_and_eval_are_torchs(p, count, training):
     found = []

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from utils.mixing import mix_batch
-from utils.recipe import Mix
+from utils.mixing import Mix
 
 COUNT = 40
 ONES, LABELS = torch.ones(COUNT, 1, 28, 28), torch.arange(COUNT) % 10
@@ -15,10 +14,16 @@ def shades(count: int = COUNT) -> torch.Tensor:
     return torch.arange(float(count)).view(-1, 1, 1, 1) * ONES[:count]
 
 
-def test_without_a_declaration_nothing_is_mixed_and_nothing_drawn():
-    before = torch.get_rng_state()
-    images, labels = mix_batch(None, ONES, LABELS)
-    assert images is ONES and labels is LABELS and torch.equal(before, torch.get_rng_state())
+def mix_batch(mix: Mix, images: torch.Tensor, labels: torch.Tensor):
+    return mix.apply(images, labels, 10)
+
+
+@pytest.mark.parametrize("num_classes", [3, 10, 100])
+def test_labels_are_shares_of_as_many_classes_as_the_data_set_has(num_classes):
+    images = torch.rand(COUNT, 3, 8, 9)
+    labels = torch.arange(COUNT) % num_classes
+    mixed, shares = Mix(p=1).apply(images, labels, num_classes)
+    assert mixed.shape == images.shape and shares.shape == (COUNT, num_classes)
 
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])

@@ -13,8 +13,7 @@ from torchbudget.errors import CheckpointError
 from torchbudget.evidence.results import evidence_of
 from train import Places, run
 from utils.augmentations import Affine
-from utils.recipe import Recipe
-from utils.steps import SGD, Constant, OneCycle
+from utils.recipe import SGD, Constant, OneCycle, Recipe
 
 RECIPE = Recipe(
     epochs=1, batch_size=100, optimizer=SGD(), schedule=OneCycle(max_lr=0.05), val_images=500
@@ -83,7 +82,7 @@ def test_what_the_checkpoint_holds_cannot_be_changed(changes, reason, places, sa
 
 def test_fewer_epochs_than_are_done_cannot_be_resumed(places, sample):
     run(with_recipe(epochs=2), 0, sample, places=places)
-    with pytest.raises(CheckpointError, match="has 2 epochs behind it, the recipe 1"):
+    with pytest.raises(CheckpointError, match="holds 2 epochs, the recipe has 1"):
         run(ENTRY, 0, sample, places=places, resume=True)
 
 

@@ -1,4 +1,4 @@
-"""What a search may change: valid recipes around the declared one, each of which its literal and its command make again."""
+"""A search tries valid recipes; the literal and the command of each make it again."""
 
 import shlex
 from dataclasses import replace
@@ -14,9 +14,8 @@ from torchbudget.declare.zoofile import load_zoo
 from utils import entry as declarations
 from utils.augmentations import Cutout, Jitter
 from utils.literal import literal, override_words
-from utils.recipe import Recipe
+from utils.recipe import Adam, Cosine, Recipe
 from utils.space import list_numbers, make_space
-from utils.steps import Adam, Cosine
 
 ROOT = Path(__file__).resolve().parents[2]
 ADAM = Recipe(

@@ -1,18 +1,45 @@
-"""The training loop on the real sample: every kind of recipe learns, and goes on exactly where it was left."""
+"""The training loop on the real sample: every kind of recipe learns, and resumes exactly."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
+from torch import nn
 
 from model import Slim
+from torchbudget.data.images import Images, ImageSpec, as_floats
 from torchbudget.data.mnist import MNIST_SAMPLE
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
-from utils.augmentations import Affine, Cutout
-from utils.recipe import EMA, SWA, Finish, Focus, Mix, Recipe
-from utils.steps import SGD, Adam, Constant, Cosine, Lookahead, OneCycle, ReduceOnPlateau
+from torchbudget.errors import NetworkError
+from utils.augmentations import (
+    Affine,
+    Cutout,
+    Darken,
+    Elastic,
+    Erase,
+    Jitter,
+    PadCrop,
+    Squeeze,
+    Swell,
+)
+from utils.recipe import (
+    EMA,
+    SGD,
+    SWA,
+    Adam,
+    Constant,
+    Cosine,
+    Finish,
+    Focus,
+    Lookahead,
+    Mix,
+    OneCycle,
+    Recipe,
+    ReduceOnPlateau,
+)
 from utils.training import Training
 
 RECIPE = Recipe(
@@ -127,3 +154,72 @@ def test_lookahead_steps_back_to_half_the_way_after_every_k_steps(sample):
         before, plain.network.parameters(), ahead.network.parameters(), strict=True
     ):
         torch.testing.assert_close(part - start, (whole - start) * 0.25, atol=1e-7, rtol=1e-3)
+
+
+class Colours(nn.Module):
+    """A small network of images of `channels` channels."""
+
+    def __init__(self, channels: int = 3, num_classes: int = 7) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.1)
+        )
+        self.classify = nn.Linear(8, num_classes)
+
+    def forward(self, x):
+        return self.classify(self.features(x).mean((2, 3)))
+
+
+COLOURS = ImageSpec(shape=(3, 20, 24), num_classes=7, mean=(0.2, 0.4, 0.5), std=(0.3, 0.2, 0.1))
+
+
+def make_colours(num_images: int) -> Images:
+    """Images of seven classes, each with a colour of its own under noise."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(num_images) % 7
+    tones = torch.randint(0, 200, (7, 3, 1, 1), generator=generator)
+    noise = torch.randint(0, 56, (num_images, 3, 20, 24), generator=generator)
+    return Images((tones[labels] + noise).to(torch.uint8), labels, COLOURS)
+
+
+def test_colour_images_of_seven_classes_train_with_every_augmentation_and_mixing():
+    recipe = replace(
+        RECIPE,
+        epochs=4,
+        augment=(
+            Affine(rotate=5),
+            Elastic(),
+            PadCrop(padding=1),
+            Jitter(brightness=0.1),
+            Cutout(size=4, p=0.2),
+            Erase(p=0.2),
+            Swell(per_class=1),
+            Darken(per_class=1),
+            Squeeze(per_class=1),
+        ),
+        mix=Mix(p=0.3),
+        focus=Focus(),
+        val_images=0,
+    )
+    images = make_colours(700)
+    entry = replace(ENTRY, network=Colours, recipe=recipe)
+    training = Training(entry, 0, images, images[torch.arange(0)], torch.device("cpu"))
+    _, batch, labels = next(training.batches())
+    assert batch.shape == (64, 3, 20, 24) and len(labels) == 64
+    for _ in range(recipe.epochs):
+        training.epoch()
+    logits = training.final_network()(training.prepare(as_floats(images.pixels)))
+    assert (logits.argmax(1) == images.labels).float().mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (partial(Colours, num_classes=11), r"gives \(2, 11\) logits, \(2, 7\) are needed"),
+        (partial(Colours, channels=1), r"features\.0: .*expected input\[2, 3, 20, 24\]"),
+    ],
+)
+def test_a_network_that_does_not_fit_the_images_is_named_before_the_first_step(network, message):
+    images = make_colours(70)
+    with pytest.raises(NetworkError, match=message):
+        Training(replace(ENTRY, network=network), 0, images, images, torch.device("cpu"))

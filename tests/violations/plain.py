@@ -7,8 +7,7 @@ from torch import nn
 from torchbudget.data.mnist import MNIST_SAMPLE
 from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling
 from torchbudget.declare.entry import Entry
-from utils.recipe import Recipe
-from utils.steps import SGD, Constant
+from utils.recipe import SGD, Constant, Recipe
 
 __all__ = ["F", "Net", "nn", "torch", "zoo"]
 

@@ -20,6 +20,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from torchbudget.data.images import ImageSpec
 from torchbudget.errors import NetworkError
 from torchbudget.network.private_torch import Operation, OperationMode, name_of, run_eagerly
+from torchbudget.network.soundness import make_network
 
 
 @dataclass(frozen=True, eq=False)
@@ -378,19 +379,11 @@ def _own_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     yield from nn.Module.named_buffers(module, recurse=False, remove_duplicate=False)
 
 
-def build(network: Callable[[], nn.Module]) -> nn.Module:
+def build(network: Callable[[], object]) -> nn.Module:
     """An instance of an entry's network, its initial weights drawn from seed 0.
 
     Raises `NetworkError`.
     """
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            made = network()
-    except Exception as error:
-        raise NetworkError(
-            f"the network cannot be built: {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(made, nn.Module):
-        raise NetworkError(f"network() gives a {type(made).__name__}, not an nn.Module")
-    return made
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return make_network(network)

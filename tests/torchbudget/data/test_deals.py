@@ -19,8 +19,7 @@ from torchbudget.evidence.results import seal
 from torchbudget.evidence.weights import save_weights
 from torchbudget.gates import judge
 from torchbudget.report.verdict import Status
-from utils.recipe import Recipe
-from utils.steps import SGD, Constant
+from utils.recipe import SGD, Constant, Recipe
 
 RECIPE = Recipe(
     epochs=2, batch_size=100, optimizer=SGD(), schedule=Constant(lr=0.05), amp="off", val_images=500

@@ -16,8 +16,7 @@ from torchbudget.declare.budget import BatchNorm, Budget
 from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
 from torchbudget.declare.views import View
 from utils import entry as declarations
-from utils.recipe import EMA, SWA, Recipe
-from utils.steps import SGD, OneCycle
+from utils.recipe import EMA, SGD, SWA, OneCycle, Recipe
 
 KINDS = [value for value in vars(declarations).values() if dataclasses.is_dataclass(value)]
 KINDS.append(Entry)

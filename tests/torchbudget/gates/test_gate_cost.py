@@ -15,8 +15,7 @@ from torchbudget.gates import judge
 from torchbudget.network.layers import layer_table
 from torchbudget.network.structure import count_multiply_adds, count_params
 from torchbudget.report.verdict import Status
-from utils.recipe import Recipe
-from utils.steps import SGD, Constant
+from utils.recipe import SGD, Constant, Recipe
 
 MULTIPLY_ADDS = 26 * 26 * 4 * 9 + 11 * 11 * 6 * 4 * 9 + 6 * 10
 ACTIVATION_BYTES = 4 * 2 * 4 * 26 * 26  # the first convolution's map and its norm's

@@ -8,8 +8,7 @@ from untrained import observe_runs
 
 from torchbudget.gates import judge
 from torchbudget.report.verdict import Status
-from utils.recipe import SWA
-from utils.steps import OneCycle
+from utils.recipe import SWA, OneCycle
 
 
 def row(run, **changes):

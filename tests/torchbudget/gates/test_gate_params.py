@@ -15,8 +15,7 @@ from torchbudget.network.hidden import late_tensors, statistics_buffers
 from torchbudget.network.structure import count_params
 from torchbudget.network.trace import build, trace
 from torchbudget.report.verdict import Status
-from utils.recipe import Recipe
-from utils.steps import SGD, Constant
+from utils.recipe import SGD, Constant, Recipe
 
 TABLE, FROZEN = torch.randn(5, 10), nn.Linear(6, 10)
 NUMBERS = [number / 7 for number in range(50)]

@@ -19,8 +19,7 @@ from torchbudget.declare.budget import (
 from torchbudget.declare.entry import Entry
 from torchbudget.gates import judge
 from torchbudget.report.verdict import Status
-from utils.recipe import Recipe
-from utils.steps import SGD, Constant
+from utils.recipe import SGD, Constant, Recipe
 
 EVERYTHING = (BatchNorm(), Dropout(), GlobalAveragePooling(), NoDenseOnMap())
 

@@ -1,25 +1,22 @@
 """Optimisers, schedules, averages and precision: each does what the recipe declares, also when a run is taken up again."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from torchbudget.data.images import as_floats
+from torchbudget.data.images import as_floats, normalise
 from utils import entry as declarations
+from utils.averaging import Averager
 from utils.checkpoint import load_checkpoint, save_checkpoint
-from utils.optim import (
-    Averager,
-    Schedule,
-    autocast,
-    choose_precision,
-    has_native_bf16,
-    make_optimizer,
-)
-from utils.recipe import EMA, SWA, Recipe
-from utils.steps import SGD, Adam, Constant, Cosine, OneCycle, ReduceOnPlateau
+from utils.precision import autocast, choose_precision, has_native_bf16
+from utils.recipe import EMA, SGD, SWA, Adam, Constant, Cosine, OneCycle, Recipe, ReduceOnPlateau
+from utils.schedules import LearningRate
+from zoo import ZOO
 
 STEPS = 6  # an epoch
 CPU = torch.device("cpu")
@@ -42,6 +39,18 @@ def recipe(schedule=SCHEDULES[-1], average=None, optimizer=None, epochs=4) -> Re
     )
 
 
+def make_optimizer(declared: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    return declared.optimizer.build(network, declared.schedule.base_lr)
+
+
+def make_learning_rate(
+    declared: Recipe, optimizer: torch.optim.Optimizer, steps_per_epoch: int
+) -> LearningRate:
+    return LearningRate(
+        declared.schedule, declared.average, optimizer, declared.epochs, steps_per_epoch
+    )
+
+
 def small_network() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(
@@ -54,21 +63,18 @@ def flat(network: nn.Module) -> torch.Tensor:
 
 
 class Loop:
-    """A run on real images: `train.py`'s order of calls, with the rates before each step and the weights after it."""
+    """A run on real images in `train.py`'s order of calls; keeps all rates and all weights."""
 
     def __init__(self, declared: Recipe, sample, losses=(1.0, 1.0, 1.0, 1.0)) -> None:
         self.network = small_network()
         self.optimizer, self.averager = (
             make_optimizer(declared, self.network),
-            Averager(declared, self.network),
+            Averager(declared.average, self.network),
         )
-        self.schedule = Schedule(declared, self.optimizer, STEPS)
-        self.parts = (self.network, self.optimizer, self.schedule, self.averager)
-        self.images, self.labels = (
-            sample.image.normalise(as_floats(sample.train.pixels)),
-            sample.train.labels,
-        )
-        self.rates, self.weights = [self.schedule.lr], []
+        self.learning_rate = make_learning_rate(declared, self.optimizer, STEPS)
+        self.parts = (self.network, self.optimizer, self.learning_rate, self.averager)
+        self.images, self.labels = normalise(as_floats(sample.train.pixels)), sample.train.labels
+        self.rates, self.weights = [self.learning_rate.value], []
         for number, loss in enumerate(losses):
             self.epoch(number, loss)
 
@@ -78,12 +84,12 @@ class Loop:
             self.optimizer.zero_grad()
             F.cross_entropy(self.network(self.images[index]), self.labels[index]).backward()
             self.optimizer.step()
-            self.schedule.after_step()
+            self.learning_rate.after_step()
             self.averager.after_step()
-            self.rates.append(self.schedule.lr)
+            self.rates.append(self.learning_rate.value)
             self.weights.append(flat(self.network))
         self.averager.after_epoch(number)
-        self.schedule.after_epoch(val_loss)
+        self.learning_rate.after_epoch(val_loss)
 
 
 def test_one_cycle_starts_low_peaks_at_its_maximum_and_ends_at_its_end(sample):
@@ -100,12 +106,12 @@ def test_one_cycle_ends_at_its_end_however_short_the_run(pct_start):
     for steps in range(1, 21):
         declared = recipe(OneCycle(max_lr=0.1, pct_start=pct_start), epochs=1)
         optimizer = make_optimizer(declared, nn.Linear(1, 1))
-        schedule = Schedule(declared, optimizer, steps)
+        rate = make_learning_rate(declared, optimizer, steps)
         for _ in range(steps):
-            assert 0 < schedule.lr < 0.1 + 1e-9
+            assert 0 < rate.value < 0.1 + 1e-9
             optimizer.step()
-            schedule.after_step()
-        assert schedule.lr == pytest.approx(0.1 / 25 / 1e4)
+            rate.after_step()
+        assert rate.value == pytest.approx(0.1 / 25 / 1e4)
 
 
 def test_cosine_follows_half_a_cosine_to_its_minimum_and_constant_stays(sample):
@@ -265,3 +271,48 @@ def test_every_schedule_average_and_optimizer_is_tried_here():
         for base in (declarations.Schedule, declarations.Average, declarations.Optimizer)
         for kind in base.__subclasses__()
     }
+
+
+# --- which rates training can reach -------------------------------------------------------------
+
+RESULTS = json.loads((Path(__file__).resolve().parents[2] / "results.json").read_text())["runs"]
+
+
+@pytest.mark.parametrize("average", AVERAGES, ids=repr)
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_every_rate_is_within_the_range_and_comes_near_its_greatest(schedule, average, sample):
+    declared = recipe(schedule, average)
+    least, greatest = declared.lr_range()
+    rates = Loop(declared, sample, losses=(1.0, 2.0, 3.0, 4.0)).rates
+    assert least - 1e-12 <= min(rates) and max(rates) <= greatest + 1e-12
+    assert max(rates) == pytest.approx(greatest, rel=0.01)  # a peak may lie between two steps
+
+
+@pytest.mark.parametrize(
+    ("declared", "bounds"),
+    [
+        (recipe(OneCycle(max_lr=0.1, div_factor=10, final_div_factor=100)), (1e-4, 0.1)),
+        (recipe(Cosine(lr=0.1, min_lr=0.01)), (0.01, 0.1)),
+        (recipe(ReduceOnPlateau(lr=0.1)), (0.0, 0.1)),
+        (recipe(Constant(lr=0.1)), (0.1, 0.1)),
+        (recipe(Constant(lr=0.1), SWA(lr=0.2)), (0.1, 0.2)),
+        (recipe(Cosine(lr=0.1, min_lr=0.01), SWA(lr=0.001)), (0.001, 0.1)),
+    ],
+    ids=repr,
+)
+def test_the_range_is_from_the_least_rate_to_the_greatest(declared, bounds):
+    assert declared.lr_range() == pytest.approx(bounds)
+
+
+def test_every_recorded_rate_of_this_zoo_is_within_the_range_of_its_recipe():
+    entries = {entry.name: entry for entry in ZOO if isinstance(entry.recipe, Recipe)}
+    judged = 0
+    for run in RESULTS:
+        entry = entries.get(run["entry"])
+        if entry is None or run.get("overrides"):
+            continue
+        least, greatest = entry.recipe.lr_range()
+        for row in run["history"]:
+            assert least - 1e-6 <= row["lr"] <= greatest + 1e-6
+            judged += 1
+    assert judged > 500

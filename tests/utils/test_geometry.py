@@ -1,13 +1,15 @@
 """What moves pixels: within its bounds, and as torchvision moves them."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
 import torchvision.transforms.functional as tv
 
-from torchbudget.data.images import as_floats
-from utils.augment import augment
-from utils.augmentations import Affine, Augmentation, Elastic
+from torchbudget.data.images import ImageSpec, as_floats
+from utils.augmentations import Affine, Augmentation, Elastic, Erase
+from utils.geometry import crop_windows, draw_uniform
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +19,8 @@ def digits(sample) -> torch.Tensor:
 
 
 def apply(op: Augmentation, images: torch.Tensor, seed: int = 0) -> torch.Tensor:
-    return augment(op, images, torch.arange(len(images)) % 10, torch.Generator().manual_seed(seed))
+    labels = torch.arange(len(images)) % 10
+    return op.apply(images, labels, torch.Generator().manual_seed(seed))
 
 
 SQUARE, PLACE = F.pad(torch.ones(1, 1, 6, 6), [11] * 4), torch.arange(28.0) - 13.5
@@ -93,3 +96,67 @@ def test_an_elastic_image_is_torchvisions_for_the_same_noise(alpha, sigma, size,
     torch.testing.assert_close(
         apply(Elastic(alpha=alpha, sigma=sigma), digits, seed=3), expected, rtol=0, atol=1e-4
     )
+
+
+# --- any number of channels, with torchvision as the oracle for a fixed draw ---------------------
+
+
+@pytest.fixture(scope="module", params=[1, 3])
+def images(request, sample) -> torch.Tensor:
+    """(60, C, 28, 24): real digits, other ones in each channel, not square."""
+    digits = as_floats(sample.test.pixels[: 60 * request.param, :, :, 2:26])
+    return digits.view(60, request.param, 28, 24)
+
+
+def test_a_rotation_is_torchvisions_by_the_same_angle_on_any_channels(images):
+    bound = math.radians(25)
+    draws = draw_uniform(images, torch.Generator().manual_seed(5), -bound, bound)
+    angles = torch.rad2deg(draws)
+    square = images[:, :, 2:26]
+    expected_square = torch.stack(
+        [
+            tv.rotate(image, float(angle), interpolation=tv.InterpolationMode.BILINEAR)
+            for image, angle in zip(square, angles, strict=True)
+        ]
+    )
+    torch.testing.assert_close(
+        apply(Affine(rotate=25), square, seed=5), expected_square, rtol=0, atol=1e-4
+    )
+
+
+def test_an_elastic_image_is_torchvisions_on_any_channels(images):
+    noise = torch.rand(60, 2, 28, 24, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    sides = torch.tensor([24, 28]).view(2, 1, 1)
+    moves = tv.gaussian_blur(noise, [33, 33], [4.0, 4.0]) * 40 / sides
+    expected = torch.cat(
+        [
+            tv.elastic_transform(image[None], move[None])
+            for image, move in zip(images, moves.permute(0, 2, 3, 1), strict=True)
+        ]
+    )
+    augmented = apply(Elastic(alpha=40), images, seed=3)
+    torch.testing.assert_close(augmented, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [0.5, None, "by channel"])
+def test_an_erased_box_is_filled_as_torchvision_fills_it(value, images):
+    channels = images.shape[1]
+    mean = tuple(0.2 + 0.1 * channel for channel in range(channels))
+    form = ImageSpec(shape=(channels, 28, 24), num_classes=10, mean=mean, std=(1.0,) * channels)
+    fill = mean if value == "by channel" else value
+    augmented = apply(Erase(p=1, value=fill).fit(form), images, seed=1)
+    box = apply(Erase(p=1, value=1.0), torch.zeros_like(images), seed=1)[:, 0] == 1
+    colour = torch.tensor(mean if value != 0.5 else [0.5]).view(-1, 1, 1)
+    for image, mask, after in zip(images, box, augmented, strict=True):
+        rows, columns = mask.nonzero(as_tuple=True)
+        top, left = int(rows.min()), int(columns.min())
+        height, width = int(rows.max()) + 1 - top, int(columns.max()) + 1 - left
+        filling = colour.expand(channels, height, width)
+        assert torch.equal(after, tv.erase(image, top, left, height, width, filling))
+
+
+def test_a_window_is_torchvisions_crop_on_any_channels(images):
+    top, left = torch.arange(60) % 9, torch.arange(60) % 7
+    windows = crop_windows(images, top, left, (20, 17))
+    for image, y, x, window in zip(images, top, left, windows, strict=True):
+        assert torch.equal(window, tv.crop(image, int(y), int(x), 20, 17))
