@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from torchbudget.data.images import Images, as_floats, normalise
 from torchbudget.declare.entry import Entry
+from torchbudget.errors import EXIT_FAIL, TorchBudgetError
 from torchbudget.evidence.measure import measure
 from torchbudget.evidence.results import Epoch
 from utils import optim
@@ -24,8 +25,10 @@ from utils.recipe import Finish, Recipe
 STATISTICS_BATCH = 1_000
 
 
-class Diverged(RuntimeError):
+class Diverged(TorchBudgetError):
     """The loss was not finite; the message says where and what to try."""
+
+    exit_code = EXIT_FAIL
 
 
 class Training:
