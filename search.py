@@ -214,7 +214,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
         space = find_space(options)
-        return search(space, load_or_sample(space.entry.dataset, options.data_root), options)
+        return search(space, load_or_sample(space.entry.data, options.data_root), options)
     except (ZooError, ValueError) as error:
         return complain(str(error), EXIT_USAGE)
     except studies.StudyError as error:

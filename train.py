@@ -67,7 +67,7 @@ def run(
     `record`, a repetition replaces the shipped run. Raises `NetworkError`, `Diverged`, `DataError`,
     `CheckpointError` and `ResultsError`.
     """
-    check_trainable(entry)
+    check_trainable(entry, dataset.image)
     clock = Clock.start()
     overrides = overrides or []
     train, val = split_train_val(dataset, scale_val(entry, dataset))
@@ -92,6 +92,7 @@ def run(
         entry,
         seed,
         training.final_network(),
+        folder=paths.results.parent,
         dataset=dataset,
         train=train,
         val=val,
@@ -136,7 +137,7 @@ def run_ensemble(
     """
     own_data = dataset.name == entry.dataset
     members = paths.shipped if own_data else paths.local
-    for member, seed in entry.voters:
+    for member, seed in entry.member_runs:
         if dataset.name != kaggle.NAME and is_current(member, seed, dataset.name, members):
             print(f"{member.name}, seed {seed}: record in place")
             continue
@@ -145,10 +146,11 @@ def run_ensemble(
         run(member, seed, dataset, paths=paths, device=device, resume=begun)
     clock = Clock.start()
     store = choose_store(entry, 0, dataset.name, [], paths, record)
-    print(f"{entry.name}: {len(entry.voters)} networks vote, by mean {entry.vote}", flush=True)
+    print(f"{entry.name}: {len(entry.member_runs)} networks vote, by mean {entry.vote}", flush=True)
     recorded = record_ensemble(
         entry,
-        [members.get(member, seed, dataset.name) for member, seed in entry.voters],
+        [members.get(member, seed, dataset.name) for member, seed in entry.member_runs],
+        folder=paths.results.parent,
         dataset=dataset,
         clock=clock,
         results=store.results,
@@ -166,8 +168,8 @@ def scale_val(entry: Entry, dataset: Dataset) -> int:
     if not len(dataset.test):
         return 0
     if dataset.name == entry.dataset:
-        return entry.recipe.val_images
-    return entry.recipe.val_images * len(dataset.train) // MNIST_TRAIN
+        return entry.val_images
+    return entry.val_images * len(dataset.train) // MNIST_TRAIN
 
 
 # --- what is printed --------------------------------------------------------------------------------------------------
@@ -274,7 +276,7 @@ def train(argv: list[str]) -> int:
         if options.all and is_current(entry, seed, entry.dataset, paths.shipped):
             print(f"{entry.name}, seed {seed}: evidence in place")
             continue
-        dataset = competition or load_or_sample(entry.dataset, options.data_root)
+        dataset = competition or load_or_sample(entry.data, options.data_root, zoo_file.parent)
         settings = {"paths": paths, "device": device, "resume": options.resume}
         settings["record"] = options.record
         if isinstance(entry, Ensemble):

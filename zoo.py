@@ -15,6 +15,7 @@ from model import (
     VggDigits,
     WideResNet,
 )
+from torchbudget.data import KAGGLE_DEAL, MNIST
 from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling
 from torchbudget.declare.entry import Ensemble, Entry, Member
 from torchbudget.declare.views import View
@@ -80,6 +81,7 @@ VGG_AUGMENTED = Entry(
     name="vgg_augmented",
     source="reference 002, a member of model 4",
     network=VggDigits,
+    data=MNIST,
     recipe=TEN_EPOCHS,
     stored="float16",
     budget=Budget(
@@ -90,6 +92,7 @@ VGG_TWO_PHASES = Entry(
     name="vgg_two_phases",
     source="reference 002, a member of model 5",
     network=VggDigits,
+    data=MNIST,
     recipe=TWO_PHASES,
     stored="float16",
     budget=Budget(
@@ -100,6 +103,7 @@ BIG_KERNEL = Entry(
     name="big_kernel",
     source="reference 002, a member of model 5",
     network=BigKernel,
+    data=MNIST,
     recipe=TWO_PHASES,
     stored="float16",
     budget=Budget(max_params=900_000, max_epochs=17, max_misses=55),
@@ -108,6 +112,7 @@ RESNET5 = Entry(
     name="resnet5",
     source="reference 002, a member of model 5",
     network=ResNet5,
+    data=MNIST,
     recipe=TWO_PHASES,
     stored="float16",
     budget=Budget(max_params=210_000, max_epochs=17, max_misses=55),
@@ -116,6 +121,7 @@ STN = Entry(
     name="stn",
     source="reference 002, a member of model 5",
     network=SpatialTransformer,
+    data=MNIST,
     recipe=TWO_PHASES_ADAM,
     stored="float16",
     budget=Budget(max_params=450_000, max_epochs=17, max_misses=55),
@@ -157,7 +163,7 @@ VGG_KAGGLE = Entry(
     name="vgg_augmented_kaggle",
     source="reference 002, a member of model 4",
     network=VggDigits,
-    dataset="kaggle_deal",
+    data=KAGGLE_DEAL,
     recipe=TEN_EPOCHS,
     stored="float16",
     budget=Budget(
@@ -172,7 +178,7 @@ VGG_TWO_PHASES_KAGGLE = Entry(
     name="vgg_two_phases_kaggle",
     source="reference 002, a member of model 5",
     network=VggDigits,
-    dataset="kaggle_deal",
+    data=KAGGLE_DEAL,
     recipe=TWO_PHASES,
     stored="float16",
     budget=Budget(
@@ -187,7 +193,7 @@ BIG_KERNEL_KAGGLE = Entry(
     name="big_kernel_kaggle",
     source="reference 002, a member of model 5",
     network=BigKernel,
-    dataset="kaggle_deal",
+    data=KAGGLE_DEAL,
     recipe=TWO_PHASES,
     stored="float16",
     budget=Budget(max_params=900_000, max_epochs=17, max_misses=150),
@@ -196,7 +202,7 @@ RESNET5_KAGGLE = Entry(
     name="resnet5_kaggle",
     source="reference 002, a member of model 5",
     network=ResNet5,
-    dataset="kaggle_deal",
+    data=KAGGLE_DEAL,
     recipe=TWO_PHASES,
     stored="float16",
     budget=Budget(max_params=210_000, max_epochs=17, max_misses=150),
@@ -205,7 +211,7 @@ STN_KAGGLE = Entry(
     name="stn_kaggle",
     source="reference 002, a member of model 5",
     network=SpatialTransformer,
-    dataset="kaggle_deal",
+    data=KAGGLE_DEAL,
     recipe=TWO_PHASES_ADAM,
     stored="float16",
     budget=Budget(max_params=450_000, max_epochs=17, max_misses=130),
@@ -214,6 +220,7 @@ ZOO = (
     Entry(
         name="slim",
         network=Slim,
+        data=MNIST,
         recipe=Recipe(
             epochs=18,
             batch_size=128,
@@ -233,6 +240,7 @@ ZOO = (
     Entry(
         name="sprint",
         network=Sprint,
+        data=MNIST,
         recipe=Recipe(
             epochs=4,
             batch_size=256,
@@ -252,6 +260,7 @@ ZOO = (
         source="reference 003",
         published=99.42,
         network=Net3,
+        data=MNIST,
         recipe=Recipe(
             epochs=20,
             batch_size=100,
@@ -277,6 +286,7 @@ ZOO = (
         source="reference 003, with the augmentations that its author set aside",
         published=99.42,
         network=Net3,
+        data=MNIST,
         recipe=Recipe(
             epochs=18,
             batch_size=128,
@@ -298,6 +308,7 @@ ZOO = (
         source="reference 004",
         published=99.42,
         network=EraA6,
+        data=MNIST,
         recipe=Recipe(
             epochs=15,
             batch_size=128,
@@ -323,6 +334,7 @@ ZOO = (
         source="reference 002, model 1",
         published=97.928,
         network=LeNet,
+        data=MNIST,
         recipe=Recipe(
             epochs=10, batch_size=64, optimizer=SGD(nesterov=False), schedule=Constant(lr=0.01)
         ),
@@ -333,6 +345,7 @@ ZOO = (
         source="reference 002, model 2",
         published=98.757,
         network=LeNet,
+        data=MNIST,
         recipe=Recipe(
             epochs=15,
             batch_size=64,
@@ -346,6 +359,7 @@ ZOO = (
         source="reference 002, model 3",
         published=99.207,
         network=VggDigits,
+        data=MNIST,
         recipe=Recipe(epochs=10, batch_size=128, optimizer=Adam(), schedule=OneCycle(max_lr=3e-3)),
         stored="float16",
         budget=Budget(
@@ -385,6 +399,7 @@ ZOO = (
         source="reference 000",
         published=99.78,
         network=WideResNet,
+        data=MNIST,
         recipe=WIDE,
         views=FIVE_VIEWS,
         stored="float16",
@@ -428,7 +443,7 @@ ZOO = (
         source="reference 000",
         published=99.94,
         network=WideResNet,
-        dataset="kaggle_deal",
+        data=KAGGLE_DEAL,
         recipe=WIDE_KAGGLE,
         stored="float16",
         budget=Budget(

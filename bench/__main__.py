@@ -23,7 +23,7 @@ from pathlib import Path
 
 from bench import accuracy, breakdown, epoch, growth, inference, results, startup
 from bench.choice import Choice
-from torchbudget.data.loading import LOADERS
+from torchbudget.data.loading import BY_NAME
 from torchbudget.errors import CheckpointError, DataError, WeightsError, ZooError
 from utils.training import Diverged
 
@@ -69,7 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="of accuracy; default: %(default)s",
     )
     parser.add_argument("--epochs", type=at_least_one, help="cut the runs of accuracy short")
-    parser.add_argument("--dataset", choices=LOADERS, default="mnist")
+    parser.add_argument("--dataset", choices=BY_NAME, default="mnist")
     parser.add_argument(
         "--data-root",
         type=Path,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_dataset
-from torchbudget.declare.entry import Entry
+from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.declare.zoofile import load_zoo, select_entries
 from torchbudget.errors import ZooError
 
@@ -38,7 +38,7 @@ class Choice:
         (entry,) = select_entries(
             self.zoo, [self.named or next(name for name in DEFAULTS if name in self.zoo)]
         )
-        if entry.voters:
+        if isinstance(entry, Ensemble):
             raise ZooError(
                 f"{entry.name} is an ensemble; --entry names an entry that is trained itself"
             )

@@ -15,8 +15,8 @@ from bench.choice import ROOT, Choice
 from bench.exported import FORMS, Form, make_forms
 from bench.peak import describe_peak, measure_peak
 from bench.stopwatch import show, spread, table, take_turns
-from torchbudget.data.images import as_floats, normalise
-from torchbudget.declare.entry import Entry
+from torchbudget.data.images import as_floats
+from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.evidence.weights import load_shipped
 from torchbudget.network.structure import count_multiply_adds
 
@@ -31,7 +31,7 @@ def choose_entries(choice: Choice) -> dict[str, list[Entry]]:
     entries = (
         [choice.entry]
         if choice.named
-        else [entry for entry in choice.zoo.values() if not entry.voters]
+        else [entry for entry in choice.zoo.values() if not isinstance(entry, Ensemble)]
     )
     networks = {entry.network: entry.network.__name__ for entry in entries}
     return {
@@ -78,7 +78,7 @@ def measure_network(network: nn.Module, images: torch.Tensor, batch: int, repeat
 
 @torch.no_grad()
 def measure(choice: Choice) -> dict:
-    images = normalise(as_floats(choice.dataset.test.pixels[:COMPARED]))
+    images = choice.dataset.image.normalise(as_floats(choice.dataset.test.pixels[:COMPARED]))
     rows = []
     for name, entries in choose_entries(choice).items():
         network = load_shipped(entries[0], 0, ROOT / "weights")

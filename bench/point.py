@@ -105,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     choice = Choice(named=options.entry, data=options.dataset, data_root=options.data_root)
     train, val = split_train_val(choice.dataset, scale_val(choice.entry, choice.dataset))
-    images = Images(train.pixels[: options.images], train.labels[: options.images])
+    images = train[torch.arange(min(options.images, len(train)))]
     print(
         json.dumps(
             run_point(

@@ -16,7 +16,8 @@ from torchvision import transforms
 from torchvision.transforms.functional import to_pil_image, to_tensor
 
 from model import Net3
-from torchbudget.data.images import MEAN, STD, Images
+from torchbudget.data.images import Images
+from torchbudget.data.mnist import IMAGE
 
 EPOCHS, BATCH = 20, 100
 
@@ -47,7 +48,7 @@ def make_transforms() -> transforms.Compose:
             transforms.RandomRotation((-15.0, 15.0), fill=0),
             RandomCutout(size=8, p=0.3),
             transforms.ToTensor(),
-            transforms.Normalize((MEAN,), (STD,)),
+            transforms.Normalize(IMAGE.mean, IMAGE.std),
         ]
     )
 

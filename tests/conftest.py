@@ -12,6 +12,8 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -21,24 +23,28 @@ from hypothesis import Phase, settings
 
 from model import Slim
 from torchbudget.data.images import Dataset
-from torchbudget.data.mnist import MNIST_FILES, load_mnist_sample
+from torchbudget.data.mnist import (
+    IDX_HEADERS,
+    IMAGE,
+    MNIST,
+    MNIST_SAMPLE,
+    IdxLoader,
+    load_mnist_sample,
+)
+from torchbudget.data.spec import DataSpec
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling
-from torchbudget.declare.entry import Entry, describe
-from torchbudget.evidence import machine
+from torchbudget.declare.entry import Entry
 from torchbudget.evidence.measure import Measurement, measure
-from torchbudget.evidence.results import Digests, Epoch, Hardware, Run, Score, run_stem, seal
-from torchbudget.evidence.weights import save_weights
-from torchbudget.network.structure import count_multiply_adds, count_params, network_digest
-from torchbudget.network.trace import build
+from torchbudget.evidence.record import RecordedRun, record_run
+from torchbudget.evidence.results import Epoch, Run, seal
 from utils.recipe import Recipe
 from utils.steps import SGD, Constant
 
 ROOT = Path(__file__).resolve().parent.parent
 
-if (
-    "PYTEST_XDIST_WORKER" in os.environ
-):  # a worker a core, and a thread a worker, in what the tests start too
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A worker a core and a thread a worker, in what the tests start too.
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
 
@@ -70,7 +76,7 @@ def small_entry() -> Entry:
     return Entry(
         name="small",
         network=Slim,
-        dataset="mnist_sample",
+        data=MNIST_SAMPLE,
         recipe=Recipe(
             epochs=2,
             batch_size=100,
@@ -89,99 +95,65 @@ def small_entry() -> Entry:
 
 
 @functools.cache
-def _untrained(network: type, seed: int) -> tuple[torch.nn.Module, Measurement]:
+def _untrained(network: type, seed: int) -> torch.nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        made = network().eval()
-    return made, measure(made, _sample().test)
+        return network().eval()
 
 
 @functools.cache
-def _split(val_images: int) -> tuple:
-    return split_train_val(_sample(), val_images)
-
-
-@functools.cache
-def _network_digest(network: type) -> str:
-    return network_digest(build(network))
-
-
-@functools.cache
-def _machine() -> dict:
-    return {
-        "commit": machine.commit(ROOT),
-        "versions": machine.versions(),
-        "hardware": Hardware(**machine.hardware("cpu")),
-    }
+def _record(entry: Entry, seed: int) -> tuple[RecordedRun, bytes]:
+    """The run of an entry's first weights, as `record_run` writes it, and its weights file."""
+    recipe = entry.recipe
+    network = _untrained(entry.network, seed)
+    train, val = split_train_val(_sample(), recipe.val_images)
+    steps = recipe.epochs * (len(train) // recipe.batch_size)
+    found = measure(network, val) if len(val) else None
+    history = [
+        Epoch(
+            train_loss=round(2.3 / (number + 1), 6),
+            val_loss=round(found.loss, 6) if found else None,
+            val_misses=found.misses if found else None,
+            lr=0.05,
+            seconds=0.75,
+        )
+        for number in range(recipe.epochs)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        recorded = record_run(
+            entry,
+            seed,
+            network,
+            folder=folder,
+            dataset=_sample(),
+            steps=steps,
+            batch_size=recipe.batch_size,
+            seconds=1.5,
+            history=history,
+        )
+        (weights,) = (Path(folder) / "weights").iterdir()
+        return recorded, weights.read_bytes()
 
 
 class RunMaker:
-    """Makes the record of a run of an entry that was never trained: first weights, everything measured on the sample."""
+    """Makes the record of a run that was never trained: its first weights, measured on the sample."""
 
     def __init__(self, weights: Path) -> None:
         self.weights = weights
 
     def __call__(self, entry: Entry, seed: int = 0, **changes: object) -> Run:
         """The sealed run, `changes` made before the seal; its weights are in `self.weights`."""
-        recipe, (train, val) = entry.recipe, _split(entry.recipe.val_images)
-        network, found = self.network(entry, seed), self.measurement(entry, seed)
-        found_val = measure(network, val) if len(val) else None
-        plain = Run(
-            entry=entry.name,
-            seed=seed,
-            dataset="mnist_sample",
-            overrides=[],
-            recipe=describe(recipe),
-            params=count_params(network),
-            multiply_adds=count_multiply_adds(network),
-            precision="fp32",
-            train_images=len(train),
-            val_images=len(val),
-            batch_size=recipe.batch_size,
-            steps=recipe.epochs * (len(train) // recipe.batch_size),
-            test_reads=1,
-            val=found_val and Score(misses=found_val.misses, total=found_val.total),
-            test=Score(misses=found.misses, total=found.total),
-            confusion=found.confusion,
-            missed={str(index): digit for index, digit in found.missed.items()},
-            history=[_epoch(number, found_val) for number in range(recipe.epochs)],
-            train_seconds=1.5,
-            total_seconds=2.5,
-            started="2026-01-01T00:00:00+00:00",
-            **_machine(),
-            digests=Digests(
-                network=_network_digest(entry.network),
-                train=train.digest,
-                val=val.digest if len(val) else None,
-                test=_sample().test.digest,
-                weights=save_weights(
-                    self.weights / f"{run_stem(entry.name, seed, 'mnist_sample', [])}.safetensors",
-                    network,
-                ),
-                predictions=found.digest,
-            ),
-        )
-        return seal(msgspec.structs.replace(plain, **changes))
+        recorded, weights = _record(entry, seed)
+        self.weights.mkdir(parents=True, exist_ok=True)
+        (self.weights / f"{recorded.run.stem}.safetensors").write_bytes(weights)
+        return seal(msgspec.structs.replace(recorded.run, **changes))
 
     def network(self, entry: Entry, seed: int = 0) -> torch.nn.Module:
-        return _untrained(entry.network, seed)[0]
+        return _untrained(entry.network, seed)
 
     def measurement(self, entry: Entry, seed: int = 0) -> Measurement:
         """The run's network on the sample's test images."""
-        return _untrained(entry.network, seed)[1]
-
-
-def _epoch(number: int, found_val: Measurement | None) -> Epoch:
-    val_loss, val_misses = (
-        (round(found_val.loss, 6), found_val.misses) if found_val else (None, None)
-    )
-    return Epoch(
-        train_loss=round(2.3 / (number + 1), 6),
-        val_loss=val_loss,
-        val_misses=val_misses,
-        lr=0.05,
-        seconds=0.75,
-    )
+        return _record(entry, seed)[0].test
 
 
 @pytest.fixture
@@ -203,22 +175,26 @@ def idx(array: torch.Tensor) -> bytes:
 @pytest.fixture
 def contents(sample) -> dict[str, bytes]:
     """The four files of a data set in MNIST's form, of the sample's images."""
-    parts = [
-        part
-        for images in (sample.train, sample.test)
-        for part in (images.pixels[:, 0], images.labels.to(torch.uint8))
-    ]
-    return dict(zip(MNIST_FILES, map(idx, parts), strict=True))
+    parts = []
+    for images in (sample.train, sample.test):
+        parts += [images.pixels[:, 0], images.labels.to(torch.uint8)]
+    return dict(zip(IDX_HEADERS, map(idx, parts), strict=True))
 
 
 @pytest.fixture
-def raw(tmp_path, contents, monkeypatch) -> Path:
-    """The folder of a root that holds `contents`, gzipped, their digests pinned in the place of MNIST's."""
+def mnist_like(contents) -> DataSpec:
+    """A data set that is read as MNIST is, and verified by the digests of `contents`."""
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    return replace(MNIST, load=IdxLoader("mnist", "MNIST", IMAGE, digests))
+
+
+@pytest.fixture
+def raw(tmp_path, contents) -> Path:
+    """The folder of a root that holds `contents`, gzipped."""
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
-    for name, (header, _) in MNIST_FILES.items():
-        (folder / f"{name}.gz").write_bytes(gzip.compress(contents[name], 1))
-        monkeypatch.setitem(MNIST_FILES, name, (header, hashlib.sha256(contents[name]).hexdigest()))
+    for name, content in contents.items():
+        (folder / f"{name}.gz").write_bytes(gzip.compress(content, 1))
     return folder
 
 

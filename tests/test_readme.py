@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import model
+from torchbudget.data import MNIST
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.evidence.results import read_results
@@ -52,7 +53,7 @@ def test_the_example_is_five_lines_and_four_and_keeps_its_own_budget():
     exec(network, namespace)
     (entry,) = eval(f"({row.strip()})", namespace)
     made = build(entry.network)
-    trained, evaluated = trace(made, True), trace(made, False)
+    trained, evaluated = trace(made, MNIST.image, True), trace(made, MNIST.image, False)
     assert isinstance(entry.budget, Budget) and count_params(made) < entry.budget.max_params
     assert (
         unnormalised_convolutions(trained) == []

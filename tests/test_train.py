@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 import train
 from model import Slim
+from torchbudget.data.mnist import MNIST, MNIST_SAMPLE
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
 from torchbudget.errors import CheckpointError, UsageError
@@ -41,7 +42,7 @@ RECIPE = Recipe(
 ENTRY = Entry(
     name="tiny",
     network=Slim,
-    dataset="mnist_sample",
+    data=MNIST_SAMPLE,
     recipe=RECIPE,
     budget=Budget(max_params=20_000, max_epochs=10, max_misses=600),
 )
@@ -203,7 +204,7 @@ def test_an_overridden_run_is_no_evidence_and_touches_no_shipped_weights(tmp_pat
 
 
 def test_the_sample_never_stands_in_for_mnist(tmp_path, sample):
-    declared = replace(ENTRY, dataset="mnist", recipe=replace(RECIPE, epochs=1, val_images=6_000))
+    declared = replace(ENTRY, data=MNIST, recipe=replace(RECIPE, epochs=1, val_images=6_000))
     record = run(declared, 0, sample, paths=places(tmp_path))
     assert (record.dataset, record.val_images) == ("mnist_sample", 400)
     assert evidence_of(declared, [record]) == {} and not (tmp_path / "weights").exists()

@@ -1,7 +1,11 @@
-"""A zoo whose record is sealed and true, of weights that were never trained: cheap to make, and to observe without check.py."""
+"""A zoo whose record is sealed and true, of weights that were never trained.
+
+It is cheap to make, and to observe without the command.
+"""
 
 import functools
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +14,16 @@ from conftest import RunMaker
 
 from torchbudget.data.images import Dataset
 from torchbudget.data.mnist import load_mnist_sample
+from torchbudget.data.spec import DataSpec
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.zoofile import load_zoo
+from torchbudget.errors import DataError
 from torchbudget.evidence import machine
 from torchbudget.evidence.results import Run, append_run, read_results, seal
-from torchbudget.gates.observation import Observation
+from torchbudget.gates.baseline import Baseline
+from torchbudget.gates.observation import Observation, Sources
 
-HERE = (machine.device_name("cpu"), machine.installed_version("torch"))
+HERE = machine.platform_id()
 """The platform that the runs name."""
 
 
@@ -36,14 +43,37 @@ def read_entry(folder: Path) -> Entry:
 
 
 def observe(folder: Path, runs: list[Run] | None = None, entry: Entry | None = None) -> Observation:
-    """What there is to observe of the zoo in `folder`, with other runs or another entry where they are given."""
+    """What there is to observe of the zoo in `folder`, of other runs or another entry if given."""
     runs = read_results(folder / "results.json") if runs is None else runs
-    return Observation(entry or read_entry(folder), runs, folder / "weights", _load, HERE)
+    entry = entry or read_entry(folder)
+    return observe_runs(entry, runs, weights=folder / "weights", dataset=_sample(), platform=HERE)
+
+
+def observe_runs(
+    entry: Entry,
+    runs: Iterable[Run] = (),
+    *,
+    weights: Path = Path("nowhere"),
+    dataset: Dataset | None = None,
+    platform: tuple[str, str] = ("", ""),
+    baseline: Baseline | None = None,
+) -> Observation:
+    """What there is to observe of `entry` with these runs, and with `dataset` as its data."""
+
+    def load(spec: DataSpec) -> Dataset:
+        if dataset is None:
+            raise DataError(f"{spec.name} is not here")
+        return dataset
+
+    sources = Sources(
+        runs=list(runs), weights=weights, load=load, platform=platform, baseline=baseline
+    )
+    return Observation(entry, sources)
 
 
 @functools.cache
-def _load(name: str) -> Dataset:
-    return {"mnist_sample": load_mnist_sample}[name]()
+def _sample() -> Dataset:
+    return load_mnist_sample()
 
 
 def change(run: Run, **changes: object) -> Run:

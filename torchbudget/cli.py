@@ -19,9 +19,8 @@ import tempfile
 from pathlib import Path
 
 from torchbudget.declare.zoofile import select_entries
-from torchbudget.engine import UNUSABLE, Engine, explain
-from torchbudget.errors import NetworkError
-from torchbudget.evidence import machine
+from torchbudget.engine import Engine, explain
+from torchbudget.errors import EXIT_PASS, EXIT_UNMEASURED, EXIT_USAGE, NetworkError, UsageError
 from torchbudget.evidence.files import write_atomically
 from torchbudget.gates import GATES
 from torchbudget.network.layers import layer_table
@@ -29,8 +28,9 @@ from torchbudget.network.trace import build
 from torchbudget.report import terminal
 from torchbudget.report.badge import draw_badge
 from torchbudget.report.formats import to_annotations, to_json, to_junit, to_sarif
+from torchbudget.report.markdown import to_markdown
 from torchbudget.report.metrics import Metrics
-from torchbudget.report.verdict import EXIT_PASS, EXIT_UNMEASURED, EXIT_USAGE, Verdict, exit_code
+from torchbudget.report.verdict import Verdict, exit_code
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -116,11 +116,11 @@ def print_why(engine: Engine, name: str) -> int:
     """The layer table of the entry."""
     (entry,) = select_entries(engine.zoo, [name])
     try:
-        rows = layer_table(build(entry.network))
+        rows = layer_table(build(entry.network), engine.observe(entry).image)
     except NetworkError as error:
         print(f"check.py: {error}", file=sys.stderr)
         return EXIT_UNMEASURED
-    terminal.print_layers(rows, entry.budget)
+    terminal.print_layers(rows, entry.budget.max_params, entry.budget.max_multiply_adds)
     return EXIT_PASS
 
 
@@ -134,7 +134,7 @@ def write_reports(
     rules = {gate: explain(gate)["Judges"] for gate in GATES}
     texts = (
         (options.json if options.json != "-" else None, lambda: to_json(verdicts, figures)),
-        (options.summary, lambda: terminal.to_markdown(verdicts, figures, base)),
+        (options.summary, lambda: to_markdown(verdicts, figures, base)),
         (options.junit, lambda: to_junit(verdicts)),
         (options.sarif, lambda: to_sarif(verdicts, rules, options.zoo)),
         (options.badge, lambda: draw_badge(figures[0], verdicts)),
@@ -142,10 +142,10 @@ def write_reports(
     for place, make in texts:
         if place:
             text = make()
-            write_atomically(Path(place), lambda path, text=text: path.write_text(text))
+            write_atomically(Path(place), text)
     if options.github and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
         with open(summary, "a") as file:
-            file.write(terminal.to_markdown(verdicts, figures, base))
+            file.write(to_markdown(verdicts, figures, base))
 
 
 def judge_apart(argv: list[str], options: argparse.Namespace) -> int:
@@ -214,10 +214,8 @@ def judge_here(options: argparse.Namespace) -> int:
         if options.explain:
             terminal.print_explanation(options.explain, explain(options.explain))
             return EXIT_PASS
-        platform = (machine.cpu_name(), machine.installed_version("torch"))
         engine = Engine(
             options.zoo,
-            platform,
             results=options.results,
             weights=options.weights,
             data_root=options.data_root,
@@ -229,13 +227,13 @@ def judge_here(options: argparse.Namespace) -> int:
             select_entries(engine.zoo, options.entries),
             engine.select_gates(options.only),
         )
-    except UNUSABLE as error:
+    except UsageError as error:
         print(f"check.py: {error}", file=sys.stderr)
         return EXIT_USAGE
     verdicts = engine.judge_zoo(entries, gates)
-    figures = [engine.figures(entry) for entry in entries]
+    figures = [engine.measure_entry(entry) for entry in entries]
     try:
-        write_reports(options, verdicts, figures, engine.base_figures())
+        write_reports(options, verdicts, figures, engine.measure_baseline())
     except OSError as error:
         print(f"check.py: the report cannot be written: {error}", file=sys.stderr)
         return EXIT_USAGE

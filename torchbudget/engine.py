@@ -1,167 +1,198 @@
 """Judging a zoo file: the one engine behind the command line and the pytest plugin."""
 
+import contextlib
+import difflib
 import functools
 import inspect
 import re
 from collections.abc import Hashable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_dataset
+from torchbudget.data.spec import DataSpec
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.zoofile import load_zoo, locate
-from torchbudget.errors import BaselineError, ResultsError, WaiverError, ZooError
+from torchbudget.errors import UsageError
+from torchbudget.evidence.machine import platform_id
 from torchbudget.evidence.results import read_results
-from torchbudget.gates import GATES, WITHOUT_BASE, judge
-from torchbudget.gates.baseline import read_baseline
-from torchbudget.gates.observation import Observation
-from torchbudget.gates.ratchet import judge_against_base
-from torchbudget.gates.waivers import apply_waivers, read_waivers
+from torchbudget.gates import GATES, WITHOUT_BASELINE, judge
+from torchbudget.gates.baseline import Baseline, BaselineEntry, read_baseline
+from torchbudget.gates.observation import TRAIN_COMMAND, Observation, Sources
+from torchbudget.gates.ratchet import judge_against_baseline
+from torchbudget.gates.waivers import WAIVERS_FILE, apply_waivers, read_waivers
 from torchbudget.network.trace import Trace
 from torchbudget.report.metrics import Metrics
 from torchbudget.report.verdict import Status, Verdict
 
-UNUSABLE = (ZooError, ResultsError, WaiverError, BaselineError)
-"""What says that there is nothing to judge: wrong usage, or a file that cannot be read."""
-
 
 class Engine:
-    """A zoo file with its record, weights and waivers, and the base it is compared with; what is observed of an entry is shared by its gates.
+    """A zoo file with its record, weights and waivers, and the baseline it is compared with.
 
-    `platform` names where this process measures. Raises one of `UNUSABLE`.
+    What is observed of an entry is shared by its gates. `results` and `weights` are beside the zoo
+    file by default. `train_command` renews a run, with {entry} and {seed} in it. Raises a
+    `UsageError` where a file cannot be read.
     """
 
     def __init__(
         self,
         path: Path,
-        platform: tuple[str, ...],
         *,
         results: Path | None = None,
         weights: Path | None = None,
         data_root: Path | None = None,
         base: str | None = None,
+        train_command: str = TRAIN_COMMAND,
     ) -> None:
         self.path = path
         self.zoo = load_zoo(path)
-        self.base = None if base is None else read_baseline(base, path)
-        self._runs, self._waivers = (
-            read_results(results or path.parent / "results.json"),
-            read_waivers(path.parent / "waivers.toml"),
+        folder = path.resolve().parent
+
+        @functools.cache
+        def load(spec: DataSpec) -> Dataset:
+            return load_dataset(spec, data_root, folder)
+
+        self._sources = Sources(
+            runs=read_results(results or folder / "results.json"),
+            weights=weights or folder / "weights",
+            load=load,
+            platform=platform_id(),
+            baseline=None if base is None else read_baseline(base, path),
+            train_command=train_command,
         )
-        self._weights, self._platform = weights or path.parent / "weights", platform
-        self._load = functools.cache(lambda name: load_dataset(name, data_root))
+        self._waivers = read_waivers(folder / WAIVERS_FILE)
         self._observations: dict[str, Observation] = {}
         self._traces: dict[Hashable, Trace] = {}
 
+    @property
+    def baseline(self) -> Baseline | None:
+        return self._sources.baseline
+
     def select_gates(self, only: str = "") -> list[str]:
-        """The gates named in "a,b", or all that this engine can run; raises `ZooError` for one that it cannot."""
-        able = list(GATES if self.base else WITHOUT_BASE)
+        """The gates named in "a,b", or all that this engine can run.
+
+        Raises `UsageError` for one that it cannot.
+        """
+        able = list(GATES if self.baseline else WITHOUT_BASELINE)
         names = [name.strip() for name in only.split(",")] if only else able
         for name in names:
             check_gate(name)
             if name not in able:
-                raise ZooError(f"gate {name} compares with a base: give --base REF")
+                raise UsageError(f"gate {name} compares with a base: give --base REF")
         return names
 
     def observe(self, entry: Entry) -> Observation:
         if entry.name not in self._observations:
-            shared = {"base": self.base, "observe": self.observe, "traces": self._traces}
             self._observations[entry.name] = Observation(
-                entry, self._runs, self._weights, self._load, self._platform, **shared
+                entry, self._sources, observe=self.observe, traces=self._traces
             )
         return self._observations[entry.name]
 
     def judge_zoo(self, entries: list[Entry], gates: list[str]) -> list[Verdict]:
-        """A verdict for each entry and gate, entry by entry, then on what stands beside them, waivers applied."""
-        verdicts = [judge(gate, entry, self.observe(entry)) for entry in entries for gate in gates]
+        """A verdict for each entry and gate, entry by entry, waivers applied.
+
+        Then those on what is beside them: runs of no entry, weakened budgets, void waivers.
+        """
+        verdicts = []
+        for entry in entries:
+            verdicts += [judge(gate, entry, self.observe(entry)) for gate in gates]
         if "chain" in gates and len(entries) == len(self.zoo):
             verdicts += self._judge_orphans()
-        if "ratchet" in gates and self.base:
-            verdicts += judge_against_base(
-                self.zoo, self.base, self._waivers, [entry.name for entry in entries]
-            )
+        if "ratchet" in gates and self.baseline:
+            names = [entry.name for entry in entries]
+            verdicts += judge_against_baseline(self.zoo, self.baseline, self._waivers, names)
         return self._waive(verdicts)
 
     def judge(self, entry: Entry, gate: str) -> list[Verdict]:
         """The verdict of one gate on one entry, and on a waiver of it that is no longer needed."""
         void = self._waive([])
-        return [
-            verdict
-            for verdict in self._waive([judge(gate, entry, self.observe(entry))])
-            if verdict not in void
-        ]
+        verdicts = self._waive([judge(gate, entry, self.observe(entry))])
+        return [verdict for verdict in verdicts if verdict not in void]
 
     def judge_rest(self) -> list[Verdict]:
         """What `judge` leaves out: runs of no entry, and void waivers."""
         return self._waive(list(self._judge_orphans()))
 
     def _judge_orphans(self) -> Iterator[Verdict]:
-        """A failure for each entry of which there are runs but which the zoo no longer declares."""
-        for name in sorted({run.entry for run in self._runs} - set(self.zoo)):
+        """A failure for each entry of which there are runs but which the zoo does not declare."""
+        recorded = [run.entry for run in self._sources.runs]
+        for name in sorted(set(recorded) - set(self.zoo)):
             yield Verdict(
                 gate="chain",
                 status=Status.FAIL,
                 entry=name,
-                observed=f"{sum(run.entry == name for run in self._runs)} runs recorded, no such entry",
+                observed=f"{recorded.count(name)} runs recorded, no such entry",
                 expected="every run belongs to an entry of the zoo",
-                remedy="bring the entry back, or remove its runs and weights in a commit that says so",
+                remedy="bring the entry back, or remove its runs and weights in a commit that "
+                "says so",
             )
 
     def _waive(self, verdicts: list[Verdict]) -> list[Verdict]:
         """The verdicts after the waivers, each with its place."""
-        known = [*self.zoo, *(self.base.entries if self.base else ())]
+        known = [*self.zoo, *(self.baseline.entries if self.baseline else ())]
         waived = apply_waivers(
             verdicts, self._waivers, datetime.now(UTC).date(), entries=known, gates=list(GATES)
         )
         return [
-            verdict.of(where=verdict.where or locate(self.path, verdict.entry, verdict.field))
+            replace(verdict, where=verdict.where or locate(self.path, verdict.entry, verdict.field))
             for verdict in waived
         ]
 
-    def figures(self, entry: Entry) -> Metrics:
-        """The numbers behind the verdicts: the network as built, and those seeds that a gate has measured."""
-        seen = self.observe(entry)
-        measured = dict(sorted(seen.measurements.items()))
-        try:
-            params, multiply_adds = seen.size
-        except (Exception, SystemExit):  # whatever forward raises; the gates have said so
-            params = multiply_adds = None
+    def measure_entry(self, entry: Entry) -> Metrics:
+        """The numbers behind the verdicts: the network as built, the seeds that a gate measured."""
+        observation = self.observe(entry)
+        measured = dict(sorted(observation.measurements.items()))
+        params: int | None = None
+        multiply_adds: int | None = None
+        with contextlib.suppress(Exception, SystemExit):  # the gates have said what is wrong
+            params, multiply_adds = observation.size
         return Metrics(
             entry=entry.name,
             params=params,
             multiply_adds=multiply_adds,
-            total=next((found.total for found in measured.values()), None),
-            misses={seed: found.misses for seed, found in measured.items()},
-            missed={seed: sorted(found.missed) for seed, found in measured.items()},
+            total=next((measurement.total for measurement in measured.values()), None),
+            misses={seed: measurement.misses for seed, measurement in measured.items()},
+            missed={seed: sorted(measurement.missed) for seed, measurement in measured.items()},
         )
 
-    def base_figures(self) -> list[Metrics]:
-        """The base's sizes, and the misses that its record claims; empty without a base."""
-        found = self.base.entries.values() if self.base else ()
-        return [
-            Metrics(
-                entry=each.name,
-                params=each.params,
-                multiply_adds=each.multiply_adds,
-                misses=each.misses,
-            )
-            if not each.error
-            else Metrics(entry=each.name, misses=each.misses)
-            for each in found
-        ]
+    def measure_baseline(self) -> list[Metrics]:
+        """The baseline's sizes, and the misses that its record claims; empty without one."""
+        entries = self.baseline.entries.values() if self.baseline else ()
+        return [to_metrics(entry) for entry in entries]
+
+
+def to_metrics(entry: BaselineEntry) -> Metrics:
+    """The numbers of an entry at the baseline, without its sizes where they were not measured."""
+    if entry.error:
+        return Metrics(entry=entry.name, misses=entry.misses)
+    return Metrics(
+        entry=entry.name,
+        params=entry.params,
+        multiply_adds=entry.multiply_adds,
+        misses=entry.misses,
+    )
 
 
 def check_gate(name: str) -> None:
-    """Raises `ZooError` for an unknown gate."""
+    """Raises `UsageError` for an unknown gate."""
     if name not in GATES:
-        raise ZooError(f"no gate {name!r}; there are {', '.join(GATES)}")
+        close = difflib.get_close_matches(name, GATES, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise UsageError(f"no gate {name!r}{hint}; there are {', '.join(GATES)}")
 
 
 def explain(gate: str) -> dict[str, str]:
-    """What the gate's docstring says, under "Judges", "Why", "Fails" and "Passes"; raises `ZooError` for an unknown gate."""
+    """What the gate's docstring says, under "Judges", "Why", "Fails" and "Passes".
+
+    Raises `UsageError` for an unknown gate.
+    """
     check_gate(gate)
-    first, *rest = [
-        " ".join(part.split())
-        for part in re.split(r"\n(?=(?:Why|Fails|Passes): )", inspect.getdoc(GATES[gate]))
-    ]
-    return {"Judges": first} | dict(part.split(": ", 1) for part in rest)
+    text = inspect.getdoc(GATES[gate]) or ""
+    first, *rest = re.split(r"\n(?=(?:Why|Fails|Passes): )", text)
+    parts = {"Judges": " ".join(first.split())}
+    for part in rest:
+        label, _, words = " ".join(part.split()).partition(": ")
+        parts[label] = words
+    return parts

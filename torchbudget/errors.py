@@ -15,7 +15,7 @@ class TorchBudgetError(Exception):
     exit_code: ClassVar[int] = EXIT_UNMEASURED
 
 
-# --- wrong usage or configuration -------------------------------------------------------------------------------------
+# --- wrong usage or configuration -----------------------------------------------------------------
 
 
 class UsageError(TorchBudgetError):
@@ -44,7 +44,7 @@ class BaselineError(UsageError):
     """A baseline that cannot be read: no git, no such commit, no zoo file there."""
 
 
-# --- something is missing, or cannot be measured ----------------------------------------------------------------------
+# --- something is missing, or cannot be measured --------------------------------------------------
 
 
 class DataError(TorchBudgetError):
@@ -71,7 +71,7 @@ class Unmeasurable(TorchBudgetError):
         self.remedy = remedy
 
 
-# --- void results -----------------------------------------------------------------------------------------------------
+# --- void results ---------------------------------------------------------------------------------
 
 
 class OverlapError(TorchBudgetError):

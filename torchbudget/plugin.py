@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from torchbudget.declare.entry import Entry
-from torchbudget.engine import UNUSABLE, Engine
-from torchbudget.evidence import machine
+from torchbudget.engine import Engine
+from torchbudget.errors import UsageError
 from torchbudget.report.terminal import failure_lines
 from torchbudget.report.verdict import Status, Verdict
 
@@ -71,10 +71,9 @@ class ZooFile(pytest.File):
     """The zoo file; its results.json and weights/ are expected beside it."""
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
-        platform = (machine.cpu_name(), machine.installed_version("torch"))
         try:
-            self.engine = Engine(self.path, platform)
-        except UNUSABLE as error:
+            self.engine = Engine(self.path)
+        except UsageError as error:
             raise self.CollectError(str(error)) from error
         for entry in self.engine.zoo.values():
             yield EntryNode.from_parent(self, name=entry.name, entry=entry)

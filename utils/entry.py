@@ -1,5 +1,9 @@
 """All that zoo files of the first version import: entries, budgets and recipes from one place."""
 
+from typing import Any
+
+from torchbudget.data.loading import named
+from torchbudget.declare import entry as entries
 from torchbudget.declare.budget import (
     BatchNorm,
     Budget,
@@ -9,7 +13,7 @@ from torchbudget.declare.budget import (
     Requirement,
     Slack,
 )
-from torchbudget.declare.entry import Ensemble, Entry, Member, changed_fields, describe
+from torchbudget.declare.entry import Ensemble, Member, changed_fields, describe
 from torchbudget.declare.views import View
 from utils.augmentations import (
     Affine,
@@ -35,6 +39,12 @@ from utils.steps import (
     ReduceOnPlateau,
     Schedule,
 )
+
+
+def Entry(*, dataset: str = "mnist", **fields: Any) -> entries.Entry:  # noqa: N802
+    """An entry whose data set is given by name, as the first version did."""
+    return entries.Entry(data=named(dataset), **fields)
+
 
 __all__ = [
     "EMA",

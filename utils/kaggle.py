@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from torchbudget.data.images import Dataset, Images
-from torchbudget.data.overlap import find_twins, name_rows
+from torchbudget.data.mnist import IMAGE
+from torchbudget.data.overlap import find_shared, name_rows
 from torchbudget.data.split import fixed_permutation, split_train_val
 from torchbudget.errors import DataError, OverlapError, UsageError
 from torchbudget.evidence.files import write_atomically
@@ -28,7 +29,7 @@ LIMITS = {"label": 9} | dict.fromkeys(PIXELS, 255)
 def read_train_csv(path: Path) -> Images:
     """The labelled images of a train.csv; raises `DataError`, which names the row and column of the first fault."""
     table = _read(path, ["label", *PIXELS])
-    return Images(table[:, 1:].reshape(-1, 1, 28, 28).contiguous(), table[:, 0].long())
+    return Images(table[:, 1:].reshape(-1, *IMAGE.shape).contiguous(), table[:, 0].long(), IMAGE)
 
 
 def read_test_csv(path: Path) -> torch.Tensor:
@@ -65,7 +66,7 @@ def split_train_csv(
         compared.append((against, "in the file to be predicted"))
     shared = no_rows(len(images))
     for others, place in compared:
-        overlap = ~held_out & find_twins(images.pixels, others)
+        overlap = ~held_out & find_shared(images.pixels, others)
         if overlap.any() and not drop_overlap:
             raise OverlapError(
                 f"VOID: {int(overlap.sum()):,} of {len(images):,} training images "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from torchbudget.declare.entry import Entry, changed_fields, describe
+from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
 from torchbudget.declare.zoofile import select_entries
 from torchbudget.errors import UsageError
 from utils.augmentations import Augmentation
@@ -70,6 +70,8 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], Nam
     argv = normalise_flags(argv)
     name = find_name(argv, zoo)
     (entry,) = select_entries(zoo, [name])
+    if not isinstance(entry, Ensemble) and not isinstance(entry.recipe, Recipe):
+        raise UsageError(f"{name} declares no recipe that this program can train it by")
     parser = make_parser(entry, zoo)
     try:
         options = parser.instantiate(parser.parse_args(argv))
@@ -79,7 +81,7 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], Nam
         raise UsageError(f"the entry comes first: train.py {options.entry} ...")
     if options.seed < 0:
         raise UsageError(f"--seed must be at least 0, not {options.seed}")
-    if entry.voters:
+    if isinstance(entry, Ensemble):
         return entry, [], options
     changes = changed_fields(describe(entry.recipe), describe(options.recipe))
     overrides = [f"{field}={now}" for field, _, now in changes]
@@ -108,7 +110,7 @@ def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
     add_kaggle_options(parser)
     for field in RunPaths.__dataclass_fields__:
         add(f"--{field}", type=Path, default=None, help="default: beside the zoo file")
-    if not entry.voters:
+    if isinstance(entry.recipe, Recipe):
         add("--recipe", type=Recipe, default=entry.recipe)
     return parser
 

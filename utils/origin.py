@@ -6,7 +6,7 @@ import torch
 
 from torchbudget.data.images import Images
 from torchbudget.data.loading import load_dataset
-from torchbudget.data.overlap import find_twins, name_rows
+from torchbudget.data.overlap import find_shared, name_rows
 from torchbudget.errors import DataError, OverlapError, ResultsError
 from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.results import Run, read_results
@@ -86,7 +86,7 @@ def choose_unseen(
     out. If none is left, this raises `OverlapError` in any case.
     """
     names = " and ".join(trained)
-    shared = find_twins(pixels, torch.cat([*trained.values()]))
+    shared = find_shared(pixels, torch.cat([*trained.values()]))
     among = f"among those of {names} that the weights were trained on"
     if not shared.any():
         print(f"none of {len(pixels):,} images to be predicted is {among}")

@@ -5,7 +5,7 @@ from typing import Literal
 
 from torchbudget.declare.validation import INFINITY, check, check_counts, check_kind, reject
 from utils.augmentations import Augmentation
-from utils.steps import Lookahead, Optimizer, ReduceOnPlateau, Schedule
+from utils.steps import Cosine, Lookahead, OneCycle, Optimizer, ReduceOnPlateau, Schedule
 
 # --- weight averaging -------------------------------------------------------------------------------------------------
 
@@ -157,3 +157,18 @@ class Recipe:
             )
         if isinstance(self.schedule, ReduceOnPlateau) and not self.val_images:
             reject(self, "ReduceOnPlateau watches the val loss and needs val_images above 0")
+
+    def lr_range(self) -> tuple[float, float]:
+        """The least and the greatest learning rate that training can reach."""
+        schedule = self.schedule
+        highest = schedule.max_lr if isinstance(schedule, OneCycle) else schedule.lr
+        lowest = highest
+        if isinstance(schedule, OneCycle):
+            lowest = highest / schedule.div_factor / schedule.final_div_factor
+        elif isinstance(schedule, Cosine):
+            lowest = schedule.min_lr
+        elif isinstance(schedule, ReduceOnPlateau):
+            lowest = 0.0
+        if isinstance(self.average, SWA):
+            lowest, highest = min(lowest, self.average.lr), max(highest, self.average.lr)
+        return lowest, highest

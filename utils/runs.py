@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from torchbudget.data.loading import load_dataset
 from torchbudget.declare.entry import Entry, changed_fields, describe
 from torchbudget.errors import ResultsError
 from torchbudget.evidence.results import Run, append_run, read_results, run_stem
@@ -98,7 +99,8 @@ def is_current(entry: Entry, seed: int, dataset: str, store: Store) -> bool:
     paths = weights_paths(entry, seed, store.weights, dataset)
     if not all(path.is_file() for path in paths) or weights_digest(paths) != run.digests.weights:
         return False
-    return run.digests.network == network_digest(build(entry.network))
+    image = entry.data.image or load_dataset(entry.data).image
+    return run.digests.network == network_digest(build(entry.network), image)
 
 
 def compare_runs(run: Run, shipped: Run) -> str:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from torchbudget.data.images import Images, as_floats, normalise
+from torchbudget.data.images import Images, as_floats
 from torchbudget.declare.entry import Entry
 from torchbudget.errors import EXIT_FAIL, TorchBudgetError
 from torchbudget.evidence.measure import measure
@@ -134,7 +134,7 @@ class Training:
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
         layout = torch.channels_last if self.recipe.channels_last else torch.contiguous_format
-        return normalise(images).contiguous(memory_format=layout)
+        return self.train.image.normalise(images).contiguous(memory_format=layout)
 
     def step(self, index: torch.Tensor, images: torch.Tensor, labels: torch.Tensor) -> float:
         """One step of the optimiser on a batch as `batches` makes it; returns the loss. Raises `Diverged`."""

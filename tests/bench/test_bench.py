@@ -13,7 +13,7 @@ from torchvision.transforms.functional import to_tensor
 from bench import accuracy, breakdown, exported, growth, inference, point, startup, stopwatch
 from bench.published import Pictures, Published, RandomCutout, make_transforms
 from model import Slim
-from torchbudget.data.images import Images, as_floats, normalise
+from torchbudget.data.images import Images, as_floats
 from torchbudget.network.structure import count_params
 from utils.training import Training
 
@@ -72,7 +72,7 @@ def test_published_augmentation_changes_images_and_keeps_their_form(few):
     first, second = (torch.stack([pictures[index][0] for index in range(20)]) for _ in range(2))
     assert first.shape == (20, 1, 28, 28)
     assert not torch.equal(first, second)
-    plain = normalise(as_floats(few.pixels[:20]))
+    plain = few.image.normalise(as_floats(few.pixels[:20]))
     assert abs((first.mean() - plain.mean()).item()) < 0.2
 
 
@@ -120,7 +120,7 @@ def test_backward_costs_at_most_two_forwards_and_all_is_counted(small_entry, few
 @pytest.mark.parametrize("batch", [1, 50])
 def test_an_exported_network_gives_the_same_digits(make, batch, sample, tmp_path):
     torch.manual_seed(0)
-    network, images = Slim().eval(), normalise(as_floats(sample.test.pixels[:50]))
+    network, images = Slim().eval(), sample.image.normalise(as_floats(sample.test.pixels[:50]))
     with torch.no_grad():
         form, expected = make(network, images[:batch].clone(), tmp_path), network(images).argmax(1)
         assert inference.count_differing(form, images, batch, expected) == 0

@@ -13,7 +13,7 @@ from tampering import edit, judge
 from model import Slim
 from torchbudget import cli
 from torchbudget.declare.zoofile import load_zoo
-from torchbudget.gates import GATES, WITHOUT_BASE
+from torchbudget.gates import GATES, WITHOUT_BASELINE
 from torchbudget.network.structure import count_params
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +51,7 @@ def test_a_zoo_without_entries_is_never_a_pass(zoo, content):
 
 
 def test_without_data_accuracy_is_not_run(zoo, tmp_path):
-    edit(zoo / "zoo.py", 'dataset="mnist_sample"', 'dataset="mnist"')
+    edit(zoo / "zoo.py", "data=MNIST_SAMPLE", "data=MNIST")
     code, verdicts = judge(zoo, "--data-root", str(tmp_path / "empty"))
     assert (
         code == 3
@@ -94,7 +94,7 @@ def test_the_summary_has_a_row_for_each_verdict(zoo):
     rows = [
         line for line in (zoo / "summary.md").read_text().splitlines() if line.startswith("| tiny")
     ]
-    assert code == 0 and len(rows) == len(WITHOUT_BASE)
+    assert code == 0 and len(rows) == len(WITHOUT_BASELINE)
 
 
 def test_a_report_that_cannot_be_written_is_one_line(zoo, capsys):

@@ -9,7 +9,7 @@ from pathlib import Path
 from tampering import edit
 
 from torchbudget import cli
-from torchbudget.gates import WITHOUT_BASE
+from torchbudget.gates import WITHOUT_BASELINE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,7 +49,7 @@ def test_each_gate_of_each_entry_is_a_test_and_a_failure_reads_as_on_the_termina
     code, outcomes, printed = run_pytest(zoo, "--zoo", "zoo.py")
     assert code == 1 and outcomes == {
         f"zoo.py::tiny::{gate}": "FAILED" if gate == "accuracy" else "PASSED"
-        for gate in WITHOUT_BASE
+        for gate in WITHOUT_BASELINE
     }
     assert cli.main(["--zoo", str(zoo / "zoo.py")]) == 1
     block = capsys.readouterr().out.split("\nentry ")[0]
@@ -65,7 +65,7 @@ def test_what_could_not_be_measured_fails_beside_the_suites_own_tests(zoo):
     measured = {"tests/test_own.py::test_own", "zoo.py::tiny::params", "zoo.py::tiny::structure"}
     assert code == 1 and set(outcomes) == {
         "tests/test_own.py::test_own",
-        *(f"zoo.py::tiny::{gate}" for gate in WITHOUT_BASE),
+        *(f"zoo.py::tiny::{gate}" for gate in WITHOUT_BASELINE),
     }
     assert measured <= {name for name, outcome in outcomes.items() if outcome == "PASSED"}
     assert {

@@ -9,7 +9,7 @@ import torch
 from csv_files import write_csv
 
 from torchbudget.data.images import Images
-from torchbudget.data.overlap import find_twins, name_rows
+from torchbudget.data.overlap import find_shared, name_rows
 from torchbudget.errors import DataError, OverlapError
 from utils.kaggle import (
     read_test_csv,
@@ -183,12 +183,12 @@ def test_what_is_no_csv_is_named(lines, tmp_path):
 
 
 def test_twins_are_those_equal_in_every_pixel(some):
-    assert find_twins(some.pixels, some.pixels[100:110]).nonzero().flatten().tolist() == list(
+    assert find_shared(some.pixels, some.pixels[100:110]).nonzero().flatten().tolist() == list(
         range(100, 110)
     )
     changed = some.pixels[100:101].clone()
     changed[0, 0, 0, 0] ^= 1
-    assert not find_twins(some.pixels, changed).any()
+    assert not find_shared(some.pixels, changed).any()
 
 
 def test_rows_are_counted_from_1_and_only_the_first_few_named():
@@ -206,7 +206,7 @@ def test_a_sixth_is_held_out_by_an_order_that_never_changes(some):
     assert {*map(bytes_of, dealt.train.pixels)} | {*map(bytes_of, dealt.test.pixels)} == {
         *map(bytes_of, some.pixels)
     }
-    assert not find_twins(dealt.train.pixels, dealt.test.pixels).any()
+    assert not find_shared(dealt.train.pixels, dealt.test.pixels).any()
     with pytest.raises(DataError, match=r"a train\.csv of 99 images is too small: 100 are needed"):
         split_train_csv(some[torch.arange(99)])
 
@@ -218,7 +218,7 @@ def bytes_of(image: torch.Tensor) -> bytes:
 def test_a_training_image_in_the_file_to_be_predicted_is_counted_and_named_or_dropped(some, sample):
     dealt = split_train_csv(some)
     planted = torch.cat([sample.test.pixels[:30], dealt.train.pixels[[7, 9]]])
-    rows = sorted((find_twins(some.pixels, planted).nonzero().flatten() + 1).tolist())
+    rows = sorted((find_shared(some.pixels, planted).nonzero().flatten() + 1).tolist())
     with pytest.raises(
         OverlapError,
         match=rf"^VOID: 2 of 400 training images \(rows {rows[0]}, {rows[1]}\) are also in the file to be predicted",
@@ -228,7 +228,7 @@ def test_a_training_image_in_the_file_to_be_predicted_is_counted_and_named_or_dr
     assert (
         len(kept.train) == len(dealt.train) - 2
         and kept.test.digest == dealt.test.digest
-        and not find_twins(kept.train.pixels, planted).any()
+        and not find_shared(kept.train.pixels, planted).any()
     )
 
 
@@ -237,7 +237,7 @@ def test_an_image_that_stands_twice_is_not_trained_on_and_held_out(some):
     with pytest.raises(OverlapError, match="are also among the images held out as test"):
         split_train_csv(twice)
     kept = split_train_csv(twice, drop_overlap=True)
-    assert not find_twins(kept.train.pixels, kept.test.pixels).any()
+    assert not find_shared(kept.train.pixels, kept.test.pixels).any()
 
 
 def test_the_images_of_a_run_are_recovered_only_where_its_digests_prove_them(some, sample):
@@ -245,7 +245,7 @@ def test_the_images_of_a_run_are_recovered_only_where_its_digests_prove_them(som
     for against in (None, planted):
         trained = split_train_csv(some, against, drop_overlap=True).train
         found = recover_trained(some, planted, 0, (trained.digest, None))
-        assert found.digest == trained.digest and find_twins(found.pixels, planted).sum() == (
+        assert found.digest == trained.digest and find_shared(found.pixels, planted).sum() == (
             5 if against is None else 0
         )
         assert recover_trained(some[torch.arange(399)], planted, 0, (trained.digest, None)) is None

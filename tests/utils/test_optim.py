@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from torchbudget.data.images import as_floats, normalise
+from torchbudget.data.images import as_floats
 from utils import entry as declarations
 from utils.checkpoint import load_checkpoint, save_checkpoint
 from utils.optim import (
@@ -64,7 +64,10 @@ class Loop:
         )
         self.schedule = Schedule(declared, self.optimizer, STEPS)
         self.parts = (self.network, self.optimizer, self.schedule, self.averager)
-        self.images, self.labels = normalise(as_floats(sample.train.pixels)), sample.train.labels
+        self.images, self.labels = (
+            sample.image.normalise(as_floats(sample.train.pixels)),
+            sample.train.labels,
+        )
         self.rates, self.weights = [self.schedule.lr], []
         for number, loss in enumerate(losses):
             self.epoch(number, loss)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tiny_zoo import Tiny
 
+from torchbudget.data.mnist import MNIST_SAMPLE
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
 from torchbudget.errors import CheckpointError
@@ -22,7 +23,7 @@ RECIPE = Recipe(
 ENTRY = Entry(
     name="tiny",
     network=Tiny,
-    dataset="mnist_sample",
+    data=MNIST_SAMPLE,
     recipe=RECIPE,
     budget=Budget(max_params=20_000, max_epochs=10, max_misses=999),
 )

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from model import Slim
+from torchbudget.data.mnist import MNIST_SAMPLE
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
@@ -26,7 +27,7 @@ RECIPE = Recipe(
 ENTRY = Entry(
     name="tiny",
     network=Slim,
-    dataset="mnist_sample",
+    data=MNIST_SAMPLE,
     recipe=RECIPE,
     budget=Budget(max_params=20_000, max_epochs=10, max_misses=600),
 )

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from torchbudget.data.mnist import MNIST_SAMPLE
 from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling
 from torchbudget.declare.entry import Entry
 from utils.recipe import Recipe
@@ -42,7 +43,7 @@ def zoo(network, **budget):
         Entry(
             name="case",
             network=network,
-            dataset="mnist_sample",
+            data=MNIST_SAMPLE,
             recipe=recipe,
             budget=Budget(**limits | budget),
         ),

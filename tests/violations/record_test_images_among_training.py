@@ -4,21 +4,22 @@ from tampering import edit
 
 LEAK = """
 import torch
-from torchbudget.data.images import Dataset, Images
-from torchbudget.data.loading import LOADERS
+from torchbudget import data
 from torchbudget.data.mnist import load_mnist_sample
 
 
-def load_leaky(root, download):
+def load_leaky():
     plain = load_mnist_sample()
     seen = plain.test.pixels
-    return Dataset("leaky", Images(torch.cat([plain.train.pixels, seen]), torch.cat([plain.train.labels, plain.test.labels])), plain.test)
+    pixels = torch.cat([plain.train.pixels, seen])
+    labels = torch.cat([plain.train.labels, plain.test.labels])
+    return pixels, labels, plain.test.pixels, plain.test.labels
 
 
-LOADERS["leaky"] = load_leaky
+LEAKY = data.custom("leaky", load_leaky, MNIST_SAMPLE.image)
 """
 
 
 def tamper(folder):
     edit(folder / "zoo.py", "ZOO = (", LEAK + "\n\nZOO = (")
-    edit(folder / "zoo.py", 'dataset="mnist_sample"', 'dataset="leaky"')
+    edit(folder / "zoo.py", "data=MNIST_SAMPLE", "data=LEAKY")

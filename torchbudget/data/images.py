@@ -1,14 +1,15 @@
-"""Images as `uint8` tensors in memory, and the data sets that they form."""
+"""Images as `uint8` tensors in memory, the form that they share, and the data sets they make up."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 
 from torchbudget.errors import DeclarationError
 
-MEAN, STD = 0.1307, 0.3081  # of MNIST's training pixels in [0, 1]
+BYTE = 256
+"""Classes that a byte can tell apart: labels of more are hashed as four bytes each."""
 
 
 @dataclass(frozen=True)
@@ -67,31 +68,44 @@ class ImageSpec:
         return images.sub_(mean).div_(std)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Images:
-    """`pixels`: uint8 (N, 1, 28, 28), 0 is background; `labels`: int64 (N,)."""
+    """`pixels`: uint8 (N, C, H, W); `labels`: int64 (N,); `image`: the form of each."""
 
     pixels: torch.Tensor
     labels: torch.Tensor
+    image: ImageSpec
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: torch.Tensor) -> "Images":
-        return Images(self.pixels[index], self.labels[index])
+        return Images(self.pixels[index], self.labels[index], self.image)
 
     def to(self, device: torch.device) -> "Images":
-        return Images(self.pixels.to(device), self.labels.to(device))
+        return Images(self.pixels.to(device), self.labels.to(device), self.image)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all pixels, then all labels as bytes."""
+        """SHA-256 of all pixels, then all labels (see `label_bytes`)."""
         sha = hashlib.sha256(self.pixels.contiguous().numpy().tobytes())
-        sha.update(self.labels.to(torch.uint8).numpy().tobytes())
+        sha.update(label_bytes(self.labels, self.image.num_classes))
         return sha.hexdigest()
 
 
-@dataclass(frozen=True)
+def label_bytes(labels: torch.Tensor, num_classes: int) -> bytes:
+    """Labels or predictions (N,) as bytes: one each up to 256 classes, above that four each."""
+    if num_classes <= BYTE:
+        return labels.to(torch.uint8).numpy().tobytes()
+    return labels.numpy().astype("<i4").tobytes()
+
+
+def as_floats(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 (N, C, H, W) -> float32 in [0, 1]."""
+    return pixels.float().div_(255)
+
+
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """A named data set. `test` is read once, by the final weights."""
 
@@ -99,12 +113,11 @@ class Dataset:
     train: Images
     test: Images
 
+    @property
+    def image(self) -> ImageSpec:
+        return self.train.image
 
-def as_floats(pixels: torch.Tensor) -> torch.Tensor:
-    """uint8 (N, 1, 28, 28) -> float32 in [0, 1]."""
-    return pixels.float().div_(255)
-
-
-def normalise(images: torch.Tensor) -> torch.Tensor:
-    """Float images in [0, 1] -> mean 0 and deviation 1 over MNIST; in place."""
-    return images.sub_(MEAN).div_(STD)
+    def with_image(self, image: ImageSpec) -> "Dataset":
+        """The same images with another `ImageSpec`, such as one that knows mean and deviation."""
+        parts = {name: replace(getattr(self, name), image=image) for name in ("train", "test")}
+        return replace(self, **parts)

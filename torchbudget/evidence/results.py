@@ -1,7 +1,8 @@
-"""The record of runs, `results.json`: one closed, versioned schema, checked on reading and on writing.
+"""The record of runs, `results.json`: one closed, versioned schema.
 
-`train.py` appends; nobody edits. A run of the same stem (entry, seed, data set, overridden or not) takes the older one's place
-(git keeps it). Each run carries a `seal`, the SHA-256 of the rest of it, so that an edit by hand shows.
+It is checked on reading and on writing. Runs are appended by `record_run`; nobody edits them. A run
+of the same stem (entry, seed, data set, overridden or not) takes the older one's place; git keeps
+that. Each run carries a `seal`, the SHA-256 of the rest of it, so that an edit by hand shows.
 """
 
 import hashlib
@@ -13,13 +14,18 @@ import msgspec
 from filelock import FileLock
 from msgspec import Meta, Struct
 
+from torchbudget.data.images import ImageSpec
+from torchbudget.data.loading import file_suffix
+from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.entry import Entry
 from torchbudget.errors import ResultsError
 from torchbudget.evidence.files import write_atomically
+from torchbudget.evidence.measure import MAX_MATRIX
 
 SCHEMA = 1
 
 Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Meta(ge=0)]
 
@@ -36,7 +42,11 @@ class Score(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Epoch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One epoch: mean training loss, the val split after it (None without one), the last learning rate, seconds of training."""
+    """One epoch of training.
+
+    The mean training loss, val after it (None without a val split), the last learning rate, and
+    seconds of training.
+    """
 
     train_loss: float
     val_loss: float | None
@@ -46,7 +56,11 @@ class Epoch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Digests(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """SHA-256 of the network as computed, the images trained on, val, test, the weights file and the test predictions."""
+    """SHA-256 of all that the run's number belongs to.
+
+    The network as computed, the images trained on, val, test, the weights file, and the predictions
+    on test.
+    """
 
     network: Digest
     train: Digest
@@ -66,12 +80,40 @@ class Hardware(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     memory_gib: float
 
 
-class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What one run of one entry with one seed observed. `missed` maps each wrong test image's index to its predicted digit.
+class ImageRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The form of the images, and the mean and deviation that the input was normalised by."""
 
-    `test` is measured with the entry's `views`, if any, `test_without_views` on the images as they are. An ensemble's run has the
-    steps and seconds of all its members and no history: its members have theirs. What is at its default is not written, so that a
-    record of before a field came keeps its seal.
+    shape: list[Positive]
+    num_classes: Positive
+    mean: list[float]
+    std: list[float]
+
+    @classmethod
+    def of(cls, image: ImageSpec) -> "ImageRecord":
+        return cls(
+            shape=list(image.shape),
+            num_classes=image.num_classes,
+            mean=list(image.mean or ()),
+            std=list(image.std or ()),
+        )
+
+
+FIRST_IMAGE = ImageRecord.of(IMAGE)
+"""What a record means that does not say it: all records of the first version."""
+
+
+class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one run of one entry with one seed observed.
+
+    `missed` maps the index of each wrong test image to its predicted class. `test` is measured with
+    the entry's `views`, if any, `test_without_views` on the unmoved images. Where the training was
+    not told (a network of somebody's own loop), `recipe` is empty and `batch_size`, `steps` and
+    `train_seconds` are None. An ensemble's run has the steps and seconds of all its members and no
+    history: its members have theirs. Above 100 classes `confusion` is empty and `worst_confusions`
+    lists [true, predicted, count] of the largest errors.
+
+    Fields at their default are not written, so a new field does not change the seal of older
+    records.
     """
 
     entry: str
@@ -84,15 +126,15 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     precision: str
     train_images: Count
     val_images: Count
-    batch_size: Annotated[int, Meta(ge=1)]
-    steps: Count
+    batch_size: Positive | None
+    steps: Count | None
     test_reads: Count
     val: Score | None
     test: Score
     confusion: list[list[Count]]
     missed: dict[str, Count]
     history: list[Epoch]
-    train_seconds: Seconds
+    train_seconds: Seconds | None
     total_seconds: Seconds
     started: str
     commit: str
@@ -101,29 +143,44 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     digests: Digests
     views: list[dict[str, Any]] = []
     test_without_views: Score | None = None
+    image: ImageRecord | None = None
+    worst_confusions: list[list[Count]] = []
     seal: str = ""
 
     def __post_init__(self) -> None:
-        cells = sum(map(sum, self.confusion))
-        trace = sum(row[digit] for digit, row in enumerate(self.confusion) if digit < len(row))
-        if len(self.confusion) != 10 or any(len(row) != 10 for row in self.confusion):
-            raise ValueError("confusion must be 10 rows of 10 counts")
-        if cells != self.test.total or cells - trace != self.test.misses:
-            raise ValueError(
-                f"confusion counts {cells - trace} misses of {cells}, test says {self.test.misses} of {self.test.total}"
-            )
         if len(self.missed) != self.test.misses:
             raise ValueError(
                 f"missed lists {len(self.missed)} images, test says {self.test.misses}"
             )
+        if self.form.num_classes <= MAX_MATRIX:
+            self._check_confusion()
+
+    def _check_confusion(self) -> None:
+        size = self.form.num_classes
+        if len(self.confusion) != size or any(len(row) != size for row in self.confusion):
+            raise ValueError(f"confusion must be {size} rows of {size} counts")
+        cells = sum(map(sum, self.confusion))
+        wrong = cells - sum(self.confusion[index][index] for index in range(size))
+        if (wrong, cells) != (self.test.misses, self.test.total):
+            raise ValueError(
+                f"confusion counts {wrong} misses of {cells}, "
+                f"test says {self.test.misses} of {self.test.total}"
+            )
+
+    @property
+    def form(self) -> ImageRecord:
+        """The form of the images."""
+        return self.image or FIRST_IMAGE
 
     @property
     def stem(self) -> str:
         return run_stem(self.entry, self.seed, self.dataset, self.overrides)
 
     @property
-    def epochs(self) -> float:
-        """Passes over the training images, counted from the optimiser's steps."""
+    def epochs(self) -> float | None:
+        """Passes over the training images, counted from the optimiser's steps; None if not told."""
+        if self.steps is None or self.batch_size is None:
+            return None
         return self.steps * self.batch_size / self.train_images
 
     def expected_seal(self) -> str:
@@ -141,12 +198,11 @@ class Results(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def run_stem(entry: str, seed: int, dataset: str, overrides: list[str]) -> str:
-    """Name of a run's files: `slim-seed0`, with the data set or `overridden` where it is no evidence of the entry's budget."""
-    return (
-        f"{entry}-seed{seed}"
-        + ("" if dataset == "mnist" else f"-{dataset}")
-        + ("-overridden" if overrides else "")
-    )
+    """Name of a run's files, such as `slim-seed0`.
+
+    It ends with the data set, and with `overridden` where the run is no evidence of the budget.
+    """
+    return f"{entry}-seed{seed}{file_suffix(dataset)}" + ("-overridden" if overrides else "")
 
 
 def seal(run: Run) -> Run:
@@ -154,7 +210,10 @@ def seal(run: Run) -> Run:
 
 
 def is_evidence(run: Run, entry: Entry) -> bool:
-    """Whether the run can speak for the entry: its data set, nothing overridden, the test images read once."""
+    """Whether the run can speak for the entry.
+
+    It is on the entry's data set, nothing is overridden, and the test images were read once.
+    """
     return (
         run.entry == entry.name
         and run.dataset == entry.dataset
@@ -179,7 +238,7 @@ def read_results(path: Path) -> list[Run]:
             f"{path} is not a results file of schema {SCHEMA}: {error}; restore it from git"
         ) from error
     if results.schema != SCHEMA:
-        raise ResultsError(f"{path} has schema {results.schema}, this zoo reads {SCHEMA}")
+        raise ResultsError(f"{path} has schema {results.schema}, this version reads {SCHEMA}")
     stems = [run.stem for run in results.runs]
     for stem in stems:
         if stems.count(stem) > 1:
@@ -192,9 +251,9 @@ def append_run(path: Path, run: Run) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock", timeout=60):
         runs = [old for old in read_results(path) if old.stem != run.stem] + [seal(run)]
-        text = _to_json(Results(schema=SCHEMA, runs=sorted(runs, key=lambda each: each.stem)))
+        text = _to_json(Results(schema=SCHEMA, runs=sorted(runs, key=lambda run: run.stem)))
         msgspec.json.decode(text, type=Results)
-        write_atomically(path, lambda partial: partial.write_text(text))
+        write_atomically(path, text)
 
 
 def _to_json(results: Results) -> str:

@@ -1,12 +1,14 @@
-"""Where a run's weights are, and the network with them: an entry's own file, or its members' where it is an ensemble."""
+"""Weights files, and the network with its weights: an entry's own, or its members'."""
 
 import hashlib
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import nn
 
-from torchbudget.declare.entry import Entry
+from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.errors import WeightsError
 from torchbudget.evidence.files import file_digest, write_atomically
 from torchbudget.evidence.results import run_stem
@@ -14,49 +16,57 @@ from torchbudget.network.ensemble import EnsembleNetwork
 
 
 def round_weights(network: nn.Module, stored: str) -> nn.Module:
-    """`network` with the numbers that a file of the precision `stored` ("float32", "float16") will hold; raises `ValueError` where one overflows it."""
+    """`network` with the numbers that a file of the precision `stored` will hold.
+
+    Raises `WeightsError` where one overflows it.
+    """
     rounded = network.to(getattr(torch, stored)).float()
     for name, tensor in rounded.state_dict().items():
         if not tensor.isfinite().all():
-            raise ValueError(f'{name} holds numbers that {stored} cannot; declare stored="float32"')
+            raise WeightsError(
+                f'{name} holds numbers that {stored} cannot; declare stored="float32"'
+            )
     return rounded
 
 
-def save_weights(path: Path, network: nn.Module, stored: str = "float32") -> str:
-    """The network's `state_dict` as safetensors, floating-point tensors in the precision `stored`; returns the file's SHA-256."""
-    from safetensors.torch import save
+def to_safetensors(network: nn.Module, stored: str = "float32") -> bytes:
+    """The network's `state_dict` as a safetensors file.
 
+    Floating-point tensors are in the precision `stored`. A tensor under two names is written twice.
+    """
     dtype = getattr(torch, stored)
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
-    }
-    state = {
-        name: tensor.to(dtype) if tensor.is_floating_point() else tensor
-        for name, tensor in state.items()
-    }
-    write_atomically(path, lambda partial: partial.write_bytes(save(state)))
+    state: dict[str, torch.Tensor] = {}
+    storages: set[int] = set()
+    for name, value in network.state_dict().items():
+        tensor = value.detach().cpu().contiguous()
+        if tensor.is_floating_point():
+            tensor = tensor.to(dtype)
+        if tensor.untyped_storage().data_ptr() in storages:
+            tensor = tensor.clone()
+        storages.add(tensor.untyped_storage().data_ptr())
+        state[name] = tensor
+    return save(state)
+
+
+def save_weights(path: Path, network: nn.Module, stored: str = "float32") -> str:
+    """Write the network's weights as `to_safetensors` gives them; returns the file's SHA-256."""
+    write_atomically(path, to_safetensors(network, stored))
     return file_digest(path)
 
 
 def load_weights(path: Path, network: nn.Module) -> nn.Module:
     """`network` with the weights at `path`, every key and shape matched; raises `WeightsError`."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     if not path.is_file():
-        raise WeightsError(
-            f"{path} is missing; train it: make train ENTRY={path.stem.split('-')[0]}"
-        )
+        raise WeightsError(f"{path} is missing; restore it, or train and record the run again")
     try:
         network.load_state_dict(load_file(path))
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise WeightsError(
             f"{path} is corrupt ({error}); restore it from git or train again"
         ) from error
     except RuntimeError as error:
-        raise WeightsError(
-            f"{path} does not fit the network: {' '.join(str(error).split())}"
-        ) from error
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"{path} does not fit the network: {reason}") from error
     return network
 
 
@@ -67,21 +77,24 @@ def weights_paths(
     dataset: str | None = None,
     overrides: list[str] | None = None,
 ) -> list[Path]:
-    """The files that a run's network is made of, in the order of its members; `dataset` where it is not the entry's own."""
-    runs = entry.voters or ((entry, seed),)
-    return [
-        folder
-        / f"{run_stem(each.name, number, dataset or each.dataset, overrides or [])}.safetensors"
-        for each, number in runs
+    """The files that a run's network is made of, in the order of its members.
+
+    `dataset` is given where it is not the entry's own.
+    """
+    runs = entry.member_runs if isinstance(entry, Ensemble) else ((entry, seed),)
+    stems = [
+        run_stem(part.name, number, dataset or part.dataset, overrides or [])
+        for part, number in runs
     ]
+    return [folder / f"{stem}.safetensors" for stem in stems]
 
 
 def weights_digest(paths: list[Path]) -> str:
-    """SHA-256 of a file's bytes; of the digests of several files, one after the other."""
+    """SHA-256 of a file's bytes; for several files, of their digests one after the other."""
     digests = [file_digest(path) for path in paths]
-    return (
-        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-    )
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def load_shipped(entry: Entry, seed: int, folder: Path, dataset: str | None = None) -> nn.Module:

@@ -1,10 +1,11 @@
 """The gates: each a function from an entry and what was observed of it to a verdict.
 
-A gate recomputes what it judges from the network, the weights and the data; the record in `results.json` is a claim that it
-checks, never its source.
+A gate recomputes what it judges from the network, the weights and the data; the record in
+`results.json` is a claim that it checks, never its source.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torchbudget.declare.entry import Entry
 from torchbudget.errors import Unmeasurable
@@ -17,7 +18,7 @@ from torchbudget.gates.history import judge_history
 from torchbudget.gates.leak import judge_leak
 from torchbudget.gates.observation import Observation
 from torchbudget.gates.params import judge_params
-from torchbudget.gates.ratchet import JUDGED_WITH_BASE, judge_ratchet
+from torchbudget.gates.ratchet import JUDGED_WITH_BASELINE, judge_ratchet
 from torchbudget.gates.seeds import judge_seeds
 from torchbudget.gates.structure import judge_structure
 from torchbudget.report.verdict import Status, Verdict
@@ -39,12 +40,15 @@ GATES: dict[str, Gate] = {
 }
 """Every gate by name, in the order they run."""
 
-WITHOUT_BASE = tuple(name for name in GATES if name not in JUDGED_WITH_BASE)
-"""The gates that need nothing to compare with."""
+WITHOUT_BASELINE = tuple(name for name in GATES if name not in JUDGED_WITH_BASELINE)
+"""The gates that need no baseline."""
 
 
 def judge(name: str, entry: Entry, observation: Observation) -> Verdict:
-    """The verdict of gate `name`; one that cannot measure is `not_run`, one that breaks is `error`."""
+    """The verdict of gate `name`.
+
+    One that cannot measure is `not_run`, one that breaks is `error`.
+    """
     try:
         verdict = GATES[name](entry, observation)
     except Unmeasurable as error:
@@ -63,4 +67,4 @@ def judge(name: str, entry: Entry, observation: Observation) -> Verdict:
             expected="a measurement",
             remedy="the gate itself broke; report it with the entry that broke it",
         )
-    return verdict.of(entry=entry.name)
+    return replace(verdict, entry=entry.name)

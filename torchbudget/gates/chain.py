@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from torchbudget.declare.entry import Entry, changed_fields, describe
+from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
 from torchbudget.errors import Unmeasurable
 from torchbudget.evidence.files import file_digest
-from torchbudget.evidence.results import Run
+from torchbudget.evidence.results import ImageRecord, Run
 from torchbudget.evidence.weights import weights_digest
 from torchbudget.gates.observation import Observation
 from torchbudget.report.verdict import Status, Verdict
@@ -14,20 +14,32 @@ Link = tuple[Run, str]
 """A run, and what of it no longer fits."""
 
 
-def judge_chain(entry: Entry, seen: Observation) -> Verdict:
-    """Network as computed, recipe, data, weights and record still belong together; the verdict names each link that broke.
+def judge_chain(entry: Entry, observation: Observation) -> Verdict:
+    """Network as computed, recipe, data, weights and record still belong together.
 
-    Why: a number belongs to one network, recipe, data set and file of weights. Change any of them and it is the number of something
-    that no longer exists. Every record of the entry must carry its seal, whether or not it counts as evidence.
+    The verdict names each link that broke.
 
-    Fails: a layer widened, `max_lr` changed or a digit edited in `results.json` after the run: STALE, until it is trained again.
+    Why: a number belongs to one network, recipe, data set and file of weights. Change any of them
+    and it is the number of something that no longer exists. Every record of the entry must carry
+    its seal, whether or not it counts as evidence.
 
-    Passes: comments, formatting and names in the source change as they like, for they change nothing that is computed.
+    Fails: a layer widened, `max_lr` changed or a digit edited in `results.json` after the run:
+    STALE, until it is trained again.
+
+    Passes: comments, formatting and names in the source change as they like, for they change
+    nothing that is computed.
     """
-    links, unmeasured = [], []
-    for find in (_broken_seals, _other_networks, _other_recipes, _other_weights, _other_images):
+    links: list[Link] = []
+    unmeasured: list[Unmeasurable] = []
+    for find in (
+        find_broken_seals,
+        find_other_networks,
+        find_other_recipes,
+        find_other_weights,
+        find_other_images,
+    ):
         try:
-            for link in find(entry, seen):
+            for link in find(entry, observation):
                 links.append(link)
         except Unmeasurable as error:
             unmeasured.append(error)
@@ -40,74 +52,94 @@ def judge_chain(entry: Entry, seen: Observation) -> Verdict:
         or "every digest agrees",
         expected="network, recipe, data, weights and record as they were when it ran",
         difference="STALE" if links else "",
-        remedy=_renewal(entry, links[0][0]) if links else "",
+        remedy=renew(entry, observation, links[0][0]) if links else "",
         details=tuple(
-            f"seed {run.seed}: {link}; renew it: {_renewal(entry, run)}" for run, link in links
+            f"seed {run.seed}: {link}; renew it: {renew(entry, observation, run)}"
+            for run, link in links
         ),
     )
 
 
-def _renewal(entry: Entry, run: Run) -> str:
+def renew(entry: Entry, observation: Observation, run: Run) -> str:
+    """How to make the run's record fit again."""
     if run.overrides or run.dataset != entry.dataset or run.seed >= entry.budget.seeds:
         return "restore results.json from git"
-    return f"make train ENTRY={entry.name} SEED={run.seed}"
+    return observation.renewal(run.seed)
 
 
-def _declared_runs(entry: Entry, seen: Observation) -> Iterator[Run]:
+def declared_runs(entry: Entry, observation: Observation) -> Iterator[Run]:
     """The evidence of every declared seed; raises `Unmeasurable` at one that is missing."""
-    return (seen.run_of(seed) for seed in range(entry.budget.seeds))
+    return (observation.run_of(seed) for seed in range(entry.budget.seeds))
 
 
-def _broken_seals(entry: Entry, seen: Observation) -> Iterator[Link]:
-    for run in seen.runs:
+def find_broken_seals(entry: Entry, observation: Observation) -> Iterator[Link]:
+    for run in observation.runs:
         if run.seal != run.expected_seal():
             yield (
                 run,
-                f"the record {run.stem} in results.json was changed after it was written (its seal does not fit)",
+                f"the record {run.stem} in results.json was changed after it was written "
+                "(its seal does not fit)",
             )
 
 
-def _other_networks(entry: Entry, seen: Observation) -> Iterator[Link]:
-    for run in _declared_runs(entry, seen):
-        if run.digests.network != seen.network_digest:
+def find_other_networks(entry: Entry, observation: Observation) -> Iterator[Link]:
+    for run in declared_runs(entry, observation):
+        found = observation.network_digest
+        if run.digests.network != found:
             yield (
                 run,
-                f"the network computes something else now ({run.digests.network[:12]} recorded, {seen.network_digest[:12]} found)",
+                "the network computes something else now "
+                f"({run.digests.network[:12]} recorded, {found[:12]} found)",
             )
 
 
-def _other_recipes(entry: Entry, seen: Observation) -> Iterator[Link]:
-    for run in _declared_runs(entry, seen):
-        for field, was, now in changed_fields(run.recipe, describe(entry.recipe)):
+def find_other_recipes(entry: Entry, observation: Observation) -> Iterator[Link]:
+    declared = describe(entry.recipe) or {}
+    views = describe(entry.views)
+    for run in declared_runs(entry, observation):
+        for field, was, now in changed_fields(run.recipe, declared):
             yield run, f"recipe.{field}: {was!r} recorded, {now!r} in the zoo"
-        if run.views != (views := describe(entry.views)):
+        if run.views != views:
             yield run, f"views: {run.views} recorded, {views} in the zoo"
 
 
-def _other_weights(entry: Entry, seen: Observation) -> Iterator[Link]:
-    for run in _declared_runs(entry, seen):
-        paths = seen.weights_paths(run.seed)
-        if missing := [path for path in paths if not path.is_file()]:
-            raise Unmeasurable(f"{missing[0]} is missing", _renewal(entry, run))
-        if (found := weights_digest(paths)) != run.digests.weights:
+def find_other_weights(entry: Entry, observation: Observation) -> Iterator[Link]:
+    for run in declared_runs(entry, observation):
+        paths = observation.weights_paths(run.seed)
+        for path in paths:
+            if not path.is_file():
+                raise Unmeasurable(f"{path} is missing", renew(entry, observation, run))
+        found = weights_digest(paths)
+        if found != run.digests.weights:
             name = paths[0].name if len(paths) == 1 else "what the members ship"
             yield (
                 run,
-                f"{name} is not the file that was recorded ({run.digests.weights[:12]} recorded, {found[:12]} found)",
+                f"{name} is not the file that was recorded "
+                f"({run.digests.weights[:12]} recorded, {found[:12]} found)",
             )
-    if entry.voters:
-        for path, run in zip(seen.weights_paths(0), seen.trainings, strict=True):
+    if isinstance(entry, Ensemble):
+        for path, run in zip(observation.weights_paths(0), observation.trainings, strict=True):
             if file_digest(path) != run.digests.weights:
                 yield run, f"{path.name} is not the file that {run.entry}'s record names"
 
 
-def _other_images(entry: Entry, seen: Observation) -> Iterator[Link]:
-    train, val = seen.split
-    for run in {run.stem: run for run in (*_declared_runs(entry, seen), *seen.trainings)}.values():
-        for name, images, digest in (
+def find_other_images(entry: Entry, observation: Observation) -> Iterator[Link]:
+    train, val = observation.split
+    test = observation.dataset.test
+    image = ImageRecord.of(observation.dataset.image)
+    runs = {run.stem: run for run in declared_runs(entry, observation)}
+    runs |= {run.stem: run for run in observation.trainings}
+    for run in runs.values():
+        for name, images, recorded in (
             ("training", train, run.digests.train),
             ("val", val, run.digests.val),
-            ("test", seen.dataset.test, run.digests.test),
+            ("test", test, run.digests.test),
         ):
-            if (images.digest if len(images) else None) != digest:
+            if (images.digest if len(images) else None) != recorded:
                 yield run, f"the {name} images of {entry.dataset} are others than those recorded"
+        if run.form != image:
+            yield (
+                run,
+                f"the images of {entry.dataset} have another form or normalisation: "
+                f"{run.form} recorded, {image} found",
+            )

@@ -39,7 +39,7 @@ def measure_cost(seen: Observation) -> dict[str, int]:
     probe = seen.probe
     return {
         "max_multiply_adds": max(
-            count_multiply_adds(seen.network), sum(probe.multiply_adds.values())
+            count_multiply_adds(seen.network, seen.image), sum(probe.multiply_adds.values())
         ),
         "max_activation_bytes": peak_activation_bytes(seen.eval_trace),
         "max_weight_bytes": weight_bytes(seen.network),

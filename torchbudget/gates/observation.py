@@ -1,15 +1,17 @@
 """What there is to observe of an entry, measured when a gate first asks and then shared by all gates."""
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from torchbudget.data.images import Dataset, Images
+from torchbudget.data.images import Dataset, Images, ImageSpec
+from torchbudget.data.spec import DataSpec
 from torchbudget.data.split import split_train_val
-from torchbudget.declare.entry import Entry
+from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.errors import DataError, NetworkError, Unmeasurable, WeightsError
 from torchbudget.evidence.measure import Measurement, measure
 from torchbudget.evidence.results import Run, evidence_of
@@ -29,52 +31,80 @@ def identify(network: Callable[[], nn.Module]) -> Hashable:
     return id(network)
 
 
-class Observation:
-    """The network as built and traced, the evidence by seed, the shipped weights measured on the test images.
+TRAIN_COMMAND = (
+    "train it and record the run: torchbudget record {entry} --seed {seed} --weights FILE"
+)
+"""What to do where evidence is missing or stale, unless the project's configuration says it."""
 
-    `load` gives a data set by name and may raise `DataError`; `platform` names where this process measures; `base` is what the entry is compared with.
-    `observe` gives the observation of an ensemble's member, so that weights that several entries share are measured once; `traces` is where
-    entries of the same network share its traces.
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where an observation comes from, the same for all entries of a zoo.
+
+    `runs` are all records, `weights` the folder of weights files. `load` gives a data set and may
+    raise `DataError`. `platform` names where this process measures. `baseline` is what the entries
+    are compared with. `train_command` renews a run, with {entry} and {seed} in it.
+    """
+
+    runs: list[Run]
+    weights: Path
+    load: Callable[[DataSpec], Dataset]
+    platform: tuple[str, str]
+    baseline: Baseline | None = None
+    train_command: str = TRAIN_COMMAND
+
+    def renewal(self, entry: str, seed: int = 0) -> str:
+        """How to get evidence of `seed`, in the words of whoever runs the judge."""
+        return self.train_command.format(entry=entry, seed=seed)
+
+
+class Observation:
+    """The network as built and traced, the evidence by seed, the weights measured on test.
+
+    `observe` gives the observation of an ensemble's member, so that weights that several entries
+    share are measured once; `traces` is where entries of the same network share its traces.
     """
 
     def __init__(
         self,
         entry: Entry,
-        runs: list[Run],
-        weights: Path,
-        load: Callable[[str], Dataset],
-        platform: tuple[str, ...],
-        base: Baseline | None = None,
+        sources: Sources,
         observe: Callable[[Entry], "Observation"] | None = None,
         traces: dict[Hashable, Trace] | None = None,
     ) -> None:
-        self.entry, self.weights, self._load, self.platform, self.base = (
-            entry,
-            weights,
-            load,
-            platform,
-            base,
-        )
-        self._observe = observe or (
-            lambda member: Observation(member, runs, weights, load, platform, base)
-        )
-        self._traces = {} if traces is None else traces
-        self.runs = [run for run in runs if run.entry == entry.name]
-        self.evidence = evidence_of(entry, runs)
+        self.entry = entry
+        self.sources = sources
+        self._observe = observe or (lambda member: Observation(member, sources))
+        self._traces: dict[Hashable, Trace] = {} if traces is None else traces
+        self.runs = [run for run in sources.runs if run.entry == entry.name]
+        self.evidence = evidence_of(entry, sources.runs)
         self.measurements: dict[int, Measurement] = {}
+
+    @property
+    def platform(self) -> tuple[str, str]:
+        return self.sources.platform
+
+    @property
+    def baseline(self) -> Baseline | None:
+        return self.sources.baseline
+
+    @property
+    def image(self) -> ImageSpec:
+        """The form of the images: as declared, else as the data set has it."""
+        return self.entry.data.image or self.dataset.image
 
     @cached_property
     def network(self) -> nn.Module:
         try:
             return build(self.entry.network)
         except NetworkError as error:
-            raise Unmeasurable(str(error), "mend the network in model.py") from error
+            raise Unmeasurable(str(error), "correct the network class") from error
 
     def _trace(self, training: bool, batch: int = INPUT_SHAPE[0]) -> Trace:
         key = (identify(self.entry.network), training, batch)
         try:
             if key not in self._traces:
-                self._traces[key] = trace(self.network, training, batch)
+                self._traces[key] = trace(self.network, self.image, training, batch)
             return self._traces[key]
         except NetworkError as error:
             raise Unmeasurable(
@@ -98,7 +128,9 @@ class Observation:
     @cached_property
     def parts(self) -> list["Observation"]:
         """What the network is made of: an ensemble's members, one for each that votes, else itself."""
-        return [self._observe(member) for member, _ in self.entry.voters] or [self]
+        if isinstance(self.entry, Ensemble):
+            return [self._observe(member) for member, _ in self.entry.member_runs]
+        return [self]
 
     @cached_property
     def network_digest(self) -> str:
@@ -107,29 +139,33 @@ class Observation:
     @cached_property
     def size(self) -> tuple[int, int]:
         """Numbers that the network keeps, and its multiply-adds; of an ensemble those of its members."""
-        if self.entry.voters:
+        if isinstance(self.entry, Ensemble):
             kept, multiply_adds = zip(*[part.size for part in self.parts], strict=True)
             return sum(kept), sum(multiply_adds)
-        return measure_size(self.network, self.train_trace, self.eval_trace)
+        return measure_size(self.network, self.image, self.train_trace, self.eval_trace)
 
     @cached_property
     def dataset(self) -> Dataset:
+        """The entry's data set; raises `Unmeasurable`."""
         try:
-            return self._load(self.entry.dataset)
+            return self.sources.load(self.entry.data)
         except DataError as error:
-            raise Unmeasurable(str(error), "set MNIST_ROOT, or give --data-root") from error
+            raise Unmeasurable(str(error), self.entry.data.advice) from error
 
     @cached_property
     def split(self) -> tuple[Images, Images]:
         """The images that the recipe trains on, and those that it chooses by."""
-        return split_train_val(self.dataset, self.entry.recipe.val_images)
+        return split_train_val(self.dataset, self.entry.val_images)
+
+    def renewal(self, seed: int = 0) -> str:
+        """How to get evidence of `seed`, in the words of whoever runs the judge."""
+        return self.sources.renewal(self.entry.name, seed)
 
     def run_of(self, seed: int) -> Run:
         """The evidence of `seed`; raises `Unmeasurable`."""
         if seed not in self.evidence:
             raise Unmeasurable(
-                f"no evidence of seed {seed} on {self.entry.dataset}",
-                f"make train ENTRY={self.entry.name} SEED={seed}",
+                f"no evidence of seed {seed} on {self.entry.dataset}", self.renewal(seed)
             )
         return self.evidence[seed]
 
@@ -140,35 +176,35 @@ class Observation:
 
     @property
     def trainings(self) -> list[Run]:
-        """The evidence of what was trained: of the declared seeds, or of an ensemble's members; raises `Unmeasurable`."""
-        if self.entry.voters:
-            return [self._observe(member).run_of(seed) for member, seed in self.entry.voters]
+        """The evidence of what was trained: the declared seeds, or an ensemble's members.
+
+        Raises `Unmeasurable` where one is missing.
+        """
+        if isinstance(self.entry, Ensemble):
+            return [self._observe(member).run_of(seed) for member, seed in self.entry.member_runs]
         return self.declared_runs
 
     def weights_paths(self, seed: int) -> list[Path]:
-        return weights_paths(self.entry, seed, self.weights)
+        return weights_paths(self.entry, seed, self.sources.weights)
 
     def measure(self, seed: int) -> Measurement:
-        """The weights of `seed` on all test images, measured here and now; raises `Unmeasurable`."""
+        """The weights of `seed` on all test images, measured here; raises `Unmeasurable`."""
         if seed not in self.measurements:
-            if self.entry.voters and not self.entry.views:
-                self.measurements[seed] = self._count_votes()
+            if isinstance(self.entry, Ensemble) and not self.entry.views:
+                self.measurements[seed] = self._count_votes(self.entry)
             else:
                 self.measurements[seed] = self._measure(seed)
         return self.measurements[seed]
 
     def _measure(self, seed: int) -> Measurement:
         try:
-            network = load_shipped(self.entry, seed, self.weights)
-        except WeightsError as error:
-            raise Unmeasurable(
-                str(error), f"make train ENTRY={self.entry.name} SEED={seed}"
-            ) from error
-        return measure(network, self.dataset.test, views=self.entry.views)
+            network = load_shipped(self.entry, seed, self.sources.weights)
+            return measure(network, self.dataset.test, views=self.entry.views)
+        except (WeightsError, NetworkError) as error:
+            raise Unmeasurable(str(error), self.renewal(seed)) from error
 
-    def _count_votes(self) -> Measurement:
-        """The members' own measurements, put together as the network that holds them all would."""
-        logits = torch.stack(
-            [self._observe(member).measure(seed).logits for member, seed in self.entry.voters]
-        )
-        return Measurement(vote(logits, self.entry.vote), self.dataset.test.labels)
+    def _count_votes(self, ensemble: Ensemble) -> Measurement:
+        """The members' measurements, put together as the network that holds them all would."""
+        members = [self._observe(entry).measure(seed) for entry, seed in ensemble.member_runs]
+        logits = torch.stack([member.logits for member in members])
+        return Measurement(vote(logits, ensemble.vote), self.dataset.test.labels)

@@ -1,67 +1,78 @@
-"""The ratchet: against the base nothing gets worse, and nobody loosens a budget, drops an entry or adds a waiver unseen."""
+"""The ratchet: against the baseline nothing gets worse.
+
+Nobody loosens a budget, drops an entry or adds a waiver unseen.
+"""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Any
 
 from torchbudget.declare.entry import Entry, describe
 from torchbudget.errors import Unmeasurable
 from torchbudget.gates.baseline import Baseline, BaselineEntry
 from torchbudget.gates.observation import Observation
-from torchbudget.gates.waivers import Waiver
+from torchbudget.gates.waivers import WAIVERS_FILE, Waiver
 from torchbudget.report.verdict import Status, Verdict
 
-JUDGED_WITH_BASE = ("ratchet",)
+JUDGED_WITH_BASELINE = ("ratchet",)
 """Gates that run only where `--base` gives something to compare with."""
 LESS_IS_WEAKER = ("least", "seeds")
 """Declared numbers, besides the minima, that weaken as they fall."""
 
 
-def judge_ratchet(entry: Entry, seen: Observation) -> Verdict:
-    """Numbers kept, multiply-adds and each seed's misses are no worse than at the base, beyond the slack that the budget declared there.
+def judge_ratchet(entry: Entry, observation: Observation) -> Verdict:
+    """Numbers kept, multiply-adds and each seed's misses are no worse than at the baseline.
 
-    Why: a limit leaves headroom, and headroom is eaten a little in each change until nothing is left. The base is read from git at
-    the merge base, and its slack counts, so that no change can grant itself room.
+    The slack that the budget declared there is allowed.
 
-    Fails: 18,122 parameters at the base, 18,400 now, slack 0, though the limit is 20,000.
+    Why: a limit leaves headroom, and headroom is eaten a little in each change until nothing is
+    left. The baseline is read from git at the merge base, and its slack counts, so that no change
+    can grant itself room.
 
-    Passes: seed 0 missed 51 at the base and misses 53 now, with `slack=Slack(misses=3)` declared at the base.
+    Fails: 18,122 parameters at the baseline, 18,400 now, slack 0, though the limit is 20,000.
+
+    Passes: seed 0 missed 51 at the baseline and misses 53 now, with `slack=Slack(misses=3)`
+    declared at the baseline.
     """
-    if (base := seen.base) is None:
-        raise Unmeasurable("no base to compare with", "check.py --base REF")
-    if entry.name not in base.entries:
+    baseline = observation.baseline
+    if baseline is None:
+        raise Unmeasurable("no baseline to compare with", "give --base REF")
+    if entry.name not in baseline.entries:
         return Verdict(
             gate="ratchet",
             status=Status.PASS,
             observed="new, nothing to compare",
             expected="no worse than the base",
         )
-    was = base.entries[entry.name]
+    was = baseline.entries[entry.name]
     if was.error:
         raise Unmeasurable(
-            f"at the base, {base.commit[:12]}: {was.error}",
+            f"at the base, {baseline.commit[:12]}: {was.error}",
             "compare with a base whose network can be measured",
         )
-    params, multiply_adds = seen.size
-    if (size := compare(was, params, multiply_adds, {})).status is Status.FAIL:
-        return size.of(details=(f"base: {base.commit}",))
-    shared = (
-        [seed for seed in range(entry.budget.seeds) if seed in was.misses]
-        if was.dataset == entry.dataset
-        else []
-    )
-    misses = {seed: seen.measure(seed).misses for seed in shared}
-    return compare(was, params, multiply_adds, misses).of(details=(f"base: {base.commit}",))
+    details = (f"base: {baseline.commit}",)
+    params, multiply_adds = observation.size
+    size = compare(was, params, multiply_adds, {})
+    if size.status is Status.FAIL:
+        return replace(size, details=details)
+    shared = [seed for seed in range(entry.budget.seeds) if seed in was.misses]
+    if was.dataset != entry.dataset:
+        shared = []
+    misses = {seed: observation.measure(seed).misses for seed in shared}
+    return replace(compare(was, params, multiply_adds, misses), details=details)
 
 
 def compare(was: BaselineEntry, params: int, multiply_adds: int, misses: dict[int, int]) -> Verdict:
-    """What is measured now against the base: all that got worse beyond its slack, else all that was compared."""
+    """What is measured now against the baseline.
+
+    The verdict shows all that got worse beyond its slack, else all that was compared.
+    """
     pairs = [
         ("params", "params", was.params, params),
         ("multiply-adds", "multiply_adds", was.multiply_adds, multiply_adds),
     ]
-    pairs += [
-        (f"misses of seed {seed}", "misses", was.misses[seed], found)
-        for seed, found in sorted(misses.items())
-    ]
+    for seed, found in sorted(misses.items()):
+        pairs.append((f"misses of seed {seed}", "misses", was.misses[seed], found))
     slack = was.budget["slack"]
     worse = [pair for pair in pairs if pair[3] > pair[2] + slack[pair[1]]]
     shown = "; ".join(
@@ -78,114 +89,124 @@ def compare(was: BaselineEntry, params: int, multiply_adds: int, misses: dict[in
     )
 
 
-# --- what may not be weakened unseen ----------------------------------------------------------------------------------
+# --- what may not be weakened unseen --------------------------------------------------------------
 
 
-def judge_against_base(
-    zoo: dict[str, Entry], base: Baseline, waivers: Iterable[Waiver], names: Collection[str] = ()
+def judge_against_baseline(
+    zoo: dict[str, Entry],
+    baseline: Baseline,
+    waivers: Iterable[Waiver],
+    names: Collection[str] = (),
 ) -> list[Verdict]:
-    """Verdicts on what the zoo declares: weakened budgets (of `names`, or of all entries), removed entries, added waivers."""
+    """Verdicts on what the zoo declares.
+
+    Weakened budgets (of `names`, or of all entries), removed entries, added waivers.
+    """
     kept = [entry for entry in zoo.values() if not names or entry.name in names]
     return [
-        *judge_weakened(kept, base),
-        *judge_removed(zoo, base),
-        *judge_added_waivers(waivers, base),
+        *judge_weakened(kept, baseline),
+        *judge_removed(zoo, baseline),
+        *judge_added_waivers(waivers, baseline),
     ]
 
 
-def judge_weakened(entries: Iterable[Entry], base: Baseline) -> list[Verdict]:
-    """A failure for each part of a budget that asks for less than at the base."""
-    return [
-        _weakened(entry.name, field, change)
-        for entry in entries
-        if (was := base.entries.get(entry.name))
-        for field, change in weakenings(
-            was.budget | {"dataset": was.dataset},
-            describe(entry.budget) | {"dataset": entry.dataset},
-        )
-    ]
+def judge_weakened(entries: Iterable[Entry], baseline: Baseline) -> list[Verdict]:
+    """A failure for each part of a budget that asks for less than at the baseline."""
+    verdicts = []
+    for entry in entries:
+        was = baseline.entries.get(entry.name)
+        if was is None:
+            continue
+        then = was.budget | {"dataset": was.dataset}
+        now = describe(entry.budget) | {"dataset": entry.dataset}
+        for field, change in find_weakenings(then, now):
+            verdicts.append(report_weakening(entry.name, field, change))
+    return verdicts
 
 
-def judge_removed(zoo: dict[str, Entry], base: Baseline) -> list[Verdict]:
-    """A failure for each entry of the base that the zoo no longer has."""
-    return [
-        _weakened(name, "", "the entry was removed") for name in base.entries if name not in zoo
-    ]
+def judge_removed(zoo: dict[str, Entry], baseline: Baseline) -> list[Verdict]:
+    """A failure for each entry of the baseline that the zoo no longer has."""
+    removed = [name for name in baseline.entries if name not in zoo]
+    return [report_weakening(name, "", "the entry was removed") for name in removed]
 
 
-def judge_added_waivers(waivers: Iterable[Waiver], base: Baseline) -> list[Verdict]:
-    """A line, waived by itself, for each waiver that the base did not have."""
+def judge_added_waivers(waivers: Iterable[Waiver], baseline: Baseline) -> list[Verdict]:
+    """A line, waived by itself, for each waiver that the baseline did not have."""
+    added = [waiver for waiver in waivers if waiver not in baseline.waivers]
     return [
         Verdict(
             gate="waivers",
             status=Status.WAIVED,
             entry=waiver.entry,
-            observed=f"waiver added: {waiver.gate} at {waiver.accepted}, until {waiver.expires}, by {waiver.owner}",
+            observed=f"waiver added: {waiver.gate} at {waiver.accepted}, until {waiver.expires}, "
+            f"by {waiver.owner}",
             expected="no waiver that the base did not have",
-            where="waivers.toml",
+            where=WAIVERS_FILE,
             remedy=f"review its reason: {waiver.reason}",
         )
-        for waiver in waivers
-        if waiver not in base.waivers
+        for waiver in added
     ]
 
 
-def _weakened(entry: str, field: str, change: str) -> Verdict:
+def report_weakening(entry: str, field: str, change: str) -> Verdict:
     return Verdict(
         gate="ratchet",
         status=Status.FAIL,
         entry=entry,
         observed=f"budget weakened: {change}",
         expected="a budget that asks for no less than at the base",
-        field=field,
-        remedy="put it back; a change that must weaken a budget says why in waivers.toml",
+        field="data" if field == "dataset" else field,
+        remedy=f"put it back; a change that must weaken a budget says why in {WAIVERS_FILE}",
     )
 
 
-def weakenings(was: dict, now: dict) -> list[tuple[str, str]]:
-    """(field, change as people read it) of each field of two described budgets that asks for less now than it did."""
-    changes = [
-        (name, f"{name} {_show(then)} -> {_show(now.get(name))}")
-        for name, then in was.items()
-        if _is_weaker(name, then, now.get(name))
-    ]
-    changes += [
-        ("slack", f"slack.{name} {then} -> {now['slack'][name]}")
-        for name, then in was["slack"].items()
-        if _is_weaker(name, then, now["slack"][name])
-    ]
-    return changes + [
-        ("requires", f"requires {change}")
-        for change in _weaker_requirements(was["requires"], now["requires"])
-    ]
+def find_weakenings(was: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, str]]:
+    """(field, change as people read it) of each field that asks for less now than it did.
+
+    `was` and `now` are described budgets.
+    """
+    changes = []
+    for name, then in was.items():
+        if is_weaker(name, then, now.get(name)):
+            changes.append((name, f"{name} {show(then)} -> {show(now.get(name))}"))
+    for name, then in was["slack"].items():
+        if is_weaker(name, then, now["slack"][name]):
+            changes.append(("slack", f"slack.{name} {then} -> {now['slack'][name]}"))
+    for change in find_weaker_requirements(was["requires"], now["requires"]):
+        changes.append(("requires", f"requires {change}"))
+    return changes
 
 
-def _is_weaker(name: str, was: object, now: object) -> bool:
-    """Whether a value asks for less; one of no known direction does with any change, one of several values is judged by them."""
+def is_weaker(name: str, was: Any, now: Any) -> bool:
+    """True if `now` demands less than `was`; a field of unknown direction is weaker on any change.
+
+    A field of several values is judged by them, one by one.
+    """
     if was == now or isinstance(was, (dict, list)):
         return False
     if name.startswith(("max_", "min_")) and None in (was, now):
         return now is None
     if name.startswith("min_") or name in LESS_IS_WEAKER:
-        return now < was
-    return not isinstance(was, (int, float)) or now > was
+        return bool(now < was)
+    return not isinstance(was, (int, float)) or bool(now > was)
 
 
-def _weaker_requirements(was: list[dict], now: list[dict]) -> list[str]:
-    """Each requirement that none of `now` implies, with the one of its kind that took its place."""
+def find_weaker_requirements(was: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
+    """Each requirement that none of `now` implies, with those of its kind that took its place."""
     changes = []
     for old in was:
         same = [new for new in now if new["kind"] == old["kind"]]
-        if not any(_implies(new, old) for new in same):
-            changes.append(f"{_show(old)} -> {' and '.join(map(_show, same)) or 'none'}")
+        if not any(implies(new, old) for new in same):
+            changes.append(f"{show(old)} -> {' and '.join(map(show, same)) or 'none'}")
     return changes
 
 
-def _implies(new: dict, old: dict) -> bool:
-    return not any(_is_weaker(name, value, new.get(name)) for name, value in old.items())
+def implies(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    return not any(is_weaker(name, value, new.get(name)) for name, value in old.items())
 
 
-def _show(value: object) -> str:
+def show(value: Any) -> str:
     if isinstance(value, dict):
-        return f"{value['kind']}({', '.join(f'{name}={part}' for name, part in value.items() if name != 'kind')})"
+        parts = ", ".join(f"{name}={part}" for name, part in value.items() if name != "kind")
+        return f"{value['kind']}({parts})"
     return str(value)

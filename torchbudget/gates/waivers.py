@@ -12,6 +12,7 @@ expires = 2026-03-31          # the last day, UTC, at most 90 days ahead
 import math
 import tomllib
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -19,13 +20,14 @@ import msgspec
 from msgspec import Struct
 
 from torchbudget.errors import WaiverError
-from torchbudget.report.verdict import Status, Verdict
+from torchbudget.report.verdict import HARMLESS, Status, Verdict
 
+WAIVERS_FILE = "waivers.toml"
 MAX_AHEAD = timedelta(days=90)
 NEVER_WAIVED = ("chain", "leak", "claim")
 """Gates without which no other number means anything."""
-NEEDS_BASE = "ratchet"
-"""The gate whose entries may be gone from the zoo, and which runs only against a base."""
+NEEDS_BASELINE = "ratchet"
+"""The gate whose entries may be gone from the zoo, and which runs only against a baseline."""
 
 
 class Waiver(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,7 +71,7 @@ def read_waivers(path: Path) -> list[Waiver]:
     if not path.exists():
         return []
     try:
-        waivers = msgspec.convert(tomllib.loads(path.read_text()), Waivers).waiver
+        waivers = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Waivers).waiver
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, OSError, UnicodeDecodeError) as error:
         raise WaiverError(f"{path} is not a waivers file: {error}") from error
     keys = [(waiver.entry, waiver.gate, waiver.accepted) for waiver in waivers]
@@ -89,12 +91,13 @@ def apply_waivers(
     entries: Collection[str],
     gates: Collection[str],
 ) -> list[Verdict]:
-    """The verdicts, covered failures as `waived`, and a failure of gate "waivers" for each waiver that is void or no longer needed.
+    """The verdicts, covered failures as `waived`.
 
-    `entries` and `gates` name all there are (with a base, also its entries), judged this time or not; a waiver for what was not
-    judged is left alone.
+    A failure of gate "waivers" is added for each waiver that is void or no longer needed. `entries`
+    and `gates` name all there are (with a baseline, also its entries), judged this time or not; a
+    waiver for what was not judged is left alone.
     """
-    compared = any(verdict.gate == NEEDS_BASE for verdict in verdicts)
+    compared = any(verdict.gate == NEEDS_BASELINE for verdict in verdicts)
     void = {
         waiver: why
         for waiver in waivers
@@ -113,9 +116,9 @@ def apply_waivers(
 def _why_unknown(
     waiver: Waiver, entries: Collection[str], gates: Collection[str], compared: bool
 ) -> str:
-    if waiver.gate not in {*gates, NEEDS_BASE}:
+    if waiver.gate not in {*gates, NEEDS_BASELINE}:
         return f"no such gate; there are {', '.join(gates)}"
-    if waiver.entry not in entries and (compared or waiver.gate != NEEDS_BASE):
+    if waiver.entry not in entries and (compared or waiver.gate != NEEDS_BASELINE):
         return f"no such entry; the zoo has {', '.join(entries)}"
     return ""
 
@@ -126,7 +129,10 @@ def _why_void(waiver: Waiver, today: date) -> str:
     if waiver.expires < today:
         return f"expired on {waiver.expires}, today is {today} (UTC)"
     if waiver.expires > today + MAX_AHEAD:
-        return f"expires on {waiver.expires}, more than {MAX_AHEAD.days} days after today, {today} (UTC)"
+        return (
+            f"expires on {waiver.expires}, more than {MAX_AHEAD.days} days after today, "
+            f"{today} (UTC)"
+        )
     return ""
 
 
@@ -134,15 +140,19 @@ def _apply(verdict: Verdict, waivers: list[Waiver]) -> Verdict:
     """The verdict as waived, or with a line on why a waiver of its gate does not cover it."""
     for waiver in waivers:
         if waiver.covers(verdict):
-            line = f"{waiver.accepted} accepted until {waiver.expires} by {waiver.owner}: {waiver.reason}"
-            return verdict.of(
+            line = (
+                f"{waiver.accepted} accepted until {waiver.expires} by {waiver.owner}: "
+                f"{waiver.reason}"
+            )
+            return replace(
+                verdict,
                 status=Status.WAIVED,
                 remedy=f"{line}; by then: {verdict.remedy}",
                 details=(*verdict.details, line),
             )
     if verdict.status is not Status.FAIL:
         return verdict
-    return verdict.of(details=(*verdict.details, *_misfits(verdict, waivers)))
+    return replace(verdict, details=(*verdict.details, *_misfits(verdict, waivers)))
 
 
 def _misfits(verdict: Verdict, waivers: list[Waiver]) -> Iterator[str]:
@@ -154,17 +164,22 @@ def _misfits(verdict: Verdict, waivers: list[Waiver]) -> Iterator[str]:
                 if by_number
                 else f"{verdict.observed!r} is not"
             )
-            yield f"not covered by the waiver of {waiver.owner}: {found} the accepted {waiver.accepted!r}"
+            yield (
+                f"not covered by the waiver of {waiver.owner}: "
+                f"{found} the accepted {waiver.accepted!r}"
+            )
 
 
 def _is_idle(waiver: Waiver, waivers: list[Waiver], verdicts: list[Verdict]) -> bool:
     """Whether its gate was judged, and all of it passes or is covered by other waivers."""
     named = [verdict for verdict in verdicts if waiver.names(verdict)]
-    first = [next((each for each in waivers if each.covers(verdict)), None) for verdict in named]
-    settled = all(
-        verdict.status is Status.PASS or cover for verdict, cover in zip(named, first, strict=True)
-    )
-    return bool(named) and settled and waiver not in first
+    used = []
+    for verdict in named:
+        cover = next((other for other in waivers if other.covers(verdict)), None)
+        if cover is None and verdict.status not in HARMLESS:
+            return False
+        used.append(cover)
+    return bool(named) and waiver not in used
 
 
 def _complain(waiver: Waiver, why: str) -> Verdict:
@@ -174,6 +189,6 @@ def _complain(waiver: Waiver, why: str) -> Verdict:
         entry=waiver.entry,
         observed=f"{waiver.gate} waived at {waiver.accepted} by {waiver.owner}: {why}",
         expected="a waiver of an entry and gate that fails, until a day at most 90 days ahead",
-        where="waivers.toml",
+        where=WAIVERS_FILE,
         remedy="remove the waiver, and mend what it covered",
     )

@@ -16,7 +16,7 @@ NUM_IMAGES = 5
 POOLS = {"max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"}
 
 
-# --- eval is a function of the image ----------------------------------------------------------------------------------
+# --- eval is a function of the image --------------------------------------------------------------
 
 
 def misbehaviours(network: nn.Module) -> Iterator[str]:
@@ -79,7 +79,7 @@ def _looks_at_values(network: nn.Module, traced: Trace) -> str:
     return ""
 
 
-# --- dense layers on maps ---------------------------------------------------------------------------------------------
+# --- dense layers on maps -------------------------------------------------------------------------
 
 
 def dense_on_maps(traced: Trace) -> list[fx.Node]:

@@ -138,7 +138,7 @@ def scalars_of(traced: Trace) -> list[float]:
     return sorted(found)
 
 
-# --- tensors that come late -------------------------------------------------------------------------------------------
+# --- tensors that come late -----------------------------------------------------------------------
 
 
 def late_tensors(network: nn.Module) -> list[str]:

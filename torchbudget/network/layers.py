@@ -6,6 +6,7 @@ import torch
 from torch import fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from torchbudget.data.images import ImageSpec
 from torchbudget.network.trace import INPUT_SHAPE, Recorder, Trace, closure, kind_of, trace
 
 SIDE = INPUT_SHAPE[-1]
@@ -27,12 +28,12 @@ class LayerRow:
     multiply_adds: int
 
 
-def layer_table(network: nn.Module) -> list[LayerRow]:
+def layer_table(network: nn.Module, image: ImageSpec) -> list[LayerRow]:
     """A row for each operation between the images and the logits in eval mode; raises `NetworkError`.
 
     A parameter stands in the row of the operation that uses it first, so that the column adds up to the parameters used.
     """
-    probe = Probe(trace(network, training=False, batch=PROBES))
+    probe = Probe(trace(network, image, training=False, batch=PROBES))
     parameters, seen, rows = set(dict(network.named_parameters())), set(), []
     for node in probe.trace.path:
         if node in probe.recorded:

@@ -7,8 +7,9 @@ import torch
 from torch import fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from torchbudget.data.images import ImageSpec
 from torchbudget.network.compiled import run_eagerly
-from torchbudget.network.trace import INPUT_SHAPE, Trace, closure, kind_of, trace
+from torchbudget.network.trace import Trace, closure, kind_of, trace
 
 CONVOLUTIONS = {"conv1d", "conv2d", "conv3d", "conv_transpose2d", "convolution", "_convolution"}
 BATCH_NORMS = {
@@ -30,7 +31,7 @@ DROPOUTS = {
 DENSE = {"linear", "addmm", "mm", "matmul", "bmm", "baddbmm"}
 
 
-# --- size -------------------------------------------------------------------------------------------------------------
+# --- size -----------------------------------------------------------------------------------------
 
 
 def count_params(network: nn.Module) -> int:
@@ -49,21 +50,21 @@ def count_used(network: nn.Module, *traces: Trace) -> int:
     return sum(tensors.values())
 
 
-def count_multiply_adds(network: nn.Module) -> int:
+def count_multiply_adds(network: nn.Module, image: ImageSpec) -> int:
     """Multiply-adds of convolutions and matrix products for one image, as `torch.utils.flop_counter` counts them."""
     was_training = network.training
     with torch.no_grad(), run_eagerly(), FlopCounterMode(display=False) as counter:
-        getattr(network.eval(), "_orig_mod", network)(torch.zeros(1, *INPUT_SHAPE[1:]))
+        getattr(network.eval(), "_orig_mod", network)(torch.zeros(1, *image.shape))
     network.train(was_training)
     return counter.get_total_flops() // 2
 
 
-# --- identity ---------------------------------------------------------------------------------------------------------
+# --- identity -------------------------------------------------------------------------------------
 
 
-def network_digest(network: nn.Module) -> str:
+def network_digest(network: nn.Module, image: ImageSpec) -> str:
     """SHA-256 of what the network computes in train and in eval mode; names in the source, comments and formatting do not enter."""
-    return traces_digest(trace(network, True), trace(network, False))
+    return traces_digest(trace(network, image, True), trace(network, image, False))
 
 
 def traces_digest(train: Trace, evaluating: Trace) -> str:
@@ -97,7 +98,7 @@ def _literal(value: object, numbers: dict[fx.Node, str]) -> str:
     return json.dumps(fx.node.map_arg(value, lambda node: numbers[node]), default=str)
 
 
-# --- structure --------------------------------------------------------------------------------------------------------
+# --- structure ------------------------------------------------------------------------------------
 
 
 def unnormalised_convolutions(traced: Trace) -> list[fx.Node]:

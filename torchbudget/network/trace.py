@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from torchbudget.data.images import ImageSpec
 from torchbudget.errors import NetworkError
 from torchbudget.network.compiled import inline_compiled
 
@@ -177,11 +178,13 @@ def shape_of(node: fx.Node) -> tuple[int, ...]:
     return tuple(value.shape) if isinstance(value, torch.Tensor) else ()
 
 
-def trace(network: nn.Module, training: bool, batch: int = INPUT_SHAPE[0]) -> Trace:
+def trace(
+    network: nn.Module, image: ImageSpec, training: bool, batch: int = INPUT_SHAPE[0]
+) -> Trace:
     """Trace `network` in train or eval mode on `batch` images; raises `NetworkError`. The network keeps its mode and its state."""
     was_training = network.training
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn((batch, *INPUT_SHAPE[1:]), generator=generator)
+    images = torch.randn((batch, *image.shape), generator=generator)
     try:
         tensors = dict(network.named_parameters()) | dict(network.named_buffers())  # tied ones once
         trainable = frozenset(name for name, tensor in tensors.items() if tensor.requires_grad)

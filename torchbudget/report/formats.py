@@ -6,33 +6,44 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from torchbudget.report.metrics import Metrics
-from torchbudget.report.terminal import by_urgency, failure_lines
-from torchbudget.report.verdict import Status, Verdict, exit_code
+from torchbudget.report.terminal import failure_lines, sort_by_urgency
+from torchbudget.report.verdict import HARMLESS, Status, Verdict, exit_code
 
 JSON_SCHEMA = 2
+SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 MAX_ANNOTATIONS = 9
+JUNIT_KINDS = {
+    Status.FAIL: "failure",
+    Status.WAIVED: "skipped",
+    Status.NOT_APPLICABLE: "skipped",
+}
 ILLEGAL_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def to_json(verdicts: list[Verdict], figures: list[Metrics]) -> str:
+def to_json(verdicts: list[Verdict], metrics: list[Metrics]) -> str:
     """The verdicts in the order they were judged, and the unrounded numbers behind them."""
     document = {
         "schema": JSON_SCHEMA,
         "exit_code": exit_code(verdicts),
         "verdicts": [asdict(verdict) for verdict in verdicts],
-        "figures": [asdict(figure) for figure in figures],
+        "figures": [asdict(entry) for entry in metrics],
     }
     return json.dumps(document, indent=1) + "\n"
 
 
-# --- JUnit ------------------------------------------------------------------------------------------------------------
+# --- JUnit ----------------------------------------------------------------------------------------
 
 
 def to_junit(verdicts: list[Verdict]) -> str:
-    """A suite for each entry, a case for each gate: a failed gate is a failure, one that could not measure an error, a waived one skipped."""
+    """A suite for each entry, a case for each gate.
+
+    A failed gate is a failure, one that could not measure an error; a waived one, and one that has
+    nothing to judge, is skipped.
+    """
     suites = ET.Element("testsuites", _counts(verdicts))
     for entry in dict.fromkeys(verdict.entry for verdict in verdicts):
         mine = [verdict for verdict in verdicts if verdict.entry == entry]
@@ -49,13 +60,9 @@ def _add_case(suite: ET.Element, verdict: Verdict) -> None:
     if verdict.status is Status.PASS:
         ET.SubElement(case, "system-out").text = _legal(verdict.observed)
         return
-    kind = {Status.FAIL: "failure", Status.WAIVED: "skipped"}.get(verdict.status, "error")
-    problem = ET.SubElement(
-        case,
-        kind,
-        message=_legal(f"expected {verdict.expected}, found {verdict.observed}"),
-        type=verdict.status,
-    )
+    message = _legal(f"expected {verdict.expected}, found {verdict.observed}")
+    kind = JUNIT_KINDS.get(verdict.status, "error")
+    problem = ET.SubElement(case, kind, message=message, type=verdict.status)
     problem.text = _legal("\n".join(failure_lines(verdict)))
 
 
@@ -66,7 +73,7 @@ def _counts(verdicts: list[Verdict]) -> dict[str, str]:
         "tests": str(len(statuses)),
         "failures": str(statuses.count(Status.FAIL)),
         "errors": str(errors),
-        "skipped": str(statuses.count(Status.WAIVED)),
+        "skipped": str(statuses.count(Status.WAIVED) + statuses.count(Status.NOT_APPLICABLE)),
     }
 
 
@@ -75,12 +82,15 @@ def _legal(text: str) -> str:
     return ILLEGAL_IN_XML.sub("\ufffd", text)
 
 
-# --- SARIF ------------------------------------------------------------------------------------------------------------
+# --- SARIF ----------------------------------------------------------------------------------------
 
 
 def to_sarif(verdicts: list[Verdict], rules: dict[str, str], zoo: Path) -> str:
-    """A result for each verdict that is no pass, under the rule `zoo/<gate>`; `rules` says what each gate passes, a waiver suppresses."""
-    unhappy = [verdict for verdict in verdicts if verdict.status is not Status.PASS]
+    """A result for each verdict that asks for something, under the rule `zoo/<gate>`.
+
+    `rules` says what each gate passes; a waiver suppresses.
+    """
+    unhappy = [verdict for verdict in verdicts if verdict.status not in HARMLESS]
     rules = rules | {verdict.gate: "" for verdict in verdicts if verdict.gate not in rules}
     driver = {
         "name": "digit-zoo",
@@ -95,65 +105,61 @@ def to_sarif(verdicts: list[Verdict], rules: dict[str, str], zoo: Path) -> str:
         "invocations": [{"executionSuccessful": code in (0, 1), "exitCode": code}],
         "results": [_result(verdict, list(rules).index(verdict.gate), zoo) for verdict in unhappy],
     }
-    return (
-        json.dumps(
-            {
-                "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-                "version": "2.1.0",
-                "runs": [run],
-            },
-            indent=1,
-        )
-        + "\n"
-    )
+    document = {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
+    return json.dumps(document, indent=1) + "\n"
 
 
-def _result(verdict: Verdict, rule: int, zoo: Path) -> dict:
-    file, line = _place(verdict, zoo)
-    place = {
+def _result(verdict: Verdict, rule: int, zoo: Path) -> dict[str, Any]:
+    file, line = _locate(verdict, zoo)
+    name = f"{verdict.entry}/{verdict.gate}"
+    location = {
         "artifactLocation": {"uri": Path(file).as_uri() if file.startswith("/") else quote(file)},
         "region": {"startLine": line},
     }
-    result = {
+    result: dict[str, Any] = {
         "ruleId": f"zoo/{verdict.gate}",
         "ruleIndex": rule,
         "level": "error",
         "message": {"text": "\n".join(failure_lines(verdict))},
-        "locations": [{"physicalLocation": place}],
+        "locations": [{"physicalLocation": location}],
         "partialFingerprints": {
-            "entryAndGate/v1": hashlib.sha256(
-                f"{verdict.entry}/{verdict.gate}".encode()
-            ).hexdigest()
+            "entryAndGate/v1": hashlib.sha256(name.encode()).hexdigest(),
         },
     }
-    return result | (
-        {"suppressions": [{"kind": "external", "justification": verdict.remedy}]}
-        if verdict.status is Status.WAIVED
-        else {}
-    )
+    if verdict.status is Status.WAIVED:
+        result["suppressions"] = [{"kind": "external", "justification": verdict.remedy}]
+    return result
 
 
-def _place(verdict: Verdict, zoo: Path) -> tuple[str, int]:
-    """The file, relative to here where it lies below, and the line; the zoo file's first where the verdict has no place."""
-    name, line = re.fullmatch(r"(.*?)(?::(\d+))?", verdict.where).groups()
-    path, here = (zoo.parent / (name or zoo.name)).resolve(), Path.cwd().resolve()
-    return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix(), int(
-        line or 1
-    )
+def _locate(verdict: Verdict, zoo: Path) -> tuple[str, int]:
+    """The verdict's file, relative to the working directory where it is below it, and the line.
+
+    Without a place of its own it is the first line of the zoo file.
+    """
+    name, _, line = verdict.where.rpartition(":")
+    if not line.isdecimal():
+        name, line = verdict.where, "1"
+    path = (zoo.parent / (name or zoo.name)).resolve()
+    here = Path.cwd().resolve()
+    if path.is_relative_to(here):
+        path = path.relative_to(here)
+    return path.as_posix(), int(line)
 
 
-# --- GitHub -----------------------------------------------------------------------------------------------------------
+# --- GitHub ---------------------------------------------------------------------------------------
 
 
 def to_annotations(verdicts: list[Verdict], zoo: Path) -> list[str]:
-    """Workflow commands that mark what failed, failures first: at most nine, and one that counts the rest."""
-    unhappy = by_urgency([verdict for verdict in verdicts if verdict.status is not Status.PASS])
+    """Workflow commands that mark what failed, failures first.
+
+    At most nine, and one that counts the rest.
+    """
+    unhappy = sort_by_urgency([verdict for verdict in verdicts if verdict.status not in HARMLESS])
     shown, rest = unhappy[:MAX_ANNOTATIONS], unhappy[MAX_ANNOTATIONS:]
     lines = [_annotation(verdict, zoo) for verdict in shown]
     if rest:
-        level = (
-            "error" if any(verdict.status is not Status.WAIVED for verdict in rest) else "notice"
-        )
+        waived = all(verdict.status is Status.WAIVED for verdict in rest)
+        level = "notice" if waived else "error"
         lines.append(
             f"::{level} title=digit zoo::and {len(rest)} more, in the log and in the step summary"
         )
@@ -161,13 +167,18 @@ def to_annotations(verdicts: list[Verdict], zoo: Path) -> list[str]:
 
 
 def _annotation(verdict: Verdict, zoo: Path) -> str:
-    (file, line), (title, *body) = _place(verdict, zoo), failure_lines(verdict)
+    file, line = _locate(verdict, zoo)
+    title, *body = failure_lines(verdict)
     level = "notice" if verdict.status is Status.WAIVED else "error"
-    return f"::{level} file={_escape(file, ':,')},line={line},title={_escape(title, ':,')}::{_escape(chr(10).join(body))}"
+    place = f"file={_escape(file, ':,')},line={line},title={_escape(title, ':,')}"
+    return f"::{level} {place}::{_escape(chr(10).join(body))}"
 
 
 def _escape(text: str, also: str = "") -> str:
-    """The text as a workflow command's data, or with `also` as its property: nothing in it can end the command or begin another."""
+    """The text as a workflow command's data, or with `also` as its property.
+
+    Nothing in it can end the command or begin another.
+    """
     for character in "%\r\n" + also:
         text = text.replace(character, f"%{ord(character):02X}")
     return text

@@ -1,11 +1,15 @@
-"""What was measured of an entry, as integers: for programs, badges and the difference to a base."""
+"""What was measured of an entry, as integers: for programs, badges and the comparison."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """`misses` and `missed` (indices of wrong test images) by seed, of those seeds only whose weights were measured; None is not measured."""
+    """Sizes and misses of an entry; None is not measured.
+
+    `misses` and `missed` (indices of wrong test images) are by seed, of those seeds only whose
+    weights were measured.
+    """
 
     entry: str
     params: int | None = None

@@ -1,27 +1,39 @@
 """What a gate says, and what all the verdicts come to: an exit code."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+
+from torchbudget.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNMEASURED
 
 
 class Status(StrEnum):
-    """How a gate ended. A gate that could not measure is `not_run` or, where it broke, `error`; neither is ever a pass."""
+    """How a gate ended.
+
+    A gate that could not measure is `not_run`, one that broke is `error`; neither is ever a pass.
+    One that has nothing to judge is `not_applicable` and counts as nothing.
+    """
 
     PASS = "pass"
     FAIL = "fail"
     WAIVED = "waived"
     NOT_RUN = "not_run"
+    NOT_APPLICABLE = "not_applicable"
     ERROR = "error"
+
+
+HARMLESS = frozenset({Status.PASS, Status.NOT_APPLICABLE})
+"""What nobody need do anything about."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """One comparison of a budget with an observation.
 
-    `expected` and `observed` are as people read them, `difference` how far apart they are, `field` the part of the entry's
-    declaration that set the limit (for `where`, file:line), `remedy` what to do about a failure. `number` is the observation as
-    one figure of which more is worse, by which a waiver accepts it; None where there is no such figure.
+    `expected` and `observed` are as people read them, `difference` is how far apart they are.
+    `field` is the part of the entry's declaration that set the limit (for `where`, file:line),
+    `remedy` what to do about a failure. `number` is the observation as one figure of which more is
+    worse, by which a waiver accepts it; None where there is no such figure.
     """
 
     gate: str
@@ -36,16 +48,20 @@ class Verdict:
     details: tuple[str, ...] = ()
     number: float | None = None
 
-    def of(self, **changes: object) -> "Verdict":
-        return replace(self, **changes)
 
-
-EXIT_PASS, EXIT_FAIL, EXIT_USAGE, EXIT_UNMEASURED = 0, 1, 2, 3
+def not_applicable(gate: str, reason: str) -> Verdict:
+    """The verdict of a gate that has nothing to judge, and why."""
+    return Verdict(
+        gate=gate, status=Status.NOT_APPLICABLE, observed=reason, expected="nothing to judge"
+    )
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:
-    """0: all gates ran and passed (or are waived) · 1: one failed · 3: something could not be measured, or nothing was judged."""
-    statuses = {verdict.status for verdict in verdicts}
+    """0: all that was judged passed or is waived. 1: a gate failed.
+
+    3: something could not be measured, or nothing was judged.
+    """
+    statuses = {verdict.status for verdict in verdicts} - {Status.NOT_APPLICABLE}
     if Status.FAIL in statuses:
         return EXIT_FAIL
     if not statuses or statuses & {Status.NOT_RUN, Status.ERROR}:

@@ -12,12 +12,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchbudget.data.images import MEAN, STD, Images, as_floats, normalise
+from torchbudget.data.images import Images, as_floats
 from torchbudget.data.loading import load_dataset, load_or_sample
-from torchbudget.data.mnist import MNIST_FILES, load_mnist
+from torchbudget.data.mnist import IDX_HEADERS, IMAGE, MNIST
 from torchbudget.data.split import fixed_permutation, split_train_val
 from torchbudget.errors import DataError
 
+(MEAN,), (STD,) = IMAGE.mean, IMAGE.std
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
 
@@ -50,10 +51,10 @@ def test_floats_span_zero_to_one_and_leave_the_pixels_as_they_were(sample):
 
 def test_normalised_images_have_mean_0_and_deviation_1_over_mnist(sample):
     torch.testing.assert_close(
-        normalise(torch.tensor([0.0, MEAN, 1.0])),
+        IMAGE.normalise(torch.tensor([0.0, MEAN, 1.0])),
         torch.tensor([-MEAN / STD, 0.0, (1 - MEAN) / STD]),
     )
-    normal = normalise(as_floats(sample.train.pixels))
+    normal = sample.image.normalise(as_floats(sample.train.pixels))
     assert abs(normal.mean()) < 0.02 and abs(normal.std() - 1) < 0.02
 
 
@@ -97,8 +98,8 @@ def test_a_digest_changes_with_any_pixel_label_or_order(sample):
     labels[3] = (labels[3] + 1) % 10
     variants = [
         few,
-        Images(pixels, few.labels),
-        Images(few.pixels, labels),
+        Images(pixels, few.labels, IMAGE),
+        Images(few.pixels, labels, IMAGE),
         few[torch.arange(19)],
         few[torch.arange(20).flip(0)],
     ]
@@ -119,21 +120,23 @@ def test_the_sample_is_what_every_run_on_it_saw(sample):
 
 
 @pytest.mark.parametrize("extracted", [False, True])
-def test_images_and_labels_are_read_as_they_were_written(extracted, raw, contents, sample):
-    for name in MNIST_FILES if extracted else ():
+def test_images_and_labels_are_read_as_they_were_written(
+    extracted, raw, contents, mnist_like, sample
+):
+    for name in IDX_HEADERS if extracted else ():
         (raw / f"{name}.gz").unlink()
         (raw / name).write_bytes(contents[name])
-    found = load_dataset("mnist", raw.parent.parent)
+    found = load_dataset(mnist_like, raw.parent.parent)
     assert (
         found.name == "mnist" and same(found.train, sample.train) and same(found.test, sample.test)
     )
 
 
-def test_a_root_is_only_read(raw, monkeypatch):
+def test_a_root_is_only_read(raw, mnist_like, monkeypatch):
     raw.chmod(0o555)
     before = snapshot(raw.parent.parent)
     monkeypatch.setenv("MNIST_ROOT", str(raw.parent.parent))
-    assert load_dataset("mnist").name == "mnist"
+    assert load_dataset(mnist_like).name == "mnist"
     assert snapshot(raw.parent.parent) == before
     raw.chmod(0o755)
 
@@ -153,19 +156,19 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_file_is_named_in_one_line(damage, raw, monkeypatch):
+def test_a_damaged_file_is_named_in_one_line(damage, raw, mnist_like):
     DAMAGE[damage](raw)
     with pytest.raises(
         DataError,
         match=f"^{re.escape(str(raw / IMAGES))}.gz is corrupt or .*; delete it and fetch it again$",
     ) as caught:
-        load_or_sample("mnist", raw.parent.parent)
+        load_or_sample(mnist_like, raw.parent.parent)
     assert "\n" not in str(caught.value) and (f"it holds {LABELS}" in str(caught.value)) == (
         damage == "the labels"
     )
 
 
-def test_one_flipped_digit_in_an_extracted_file_is_found(raw, contents):
+def test_one_flipped_digit_in_an_extracted_file_is_found(raw, mnist_like, contents):
     (raw / f"{LABELS}.gz").unlink()
     (raw / LABELS).write_bytes(
         contents[LABELS][:100] + bytes([(contents[LABELS][100] + 1) % 10]) + contents[LABELS][101:]
@@ -173,13 +176,12 @@ def test_one_flipped_digit_in_an_extracted_file_is_found(raw, contents):
     with pytest.raises(
         DataError, match=f"{re.escape(str(raw / LABELS))} is corrupt or mislabelled: SHA-256"
     ):
-        load_mnist(raw.parent.parent, download=False)
+        mnist_like.load.read(raw.parent.parent, download=False)
 
 
-def test_other_images_in_the_form_of_mnist_are_not_mnist(raw, monkeypatch):
-    monkeypatch.undo()
+def test_other_images_in_the_form_of_mnist_are_not_mnist(raw):
     with pytest.raises(DataError, match=f"{IMAGES}.gz is corrupt or mislabelled: SHA-256"):
-        load_mnist(raw.parent.parent, download=True)
+        MNIST.load.read(raw.parent.parent, download=True)
 
 
 def test_a_missing_file_is_named_and_a_named_root_is_never_filled(raw, unplugged):
@@ -210,7 +212,7 @@ def test_a_killed_download_leaves_nothing_that_is_taken_for_data(left, unplugged
     partial.mkdir(parents=True)
     if left == "half a file":
         (partial / f"{IMAGES}.gz").write_bytes(gzip.compress(contents[IMAGES], 1)[:9_999])
-    for name in MNIST_FILES if left in ("half an extracted file", "half moved") else ():
+    for name in IDX_HEADERS if left in ("half an extracted file", "half moved") else ():
         (partial / name).write_bytes(
             contents[name][: 9_999 if left == "half an extracted file" else None]
         )

@@ -1,19 +1,23 @@
 """Kaggle's deal of MNIST: the same images, parted otherwise, and kept apart."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 import torch
+from untrained import observe_runs
 
 from model import Slim
 from torchbudget.data.images import Images
-from torchbudget.data.loading import load_dataset
+from torchbudget.data.loading import load_dataset, named
+from torchbudget.data.mnist import KAGGLE_DEAL, KaggleDeal
+from torchbudget.data.spec import DataSpec
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
 from torchbudget.evidence.results import seal
 from torchbudget.evidence.weights import save_weights
 from torchbudget.gates import judge
-from torchbudget.gates.observation import Observation
 from torchbudget.report.verdict import Status
 from utils.recipe import Recipe
 from utils.steps import SGD, Constant
@@ -24,16 +28,22 @@ RECIPE = Recipe(
 
 
 @pytest.fixture
-def deals(raw):
+def kaggle_like(mnist_like) -> DataSpec:
+    """Kaggle's deal of files in MNIST's form."""
+    return replace(KAGGLE_DEAL, load=KaggleDeal(mnist_like))
+
+
+@pytest.fixture
+def deals(raw, mnist_like, kaggle_like):
     """(MNIST's deal, Kaggle's), of files in MNIST's form."""
-    return tuple(load_dataset(name, raw.parent.parent) for name in ("mnist", "kaggle_deal"))
+    return tuple(load_dataset(spec, raw.parent.parent) for spec in (mnist_like, kaggle_like))
 
 
 def entry_on(dataset: str) -> Entry:
     return Entry(
         name="net",
         network=Slim,
-        dataset=dataset,
+        data=named(dataset),
         recipe=RECIPE,
         budget=Budget(max_params=20_000, max_epochs=3, max_misses=2_000),
     )
@@ -53,8 +63,8 @@ def test_the_deal_has_the_same_images_two_fifths_of_them_to_test(deals):
     assert (len(kaggle.train), len(kaggle.test)) == (3_000, 2_000)
 
 
-def test_the_deal_is_the_same_every_time(deals, raw):
-    again = load_dataset("kaggle_deal", raw.parent.parent)
+def test_the_deal_is_the_same_every_time(deals, kaggle_like, raw):
+    again = load_dataset(kaggle_like, raw.parent.parent)
     assert (again.train.digest, again.test.digest) == (deals[1].train.digest, deals[1].test.digest)
 
 
@@ -80,14 +90,14 @@ def test_a_network_of_one_deal_is_refused_by_the_accuracy_gate_of_the_other(
         judge(
             "accuracy",
             entry,
-            Observation(entry, [seal(mine)], make_run.weights, lambda name: other, ()),
+            observe_runs(entry, [seal(mine)], weights=make_run.weights, dataset=other),
         ).status
         == Status.NOT_RUN
     )
     posing = seal(msgspec.structs.replace(mine, dataset=other.name))
     save_weights(make_run.weights / f"{posing.stem}.safetensors", make_run.network(entry))
     verdict = judge(
-        "accuracy", entry, Observation(entry, [posing], make_run.weights, lambda name: other, ())
+        "accuracy", entry, observe_runs(entry, [posing], weights=make_run.weights, dataset=other)
     )
     assert (
         verdict.status == Status.FAIL
@@ -99,7 +109,7 @@ def test_a_network_of_one_deal_is_refused_by_the_accuracy_gate_of_the_other(
         judge(
             "accuracy",
             entry,
-            Observation(entry, [passing], make_run.weights, lambda name: other, ()),
+            observe_runs(entry, [passing], weights=make_run.weights, dataset=other),
         ).status
         == Status.PASS
     )

@@ -7,8 +7,11 @@ import math
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model import Slim
+from torchbudget.data import KAGGLE_DEAL, MNIST
 from torchbudget.declare.budget import BatchNorm, Budget
 from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
 from torchbudget.declare.views import View
@@ -17,6 +20,7 @@ from utils.recipe import EMA, SWA, Recipe
 from utils.steps import SGD, OneCycle
 
 KINDS = [value for value in vars(declarations).values() if dataclasses.is_dataclass(value)]
+KINDS.append(Entry)
 GOOD = {
     declarations.OneCycle: {"max_lr": 0.1},
     declarations.Cosine: {"lr": 0.1},
@@ -30,6 +34,7 @@ GOOD = {
 GOOD[Entry] = {
     "name": "net",
     "network": Slim,
+    "data": MNIST,
     "recipe": Recipe(**GOOD[Recipe]),
     "budget": Budget(**GOOD[Budget]),
 }
@@ -78,7 +83,7 @@ TOO_MUCH = {
     declarations.Lookahead: {"alpha": 1.1},
     declarations.Mix: {"p": 1.1, "cutmix": 1.1, "mixup_alpha": 0, "cutmix_alpha": 0},
     declarations.Focus: {"share": 1.1, "noise": 101},
-    View: {"right": 15, "down": -15, "rotate": 181, "scale": 0.4},
+    View: {"rotate": 181, "scale": 0.4},
     Entry: {"published": 101},
 }
 BOUNDED = [
@@ -89,8 +94,8 @@ COUNTS = [
     (kind, field.name, 0) for kind, field in TYPED if field.type is int and field.name not in NOUGHT
 ]
 MIXED = tuple(
-    declarations.Member(entry=Entry(**GOOD[Entry], dataset=name))
-    for name in ("mnist", "kaggle_deal")
+    declarations.Member(entry=Entry(**GOOD[Entry] | {"data": data}))
+    for data in (MNIST, KAGGLE_DEAL)
 )
 WRONG = [
     (SGD, {"momentum": 0}, "nesterov needs a momentum above 0"),
@@ -112,13 +117,29 @@ WRONG = [
     ),
     (Budget, {"requires": [BatchNorm()]}, "requires must be a tuple, not"),
     (Budget, {"requires": ("BatchNorm",)}, "requires holds 'BatchNorm'"),
+    (
+        Budget,
+        {"requires": (BatchNorm,)},
+        "requires holds the class BatchNorm; write BatchNorm\\(\\)",
+    ),
+    (Budget, {"min_accuracy": 0.99}, "max_misses and min_accuracy are two rules of accuracy"),
+    (Budget, {"max_misses": None, "min_accuracy": 99.4}, "min_accuracy is a share .* 0.994$"),
+    (
+        Budget,
+        {"max_params": None, "max_epochs": None, "max_misses": None},
+        "at least one limit must be given",
+    ),
     (Entry, {"name": "Slim"}, "name .* 'Slim'"),
     (Entry, {"name": "a/b"}, "name .* 'a/b'"),
     (Entry, {"name": "größe"}, "name .* 'größe'"),
     (Entry, {"network": "Slim"}, "network must be what makes a network"),
-    (Entry, {"network": Slim()}, "network"),
-    (Entry, {"recipe": None}, "(recipe must be a Recipe|budget must be a Budget)"),
-    (Entry, {"budget": {}}, "(recipe must be a Recipe|budget must be a Budget)"),
+    (Entry, {"network": Slim()}, "network must be the class Slim, not an instance: network=Slim$"),
+    (Entry, {"recipe": Recipe}, "recipe must be an instance of a dataclass"),
+    (Entry, {"recipe": "18 epochs"}, "recipe must be an instance of a dataclass"),
+    (Entry, {"data": "mnist"}, "data must be a data set such as data.MNIST, not 'mnist'"),
+    (Entry, {"views": (View(right=15),)}, "right must be from -14 to 14 pixels"),
+    (Entry, {"views": (View(down=-15),)}, "down must be from -14 to 14 pixels"),
+    (Entry, {"budget": {}}, "budget must be a Budget"),
     (Entry, {"stored": "int8"}, "stored must be float32 or float16, not 'int8'"),
     (Entry, {"views": (View(), View())}, "views must be different Views"),
     (Entry, {"views": [View()]}, "views must be a tuple"),
@@ -179,7 +200,7 @@ def test_a_value_out_of_bounds_is_rejected_with_the_bounds(kind, field, value):
 
 @pytest.mark.parametrize(("kind", "values", "reason"), WRONG)
 def test_values_that_do_not_fit_are_rejected_with_the_reason(kind, values, reason):
-    with pytest.raises(ValueError, match=f"^{kind.__name__}: {reason}"):
+    with pytest.raises(ValueError, match=f"^(?:{kind.__name__}|View): {reason}"):
         make(kind, **values)
 
 
@@ -248,3 +269,17 @@ def test_a_field_that_a_declaration_has_gained_is_no_change_while_it_is_none():
     assert changed_fields(before, now) == changed_fields(now, before) == []
     before["ballots"][0]["recipe"]["epochs"] += 1
     assert [field for field, *_ in changed_fields(before, now)] == ["ballots"]
+
+
+@given(st.integers(1, 100_000), st.integers(1, 9_999))
+def test_a_share_that_is_right_allows_as_many_misses_as_a_whole_number_of_images_can(total, share):
+    """0.994 of 10,000 is 60 misses, whatever a float makes of it."""
+    budget = Budget(min_accuracy=share / 10_000)
+    allowed = budget.allowed_misses(total)
+    assert (total - allowed) * 10_000 >= share * total > (total - allowed - 1) * 10_000
+
+
+def test_a_count_of_misses_is_taken_as_it_is():
+    assert Budget(max_misses=60).allowed_misses(10_000) == 60
+    assert Budget(min_accuracy=0.994).allowed_misses(10_000) == 60
+    assert Budget(max_params=9).allowed_misses(10_000) is None

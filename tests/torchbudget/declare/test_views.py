@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from model import Slim
 from torchbudget.data.images import as_floats
-from torchbudget.declare.views import View, look
+from torchbudget.data.mnist import IMAGE
+from torchbudget.declare.views import View, transform
 from torchbudget.evidence.measure import infer, infer_views, measure
 
 MOVES = st.integers(-5, 5)
@@ -17,23 +18,23 @@ MOVES = st.integers(-5, 5)
 def test_a_move_by_whole_pixels_moves_every_pixel(right, down):
     images = torch.zeros(1, 1, 28, 28)
     images[0, 0, 10:18, 9:20] = torch.rand(8, 11)
-    moved = look(View(right=right, down=down), images)
+    moved = transform(View(right=right, down=down), images)
     torch.testing.assert_close(moved, images.roll((down, right), (2, 3)), atol=1e-4, rtol=0)
 
 
 def test_what_comes_in_from_outside_is_black():
-    assert look(View(right=3), torch.ones(1, 1, 28, 28))[0, 0, :, :3].max() < 1e-5
+    assert transform(View(right=3), torch.ones(1, 1, 28, 28))[0, 0, :, :3].max() < 1e-5
 
 
 def test_a_quarter_turn_is_counter_clockwise_and_a_scale_of_two_doubles():
     images = torch.zeros(1, 1, 28, 28)
     images[0, 0, 4:8, 12:16] = 1
     torch.testing.assert_close(
-        look(View(rotate=90), images), images.rot90(1, (2, 3)), atol=1e-4, rtol=0
+        transform(View(rotate=90), images), images.rot90(1, (2, 3)), atol=1e-4, rtol=0
     )
     square = torch.zeros(1, 1, 28, 28)
     square[0, 0, 10:18, 10:18] = 1
-    assert look(View(scale=2), square).sum() == pytest.approx(4 * 64, rel=0.05)
+    assert transform(View(scale=2), square).sum() == pytest.approx(4 * 64, rel=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +48,15 @@ VIEWS = (View(right=1), View(), View(rotate=5))
 
 def test_a_prediction_is_the_mean_of_the_probabilities(slim, sample):
     pixels = sample.test.pixels[:150]
-    each = infer_views(slim, pixels, "cpu", VIEWS)
+    each = infer_views(slim, pixels, IMAGE, "cpu", VIEWS)
     assert each.shape == (3, 150, 10)
-    torch.testing.assert_close(infer(slim, pixels, views=VIEWS).exp(), each.softmax(2).mean(0))
-    torch.testing.assert_close(each[1], infer(slim, pixels), rtol=0, atol=0)
+    torch.testing.assert_close(
+        infer(slim, pixels, IMAGE, views=VIEWS).exp(), each.softmax(2).mean(0)
+    )
+    torch.testing.assert_close(each[1], infer(slim, pixels, IMAGE), rtol=0, atol=0)
     torch.testing.assert_close(
         each[0],
-        infer(slim, (look(VIEWS[0], as_floats(pixels)) * 255).round().byte()),
+        infer(slim, (transform(VIEWS[0], as_floats(pixels)) * 255).round().byte(), IMAGE),
         atol=2e-2,
         rtol=0,
     )

@@ -9,6 +9,7 @@ from tiny_zoo import ZOO, Tiny
 
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Ensemble, Member
+from torchbudget.errors import WeightsError
 from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.measure import measure
 from torchbudget.evidence.weights import load_shipped, round_weights, weights_digest, weights_paths
@@ -66,7 +67,7 @@ def test_what_half_precision_cannot_hold_is_refused_by_name():
     network = Tiny()
     network.norm2.running_var.fill_(1e6)
     with pytest.raises(
-        ValueError,
+        WeightsError,
         match=r'norm2\.running_var holds numbers that float16 cannot; declare stored="float32"',
     ):
         round_weights(network, "float16")

@@ -16,7 +16,7 @@ from torchbudget.errors import BaselineError, Unmeasurable
 from torchbudget.evidence.results import read_results
 from torchbudget.gates.baseline import Baseline, read_baseline
 from torchbudget.gates.observation import Observation
-from torchbudget.gates.ratchet import judge_against_base, judge_ratchet
+from torchbudget.gates.ratchet import judge_against_baseline, judge_ratchet
 from torchbudget.gates.waivers import read_waivers
 from torchbudget.report.verdict import Status
 
@@ -54,8 +54,12 @@ def compared(folder: Path, base: Baseline | None) -> tuple[Entry, Observation]:
     """The entry as the zoo file declares it, and its observation beside `base`."""
     (entry,) = load_zoo(folder / "zoo.py").values()
     seen = observe(folder, entry=entry)
-    seen.base = base
+    compare_with(seen, base)
     return entry, seen
+
+
+def compare_with(seen: Observation, base: Baseline | None) -> None:
+    seen.sources = replace(seen.sources, baseline=base)
 
 
 def test_the_base_is_the_commit_and_not_the_working_tree(history, kept):
@@ -77,7 +81,7 @@ def test_an_unchanged_zoo_passes_against_its_base(history, kept):
     entry, seen = compared(kept, history[1])
     verdict = judge_ratchet(entry, seen)
     assert verdict.status is Status.PASS and "misses of seed 1" in verdict.observed
-    assert judge_against_base({"tiny": entry}, history[1], []) == []
+    assert judge_against_baseline({"tiny": entry}, history[1], []) == []
 
 
 def test_a_wider_network_with_a_looser_budget_fails_twice_over(history):
@@ -87,14 +91,14 @@ def test_a_wider_network_with_a_looser_budget_fails_twice_over(history):
         budget=replace(entry.budget, slack=Slack(params=10_000, multiply_adds=10**9, misses=999)),
     )
     bare = replace(history[1].entries["tiny"], misses={}, missed={})
-    seen.base = replace(history[1], entries={"tiny": bare})
+    compare_with(seen, replace(history[1], entries={"tiny": bare}))
     verdict = judge_ratchet(entry, seen)
     assert (
         verdict.status is Status.FAIL
         and "params" in verdict.difference
         and "no misses on record" in verdict.observed
     )
-    found = [each.observed for each in judge_against_base({"tiny": entry}, history[1], [])]
+    found = [each.observed for each in judge_against_baseline({"tiny": entry}, history[1], [])]
     assert (
         "budget weakened: max_misses 900 -> 950" in found
         and "budget weakened: slack.params 0 -> 10000" in found
@@ -105,7 +109,7 @@ def test_a_new_entry_passes_and_a_renamed_one_was_removed(history, kept):
     entry, seen = compared(kept, history[1])
     renamed = replace(entry, name="other")
     assert judge_ratchet(renamed, seen).observed == "new, nothing to compare"
-    (verdict,) = judge_against_base({"other": renamed}, history[1], [])
+    (verdict,) = judge_against_baseline({"other": renamed}, history[1], [])
     assert (
         verdict.status is Status.FAIL and verdict.entry == "tiny" and "removed" in verdict.observed
     )
@@ -113,7 +117,9 @@ def test_a_new_entry_passes_and_a_renamed_one_was_removed(history, kept):
 
 def test_an_easier_data_set_is_a_weakening(history, kept):
     entry, _ = compared(kept, history[1])
-    (verdict,) = judge_against_base({"tiny": replace(entry, dataset="easier")}, history[1], [])
+    (verdict,) = judge_against_baseline(
+        {"tiny": replace(entry, data=replace(entry.data, name="easier"))}, history[1], []
+    )
     assert "dataset mnist_sample -> easier" in verdict.observed
 
 
@@ -125,13 +131,13 @@ def test_a_waiver_that_the_base_did_not_have_is_shown(history, tmp_path):
     entry = load_zoo(history[0] / "nets" / "zoo.py")["tiny"]
     shown = [
         each
-        for each in judge_against_base({"tiny": entry}, history[1], added)
+        for each in judge_against_baseline({"tiny": entry}, history[1], added)
         if each.gate == "waivers"
     ]
     assert [each.status for each in shown] == [Status.WAIVED] and "Ada" in shown[0].observed
     assert not [
         each
-        for each in judge_against_base(
+        for each in judge_against_baseline(
             {"tiny": entry}, replace(history[1], waivers=tuple(added)), added
         )
         if each.gate == "waivers"
@@ -142,9 +148,8 @@ def test_without_a_base_or_a_measurement_there_is_no_pass(history, kept):
     entry, seen = compared(kept, None)
     with pytest.raises(Unmeasurable, match="no base"):
         judge_ratchet(entry, seen)
-    seen.base = replace(
-        history[1], entries={"tiny": replace(history[1].entries["tiny"], error="it broke")}
-    )
+    broken = {"tiny": replace(history[1].entries["tiny"], error="it broke")}
+    compare_with(seen, replace(history[1], entries=broken))
     with pytest.raises(Unmeasurable, match="it broke"):
         judge_ratchet(entry, seen)
 

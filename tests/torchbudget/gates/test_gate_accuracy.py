@@ -1,5 +1,6 @@
 """The two rules of accuracy, what changed since the base, and laws of all gates that compare with a budget."""
 
+import dataclasses
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,12 +178,13 @@ def test_images_flipped_since_the_base_are_listed_both_ways(kept, entry, runs):
     lost = list(missed)[:25]
     (won,) = [index for index in range(1_000) if str(index) not in runs[0].missed][:1]
     old = {index: digit for index, digit in missed.items() if index not in lost} | {str(won): 0}
-    seen.base = Baseline(
+    baseline = Baseline(
         commit="0" * 40,
         entries={
             "tiny": BaselineEntry(name="tiny", dataset="mnist_sample", budget={}, missed={0: old})
         },
     )
+    seen.sources = dataclasses.replace(seen.sources, baseline=baseline)
     (line,) = judge_accuracy(entry, seen).details
     assert (
         f"newly missed #{lost[0]}, #{lost[1]}," in line

@@ -55,7 +55,7 @@ def flipped(run: Run, seen: Observation, count: int) -> Run:
         missed={index: digit for index, digit in run.missed.items() if index not in gone},
         confusion=confusion,
         test=msgspec.structs.replace(run.test, misses=run.test.misses - count),
-        digests=msgspec.structs.replace(run.digests, predictions=predictions_digest(recorded)),
+        digests=msgspec.structs.replace(run.digests, predictions=predictions_digest(recorded, 10)),
     )
 
 
@@ -116,7 +116,7 @@ def test_each_broken_link_has_its_own_line_with_file_and_command(kept, entry, ru
         and "recipe.epochs: 2 recorded, 7" in verdict.details[2]
     )
     assert [line.rsplit(": ", 1)[1] for line in verdict.details] == [
-        f"make train ENTRY=tiny SEED={seed}" for seed in (0, 1, 0, 1)
+        f"torchbudget record tiny --seed {seed} --weights FILE" for seed in (0, 1, 0, 1)
     ]
 
 

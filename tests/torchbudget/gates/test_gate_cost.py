@@ -4,12 +4,13 @@ import pytest
 import torch.nn.functional as F
 from networks import Net, changed
 from torch import nn
+from untrained import observe_runs
 
 from model import EraA6, Net3, Slim
+from torchbudget.data import MNIST
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
 from torchbudget.gates import judge
-from torchbudget.gates.observation import Observation
 from torchbudget.network.layers import layer_table
 from torchbudget.network.structure import count_multiply_adds, count_params
 from torchbudget.report.verdict import Status
@@ -25,12 +26,13 @@ FIELD = 8  # 3 + 1 from the pooling + 2 * 2 from a convolution on every other pi
 def judged(network, **limits):
     recipe = Recipe(epochs=1, batch_size=10, optimizer=SGD(), schedule=Constant())
     entry = Entry(
+        data=MNIST,
         name="net",
         network=network,
         recipe=recipe,
         budget=Budget(max_params=10**6, max_epochs=2, max_misses=1, **limits),
     )
-    return judge("cost", entry, Observation(entry, [], None, None, ()))
+    return judge("cost", entry, observe_runs(entry))
 
 
 LIMITS = {
@@ -107,10 +109,10 @@ def test_where_nothing_averages_a_logit_sees_it_all():
 @pytest.mark.parametrize("network", [Slim, Net3, EraA6])
 def test_the_table_adds_up_to_the_whole(network):
     net = network()
-    rows = layer_table(net)
+    rows = layer_table(net, MNIST.image)
     assert sum(row.params for row in rows) == count_params(net) and sum(
         row.multiply_adds for row in rows
-    ) == count_multiply_adds(net)
+    ) == count_multiply_adds(net, MNIST.image)
     assert (
         rows[0].shape[1:] == (28, 28) and rows[-1].shape == (10,) and rows[-1].receptive_field == 28
     )

@@ -1,11 +1,12 @@
 """The history gate: what training could not have written is found."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
+from untrained import observe_runs
 
-from torchbudget.declare.entry import describe
 from torchbudget.gates import judge
-from torchbudget.gates.observation import Observation
 from torchbudget.report.verdict import Status
 from utils.recipe import SWA
 from utils.steps import OneCycle
@@ -17,7 +18,7 @@ def row(run, **changes):
 
 
 def judged(entry, sample, *runs):
-    return judge("history", entry, Observation(entry, list(runs), None, lambda name: sample, ()))
+    return judge("history", entry, observe_runs(entry, runs, dataset=sample))
 
 
 def test_a_run_as_recorded_passes(small_entry, sample, make_run):
@@ -57,11 +58,9 @@ def test_what_training_could_not_have_written_fails(what, small_entry, sample, m
 
 
 def test_the_rates_of_a_schedule_include_those_of_averaging(small_entry, sample, make_run):
-    recipe = describe(small_entry.recipe) | {
-        "schedule": describe(OneCycle(max_lr=0.1)),
-        "average": describe(SWA(lr=0.2)),
-    }
-    run = make_run(small_entry, recipe=recipe)
+    recipe = replace(small_entry.recipe, schedule=OneCycle(max_lr=0.1), average=SWA(lr=0.2))
+    entry = replace(small_entry, recipe=recipe)
+    run = make_run(small_entry)
     for lr, status in (
         (0.1, Status.PASS),
         (0.2, Status.PASS),
@@ -69,9 +68,7 @@ def test_the_rates_of_a_schedule_include_those_of_averaging(small_entry, sample,
         (0.0, Status.PASS),
     ):
         assert (
-            judged(
-                small_entry, sample, msgspec.structs.replace(run, history=row(run, lr=lr))
-            ).status
+            judged(entry, sample, msgspec.structs.replace(run, history=row(run, lr=lr))).status
             == status
         )
 

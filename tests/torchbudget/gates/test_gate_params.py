@@ -4,11 +4,12 @@ import pytest
 import torch
 from networks import Net, changed
 from torch import nn
+from untrained import observe_runs
 
+from torchbudget.data import MNIST
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
 from torchbudget.gates import judge
-from torchbudget.gates.observation import Observation
 from torchbudget.network.hidden import late_tensors, statistics_buffers
 from torchbudget.network.structure import count_params
 from torchbudget.network.trace import build, trace
@@ -24,12 +25,13 @@ DECLARED = count_params(Net())
 def judged(network, **limits):
     recipe = Recipe(epochs=1, batch_size=10, optimizer=SGD(), schedule=Constant())
     entry = Entry(
+        data=MNIST,
         name="net",
         network=network,
         recipe=recipe,
         budget=Budget(**{"max_params": DECLARED + 1, "max_epochs": 2, "max_misses": 1} | limits),
     )
-    return judge("params", entry, Observation(entry, [], None, None, ()))
+    return judge("params", entry, observe_runs(entry))
 
 
 def plus(extra):
@@ -108,7 +110,7 @@ def test_statistics_of_norms_that_run_or_never_run_are_no_capacity():
 
     net = build(changed(__init__=init))
     assert (
-        statistics_buffers(net, trace(net, True), trace(net, False))
+        statistics_buffers(net, trace(net, MNIST.image, True), trace(net, MNIST.image, False))
         == dict(net.named_buffers()).keys()
     )
 

@@ -16,7 +16,7 @@ from torchbudget.declare.budget import (
 )
 from torchbudget.declare.entry import describe
 from torchbudget.gates.baseline import BaselineEntry
-from torchbudget.gates.ratchet import compare, weakenings
+from torchbudget.gates.ratchet import compare, find_weakenings
 from torchbudget.report.verdict import Status
 
 LIMITS = st.none() | st.integers(0, 4)
@@ -56,7 +56,7 @@ PLAIN = Budget(
 
 
 def weakened(was: Budget, now: Budget) -> list[str]:
-    return [change for _, change in weakenings(describe(was), describe(now))]
+    return [change for _, change in find_weakenings(describe(was), describe(now))]
 
 
 # --- what counts as weaker --------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def test_every_field_of_a_budget_has_a_direction():
         for field in fields(Budget)
         if not field.name.startswith(("max_", "min_")) and field.name not in known
     ] == []
-    assert weakenings(
+    assert find_weakenings(
         {"colour": "red", "slack": {}, "requires": []},
         {"colour": "blue", "slack": {}, "requires": []},
     )
@@ -120,8 +120,8 @@ def test_no_budget_is_weaker_than_itself(budget):
 @given(BUDGETS, BUDGETS)
 def test_no_field_is_weakened_both_ways_and_what_is_weakened_neither_way_is_the_same(one, other):
     there, back = (
-        weakenings(describe(one), describe(other)),
-        weakenings(describe(other), describe(one)),
+        find_weakenings(describe(one), describe(other)),
+        find_weakenings(describe(other), describe(one)),
     )
     ordered = [{field for field, _ in changes} - {"slack", "requires"} for changes in (there, back)]
     assert not ordered[0] & ordered[1]

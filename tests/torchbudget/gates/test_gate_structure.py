@@ -5,8 +5,10 @@ import torch
 import torch.nn.functional as F
 from networks import Net, changed, flattening_init
 from torch import nn
+from untrained import observe_runs
 
 from model import EraA6, Net3, Slim
+from torchbudget.data import MNIST
 from torchbudget.declare.budget import (
     BatchNorm,
     Budget,
@@ -16,7 +18,6 @@ from torchbudget.declare.budget import (
 )
 from torchbudget.declare.entry import Entry
 from torchbudget.gates import judge
-from torchbudget.gates.observation import Observation
 from torchbudget.report.verdict import Status
 from utils.recipe import Recipe
 from utils.steps import SGD, Constant
@@ -27,12 +28,13 @@ EVERYTHING = (BatchNorm(), Dropout(), GlobalAveragePooling(), NoDenseOnMap())
 def judged(network, *requires):
     recipe = Recipe(epochs=1, batch_size=10, optimizer=SGD(), schedule=Constant())
     entry = Entry(
+        data=MNIST,
         name="net",
         network=network,
         recipe=recipe,
         budget=Budget(max_params=10**6, max_epochs=2, max_misses=1, requires=requires),
     )
-    return judge("structure", entry, Observation(entry, [], None, None, ()))
+    return judge("structure", entry, observe_runs(entry))
 
 
 def logits(change):

@@ -5,7 +5,7 @@ import json
 import pytest
 from tampering import edit, edit_run, failed, judge
 
-from torchbudget.gates import WITHOUT_BASE
+from torchbudget.gates import WITHOUT_BASELINE
 
 SEED0, SEED1 = "tiny-seed0-mnist_sample.safetensors", "tiny-seed1-mnist_sample.safetensors"
 
@@ -14,11 +14,12 @@ def test_an_honest_zoo_passes_every_gate(zoo, capsys):
     code, verdicts = judge(zoo)
     assert (
         code == 0
-        and list(verdicts) == list(WITHOUT_BASE)
+        and list(verdicts) == list(WITHOUT_BASELINE)
         and {verdict["status"] for verdict in verdicts.values()} == {"pass"}
     )
     assert (
-        capsys.readouterr().out.strip().splitlines()[-1] == f"{len(WITHOUT_BASE)} pass; exit code 0"
+        capsys.readouterr().out.strip().splitlines()[-1]
+        == f"{len(WITHOUT_BASELINE)} pass; exit code 0"
     )
 
 
@@ -64,7 +65,8 @@ def test_swapped_weights_are_found(zoo):
     assert code == 1 and {"chain", "claim"} <= failed(verdicts)
     assert (
         SEED0 in verdicts["chain"]["observed"]
-        and verdicts["chain"]["remedy"] == "make train ENTRY=tiny SEED=0"
+        and verdicts["chain"]["remedy"]
+        == "train it and record the run: torchbudget record tiny --seed 0 --weights FILE"
     )
 
 

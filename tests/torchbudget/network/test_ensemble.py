@@ -12,6 +12,7 @@ import torch
 from tampering import edit, failed, judge
 
 import train
+from torchbudget.data import MNIST
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.engine import Engine
 from torchbudget.evidence.measure import measure
@@ -83,7 +84,9 @@ def test_an_ensemble_counts_all_its_members(elected):
 
 def test_its_size_is_that_of_the_network_that_holds_its_members(elected):
     entry = load_zoo(elected / "zoo.py")["jury"]
-    assert Engine(elected / "zoo.py", ()).observe(entry).size == measure_size(entry.network())
+    assert Engine(elected / "zoo.py").observe(entry).size == measure_size(
+        entry.network(), MNIST.image
+    )
 
 
 def test_every_gate_passes_on_what_train_left(jury):

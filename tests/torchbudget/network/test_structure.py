@@ -7,6 +7,7 @@ from networks import Net, changed, flattening_init
 from torch import nn
 
 from model import Net3
+from torchbudget.data import MNIST
 from torchbudget.network.hidden import count_hidden
 from torchbudget.network.structure import (
     active_dropouts,
@@ -23,11 +24,11 @@ from torchbudget.network.trace import build, trace
 def ok(network):
     """(batch norms missing, dropouts acting in train, average pooled on every way) of a network class."""
     net = build(network)
-    evaluated = trace(net, training=False)
+    evaluated = trace(net, MNIST.image, training=False)
     averages = global_averages(evaluated)
     return (
-        len(unnormalised_convolutions(trace(net, True))),
-        len(active_dropouts(trace(net, True))),
+        len(unnormalised_convolutions(trace(net, MNIST.image, True))),
+        len(active_dropouts(trace(net, MNIST.image, True))),
         bool(averages) and not bypasses(evaluated, averages),
     )
 
@@ -149,7 +150,7 @@ def test_a_dropout_that_acts_in_eval_is_found():
             )
         )
     )
-    assert len(active_dropouts(trace(net, training=False))) == 1
+    assert len(active_dropouts(trace(net, MNIST.image, training=False))) == 1
 
 
 def test_unused_parameters_are_declared_but_not_used():
@@ -160,7 +161,10 @@ def test_unused_parameters_are_declared_but_not_used():
         self.fc1 = nn.Linear(256, 10)
 
     net = build(type("PublishedNet3", (Net3,), {"__init__": init}))
-    assert (count_params(net), count_used(net, trace(net, True), trace(net, False))) == (
+    assert (
+        count_params(net),
+        count_used(net, trace(net, MNIST.image, True), trace(net, MNIST.image, False)),
+    ) == (
         22_986,
         17_900,
     )
@@ -180,7 +184,9 @@ def test_tied_parameters_count_once():
             ),
         )
     )
-    assert count_params(net) == count_used(net, trace(net, True)) == count_params(Net())
+    assert (
+        count_params(net) == count_used(net, trace(net, MNIST.image, True)) == count_params(Net())
+    )
 
 
 def test_numbers_outside_the_parameters_are_counted():
@@ -199,10 +205,10 @@ def test_numbers_outside_the_parameters_are_counted():
             ),
         )
     )
-    assert count_hidden(net, trace(net, True), trace(net, False)) == 100
-    assert count_hidden(Net(), trace(Net(), True)) == 0
+    assert count_hidden(net, trace(net, MNIST.image, True), trace(net, MNIST.image, False)) == 100
+    assert count_hidden(Net(), trace(Net(), MNIST.image, True)) == 0
 
 
 def test_multiply_adds_are_those_of_a_sum_by_hand():
     by_hand = 26 * 26 * 4 * 9 + 11 * 11 * 6 * 4 * 9 + 6 * 10
-    assert count_multiply_adds(Net()) == by_hand
+    assert count_multiply_adds(Net(), MNIST.image) == by_hand

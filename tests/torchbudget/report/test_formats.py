@@ -3,7 +3,7 @@
 import json
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -22,9 +22,9 @@ from torchbudget.report.formats import (
     to_junit,
     to_sarif,
 )
+from torchbudget.report.markdown import to_markdown
 from torchbudget.report.metrics import Metrics
-from torchbudget.report.terminal import to_markdown
-from torchbudget.report.verdict import Status, Verdict, exit_code
+from torchbudget.report.verdict import HARMLESS, Status, Verdict, exit_code
 
 COUNTS = st.integers(0, 10**12)
 VERDICTS = st.lists(
@@ -63,7 +63,7 @@ class Document:
 
 
 def unhappy(verdicts: list[Verdict]) -> list[Verdict]:
-    return [verdict for verdict in verdicts if verdict.status is not Status.PASS]
+    return [verdict for verdict in verdicts if verdict.status not in HARMLESS]
 
 
 @given(VERDICTS, FIGURES)
@@ -82,7 +82,12 @@ def test_junit_has_a_case_for_each_verdict_and_only_passes_are_clean(verdicts):
         for case in suite
         for child in case
     )
-    kinds = {Status.PASS: "system-out", Status.FAIL: "failure", Status.WAIVED: "skipped"}
+    kinds = {
+        Status.PASS: "system-out",
+        Status.FAIL: "failure",
+        Status.WAIVED: "skipped",
+        Status.NOT_APPLICABLE: "skipped",
+    }
     assert found == sorted(
         (verdict.entry, verdict.gate, kinds.get(verdict.status, "error")) for verdict in verdicts
     )
@@ -157,7 +162,7 @@ def test_annotations_are_at_most_nine_and_one_that_counts_the_rest(verdicts):
     )
 )
 def test_no_text_ends_an_annotation_early_or_begins_another(verdict):
-    (line,) = to_annotations([verdict.of(where="zoo.py:31")], Path("zoo.py"))
+    (line,) = to_annotations([replace(verdict, where="zoo.py:31")], Path("zoo.py"))
     place, _, message = line.removeprefix("::error ").partition("::")
     properties = {
         name: unquote(value) for name, value in (pair.split("=", 1) for pair in place.split(","))
