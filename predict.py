@@ -38,7 +38,7 @@ from torchbudget.evidence.measure import infer
 from torchbudget.evidence.weights import load_shipped, load_weights, weights_paths
 from utils import kaggle
 from utils.picture import PictureError, find_pictures, read_picture
-from utils.runs import RunPaths
+from utils.runs import RunPaths, find_image
 
 HERE = Path(__file__).resolve().parent
 PROG = "predict.py"
@@ -176,7 +176,9 @@ def predict_pictures(entry: Entry, options: argparse.Namespace) -> int:
     pictures, complaints = read_pictures(options.pictures)
     rows = []
     if pictures:
-        logits = infer(network, torch.stack(list(pictures.values())), views=entry.views)
+        logits = infer(
+            network, torch.stack(list(pictures.values())), find_image(entry), views=entry.views
+        )
         for file, values in zip(pictures, logits, strict=True):
             rows.append(describe_logits(file, values))
     if options.json:
@@ -203,7 +205,7 @@ def predict_csv(entry: Entry, options: argparse.Namespace) -> int:
     stores = [paths.shipped, paths.local]
     trained = load_trained(weights, stores, options.train_csv, pixels, options.data_root)
     kept = choose_unseen(pixels, trained, options.drop_overlap)
-    predictions = infer(network, pixels[kept], views=entry.views).argmax(1)
+    predictions = infer(network, pixels[kept], find_image(entry), views=entry.views).argmax(1)
     kaggle.write_submission(options.out, predictions, (kept + 1).tolist())
     print(f"{options.out}: {len(predictions):,} predictions for {options.csv}, by {entry.name}")
     return EXIT_PASS

@@ -107,7 +107,7 @@ def run_block(block: Block) -> None:
         text = block.text
         for step in steps_of_ci():
             text = re.sub(rf"^{step}(?= *#| *$)", ":", text, flags=re.MULTILINE)
-        environment = os.environ | {"PYTHON": os.environ.get("PYTHON", sys.executable)}
+        environment = os.environ | {"PYTHON": sys.executable}
         for variable in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ENTRY", "SEED", "ARGS", "RECORD"):
             environment.pop(variable, None)
         subprocess.run(["bash", "-euc", text], cwd=folder, env=environment, check=True)

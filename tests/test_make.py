@@ -164,7 +164,10 @@ def test_cleaning_spares_the_environment_and_what_was_learnt(checkout):
 
 
 def test_ci_runs_every_gate_where_there_is_mnist(ci, tmp_path):
-    assert run_ci(ci, MNIST_ROOT=str(tmp_path))[:2] == (0, ["lint", "train", "test", "coverage", "check"])
+    assert run_ci(ci, MNIST_ROOT=str(tmp_path))[:2] == (
+        0,
+        ["lint", "train", "test", "coverage", "check"],
+    )
 
 
 def test_ci_takes_the_shared_mnist_beside_it(ci, tmp_path):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from torchbudget.data.images import ImageSpec
 from torchbudget.data.loading import load_dataset
 from torchbudget.declare.entry import Entry, changed_fields, describe
 from torchbudget.errors import ResultsError
@@ -99,8 +100,12 @@ def is_current(entry: Entry, seed: int, dataset: str, store: Store) -> bool:
     paths = weights_paths(entry, seed, store.weights, dataset)
     if not all(path.is_file() for path in paths) or weights_digest(paths) != run.digests.weights:
         return False
-    image = entry.data.image or load_dataset(entry.data).image
-    return run.digests.network == network_digest(build(entry.network), image)
+    return run.digests.network == network_digest(build(entry.network), find_image(entry))
+
+
+def find_image(entry: Entry) -> ImageSpec:
+    """The form of the entry's images; loads its data where it does not declare one."""
+    return entry.data.image or load_dataset(entry.data).image
 
 
 def compare_runs(run: Run, shipped: Run) -> str:

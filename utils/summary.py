@@ -11,10 +11,10 @@ from torchinfo import ModelStatistics
 from torchinfo import summary as summarise
 
 from torchbudget.command import run_main
-from torchbudget.data.loading import load_dataset
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.zoofile import load_zoo, select_entries
 from torchbudget.network.trace import build
+from utils.runs import find_image
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = ("input_size", "output_size", "num_params", "mult_adds")
@@ -22,7 +22,7 @@ COLUMNS = ("input_size", "output_size", "num_params", "mult_adds")
 
 def describe_network(entry: Entry) -> ModelStatistics:
     """The layers of the entry's network for one image; raises `NetworkError`."""
-    image = entry.data.image or load_dataset(entry.data).image
+    image = find_image(entry)
     network = build(entry.network)
     return summarise(
         network, input_size=(1, *image.shape), col_names=COLUMNS, depth=5, verbose=0, device="cpu"
