@@ -213,7 +213,7 @@ def predict_csv(entry: Entry, options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Load the weights and predict; the exit code."""
-    (entry,) = select_entries(load_zoo(options.zoo), [options.entry])
+    (entry,) = select_entries(load_zoo(options.zoo, served=("utils",)), [options.entry])
     return predict_csv(entry, options) if options.csv else predict_pictures(entry, options)
 
 

@@ -91,6 +91,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="folder of the study's file and of the plots",
     )
     options = parser.parse_args(argv)
+    options.declared_epochs = None  # known once the entry is
     for name in ("trials", "epochs"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ZooError(f"--{name} must be at least 1, not {getattr(options, name)}")
@@ -103,7 +104,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def find_space(options: argparse.Namespace) -> Space:
     """The space of the entry that is named; raises `ValueError` where there is nothing to search, or nothing to choose by."""
-    (entry,) = select_entries(load_zoo(options.zoo), [options.entry])
+    (entry,) = select_entries(load_zoo(options.zoo, served=("utils",)), [options.entry])
     if not isinstance(entry.recipe, Recipe):
         raise ZooError(
             f"{entry.name} is an ensemble and has no recipe to search; search the recipes of its members"
@@ -196,7 +197,8 @@ def conclude(study, space: Space, num_val: int, options: argparse.Namespace) -> 
 
 def with_declared_epochs(tried: Entry, options: argparse.Namespace) -> Entry:
     """What a trial tried, with the epochs that the zoo declares, whatever the trials had."""
-    return replace(tried, recipe=replace(tried.recipe, epochs=options.declared_epochs))
+    epochs = options.declared_epochs or tried.recipe.epochs
+    return replace(tried, recipe=replace(tried.recipe, epochs=epochs))
 
 
 def describe_best(found: Entry, same: bool, best, num_val: int, num_trials: int) -> str:
@@ -218,7 +220,7 @@ def name_network(network: partial) -> str:
 
 def confirm(declared: Entry, found: Entry, options: argparse.Namespace) -> str:
     """The command that trains what was found; an argument of the network has to be pasted first."""
-    (zoo_entry,) = select_entries(load_zoo(options.zoo), [options.entry])
+    (zoo_entry,) = select_entries(load_zoo(options.zoo, served=("utils",)), [options.entry])
     words = [
         f".venv/bin/python train.py {found.name} --seed {options.seed}",
         *([f"--zoo {options.zoo}"] if options.zoo != HERE / "zoo.py" else []),

@@ -70,7 +70,8 @@ def run(
     check_trainable(entry, dataset.image)
     clock = Clock.start()
     overrides = overrides or []
-    train, val = split_train_val(dataset, scale_val(entry, dataset))
+    num_val = scale_val(entry, dataset) if len(dataset.test) else 0  # all rows: nothing is chosen
+    train, val = split_train_val(dataset, num_val)
     training = Training(entry, seed, train, val, torch.device(device))
     folder = paths.checkpoints / run_stem(entry.name, seed, dataset.name, overrides)
     resumed: list[str] = []
@@ -161,12 +162,7 @@ def run_ensemble(
 
 
 def scale_val(entry: Entry, dataset: Dataset) -> int:
-    """The recipe's number of val images; of a smaller data set the same share.
-
-    None where there is no test: a run on all rows chooses nothing.
-    """
-    if not len(dataset.test):
-        return 0
+    """The recipe's number of val images; of a smaller data set the same share."""
     if dataset.name == entry.dataset:
         return entry.val_images
     return entry.val_images * len(dataset.train) // MNIST_TRAIN
@@ -263,7 +259,7 @@ def check(entry: Entry, zoo_file: Path, store: Store, options: Namespace, *words
 def train(argv: list[str]) -> int:
     """Train what the command line asks for; the exit code, the worst of the gates' with `--check`."""
     zoo_file = find_zoo(argv, HERE / "zoo.py").resolve()
-    zoo = load_zoo(zoo_file)
+    zoo = load_zoo(zoo_file, served=("utils",))
     entry, overrides, options = parse(argv, zoo)
     paths = find_paths(options, zoo_file)
     device = find_device(options.device or environment.default_device())

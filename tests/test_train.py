@@ -294,3 +294,58 @@ def test_wrong_usage_is_named_without_a_traceback(words, tmp_path):
         text=True,
     )
     assert result.returncode == 2 and result.stderr.strip() and "Traceback" not in result.stderr
+
+
+# --- repetitions ------------------------------------------------------------------------------------
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    """Digest of each file that git would track in a zoo's folder."""
+    tracked = [folder / "results.json", *sorted((folder / "weights").iterdir())]
+    return {str(path.relative_to(folder)): file_digest(path) for path in tracked}
+
+
+def test_a_repetition_leaves_what_ships_and_is_judged_and_compared(zoo, capfd):
+    before = snapshot(zoo)
+    assert train.main(["tiny", "--zoo", str(zoo / "zoo.py"), "--check"]) == 0
+    out = capfd.readouterr().out
+    (run,) = read_results(zoo / "results/results.json")
+    same = f"{run.test.misses} misses here, {run.test.misses} shipped; same processor, same bytes"
+    assert same in out and "in the place of the shipped one" in out
+    assert snapshot(zoo) == before
+    assert (zoo / "results/weights" / f"{run.stem}.safetensors").is_file()
+
+
+def test_record_replaces_what_ships_and_missing_evidence_is_recorded(zoo):
+    words = ["tiny", "--zoo", str(zoo / "zoo.py")]
+    (zoo / "weights/tiny-seed1-mnist_sample.safetensors").unlink()
+    assert train.main([*words, "--seed", "1"]) == 0
+    assert (zoo / "weights/tiny-seed1-mnist_sample.safetensors").is_file()
+    before = read_results(zoo / "results.json")
+    assert train.main([*words, "--record"]) == 0
+    assert read_results(zoo / "results.json") != before
+    assert not (zoo / "results/results.json").exists()
+
+
+def test_a_seed_that_the_budget_does_not_declare_is_no_evidence(zoo, capsys):
+    before = snapshot(zoo)
+    assert train.main(["tiny", "--zoo", str(zoo / "zoo.py"), "--seed", "2"]) == 0
+    assert "the budget declares 2 seeds, from 0" in capsys.readouterr().out
+    assert snapshot(zoo) == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ("nn.Linear(3 * WIDTH, 11)", "(2, 10) is expected: one logit for each class"),
+        ("nn.Linear(5, 10)", "cannot be traced"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_is_refused_before_training(
+    changed, said, tmp_path, capsys
+):
+    text = TINY_ZOO.read_text().replace("nn.Linear(3 * WIDTH, 10)", changed)
+    (tmp_path / "zoo.py").write_text(text)
+    assert train.main(["tiny", "--zoo", str(tmp_path / "zoo.py")]) == 3
+    out, err = capsys.readouterr()
+    assert len(err.splitlines()) == 1 and said in err and "epoch" not in out

@@ -34,7 +34,7 @@ def show(argv: list[str] | None) -> None:
     parser.add_argument("entry", nargs="?", default="slim")
     parser.add_argument("--zoo", type=Path, default=ROOT / "zoo.py")
     options = parser.parse_args(argv)
-    (entry,) = select_entries(load_zoo(options.zoo), [options.entry])
+    (entry,) = select_entries(load_zoo(options.zoo, served=("utils",)), [options.entry])
     print(describe_network(entry))
 
 

@@ -199,7 +199,7 @@ def write_readme(path: Path, rows: list[Row]) -> bool:
 def make_rows(zoo_file: Path, results: Path) -> list[Row]:
     """A row for each entry of the zoo file; raises `ZooError` and `ResultsError`."""
     runs = read_results(results)
-    return [make_row(entry, runs) for entry in load_zoo(zoo_file).values()]
+    return [make_row(entry, runs) for entry in load_zoo(zoo_file, served=("utils",)).values()]
 
 
 def refresh_readme(zoo_file: Path, results: Path) -> Path | None:
