@@ -1,6 +1,7 @@
 """Every entry of the zoo: a network, the recipe that trains it, the budget that it keeps.
 
-Literals only: what a recipe or a budget can say is in `utils/entry.py`, the networks are in `model.py`.
+Literals only: what a recipe or a budget can say is in `utils/entry.py`, the networks are in `model.py`,
+and whose projects the references are is in `docs/references.md`.
 """
 
 from model import (
