@@ -1,4 +1,5 @@
-# ENTRY, SEED, TRIALS and ARGS say what a target acts on; PYTHON=python3 runs everything on a Python that has the packages already.
+# ENTRY, SEED, TRIALS and ARGS say what a target acts on. RECORD=1 lets a repetition replace what is
+# shipped. PYTHON=python3 runs everything on a Python that has the packages already.
 PYTHON3 ?= python3
 VENV_PYTHON := .venv/bin/python
 PYTHON ?= $(VENV_PYTHON)
@@ -6,13 +7,15 @@ READY := $(if $(filter $(VENV_PYTHON),$(PYTHON)),.venv/.installed)
 INSTALL := -m pip install --disable-pip-version-check -r requirements-dev.txt
 PYTEST := $(PYTHON) -m pytest
 CHECK := $(PYTHON) check.py $(ENTRY)
+RECORDED := $(if $(RECORD),--record)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env-update verify train train-all search check check-model check-params view-results show-augment predict badge readme bench \
-	lint test test-oldest dist test-model test-training selftest coverage clean clean-checkpoints
+.PHONY: help setup env-update verify train train-all search check check-model check-params \
+	view-results summary show-augment predict badge readme bench lint format test test-oldest \
+	dist test-model test-training selftest coverage clean clean-checkpoints
 
 help: ## list the targets
-	@echo 'make TARGET [ENTRY=slim] [SEED=0] [ARGS="--flags of the program"]'
+	@echo 'make TARGET [ENTRY=slim] [SEED=0] [RECORD=1] [ARGS="--flags of the program"]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
 
 # --- environment ---
@@ -37,13 +40,13 @@ verify: $(READY) ## say which Python, packages, device and commit this is
 
 # --- the zoo ---
 
-train: $(READY) ## train ENTRY (slim) with SEED (0) and judge it; ARGS=--resume goes on after an interruption
-	$(PYTHON) train.py $(or $(ENTRY),slim) --seed $(or $(SEED),0) --check $(ARGS)
+train: $(READY) ## train ENTRY (slim) with SEED (0), judge it; ARGS=--resume continues
+	$(PYTHON) train.py $(or $(ENTRY),slim) --seed $(or $(SEED),0) --check $(RECORDED) $(ARGS)
 
 train-all: $(READY) ## train every entry and declared seed whose evidence is not in place
 	$(PYTHON) train.py --all $(ARGS)
 
-search: $(READY) ## search for a better recipe of ENTRY (slim) by val alone, TRIALS (30) in all; the same command goes on
+search: $(READY) ## search for a better recipe of ENTRY (slim) by val, TRIALS (30) in all
 	$(PYTHON) search.py $(or $(ENTRY),slim) --trials $(or $(TRIALS),30) --seed $(or $(SEED),0) $(ARGS)
 
 check: $(READY) ## judge ENTRY (all) by every gate, all shipped weights re-measured
@@ -55,13 +58,16 @@ check-model: $(READY) ## judge parameters and structure only; needs no data
 check-params: $(READY) ## judge parameters only
 	@$(CHECK) --only params $(ARGS)
 
-view-results: $(READY) ## print the table of the zoo; ARGS=--json for programs
+view-results: $(READY) ## print the table of the zoo; ARGS=--wide for all columns, --json for programs
 	@$(PYTHON) -m utils.table $(ARGS)
+
+summary: $(READY) ## print the layers of ENTRY (slim): shapes, parameters, multiply-adds
+	@$(PYTHON) -m utils.summary $(or $(ENTRY),slim) $(ARGS)
 
 show-augment: $(READY) ## draw what each augmentation does, a row each
 	$(PYTHON) -m utils.augment $(ARGS)
 
-predict: $(READY) ## say which digit each picture shows, by ENTRY (slim): make predict ARGS="digit.png photos/"
+predict: $(READY) ## predict the digit on pictures by ENTRY (slim): make predict ARGS=samples/digit.png
 	@$(PYTHON) predict.py --entry $(or $(ENTRY),slim) $(ARGS)
 
 badge: $(READY) ## judge ENTRY (slim) by every gate and draw badges/ENTRY.svg
@@ -70,8 +76,8 @@ badge: $(READY) ## judge ENTRY (slim) by every gate and draw badges/ENTRY.svg
 readme: $(READY) ## write the table of the zoo into README.md
 	$(PYTHON) -m utils.table --readme
 
-bench: $(READY) ## measure what it costs in time, the published pipeline beside ours: make bench ARGS="epoch startup"
-	$(PYTHON) -m bench $(ARGS)
+bench: $(READY) ## measure seconds and memory: make bench ARGS="epoch startup"
+	$(PYTHON) -m bench $(RECORDED) $(ARGS)
 
 # --- the code ---
 
@@ -80,6 +86,10 @@ lint: $(READY) ## look for faults, code that is not formatted or typed, and impo
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+format: $(READY) ## format the code and sort its imports
+	$(PYTHON) -m ruff check --select I --fix .
+	$(PYTHON) -m ruff format .
 
 test: $(READY) ## run the whole suite with coverage
 	$(PYTEST) -n auto --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-report=xml:reports/coverage.xml --junitxml=reports/junit.xml $(ARGS)

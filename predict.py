@@ -1,17 +1,25 @@
-"""Predict digits: of picture files and folders, or of a competition's file.
+"""Predict the digit on picture files, or the labels of a competition's file.
 
-    python predict.py digit.png photos/ --entry slim     # PNG, JPEG; any size, dark on light or light on dark; one digit a picture
-    python predict.py digit.png --json                   # the same for programs
-    python predict.py --entry slim --csv test.csv --out submission.csv
-    python predict.py --entry slim --csv test.csv --out submission.csv --train-csv train.csv    # by the weights that a run on train.csv left
+    python predict.py samples/digit.png samples/photos/ --entry slim
+    python predict.py samples/digit.png --json                      # the same for programs
+    python predict.py --csv test.csv --out submission.csv
+    python predict.py --csv test.csv --out submission.csv --train-csv train.csv
 
-A network recalls what it was trained on. So before anything is predicted from a CSV, its images are compared, by digest, with all that the weights
-learnt from or were chosen by: the data set that their record in results.json names. (For weights of a run on a train.csv give that file again; the
-record proves that it is the one.) Where any image stands in both, the result is void and no file is written. Kaggle's test.csv is part of MNIST, so
-the shipped weights are void for it: train on the competition's own images, train.py ENTRY --train-csv train.csv --against test.csv --drop-overlap.
-Here --drop-overlap leaves the rows in question out of the file, which is then no whole submission.
+A picture is a PNG or JPEG of one digit, of any size, dark on light or light on dark.
 
-Exit codes: 0 done · 1 the result is void · 2 wrong usage · 3 something is missing or unreadable · 130 interrupted.
+A network recalls what it was trained on. So before anything is predicted from a CSV, its images are
+compared, by digest, with all images that the weights were trained on or chosen by: the data set
+that their record names, in results.json or in results/results.json. For weights of a run on a
+train.csv, give that file again; the record proves that it is the one. If any image is in both, the
+result is void and no file is written. Kaggle's test.csv is part of MNIST, so the shipped weights
+are void for it; train on the competition's own images:
+
+    python train.py slim --train-csv train.csv --against test.csv --drop-overlap
+
+Here, --drop-overlap leaves the rows in question out of the submission, which is then not whole.
+
+Exit codes: 0 done · 1 the result is void · 2 wrong usage · 3 something is missing or unreadable ·
+130 interrupted
 """
 
 import argparse
@@ -22,20 +30,23 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from torchbudget.command import complain, run_main
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.zoofile import load_zoo, select_entries
-from torchbudget.errors import DataError, OverlapError, WeightsError, ZooError
+from torchbudget.errors import EXIT_PASS, EXIT_UNMEASURED
 from torchbudget.evidence.measure import infer
 from torchbudget.evidence.weights import load_shipped, load_weights, weights_paths
+from utils import kaggle
 from utils.picture import PictureError, find_pictures, read_picture
+from utils.runs import RunPaths, find_image
 
 HERE = Path(__file__).resolve().parent
-EXIT_VOID, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 1, 2, 3, 130
+PROG = "predict.py"
 
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="predict.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "pictures",
@@ -52,7 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--weights",
         type=Path,
         metavar="FILE",
-        help="other weights of the entry, such as those that a run on a train.csv left in results/",
+        help="other weights of the entry, such as those of an experiment in results/weights/",
     )
     parser.add_argument(
         "--zoo",
@@ -75,7 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--train-csv",
         type=Path,
         metavar="TRAIN",
-        help="what the weights were trained from; the weights are then those in results/, if not --weights",
+        help="what the weights were trained on; the weights are then those in results/weights/",
     )
     table.add_argument(
         "--drop-overlap",
@@ -105,112 +116,110 @@ def parse_options(argv: list[str] | None) -> argparse.Namespace:
 
 
 def load_network(entry: Entry, options: argparse.Namespace) -> tuple[nn.Module, list[Path]]:
-    """The entry's network in eval mode with the weights that were asked for, and their files; raises `WeightsError`."""
+    """The entry's network in eval mode with the weights asked for, and their files.
+
+    Raises `WeightsError`.
+    """
     if options.weights:
         return load_weights(options.weights, entry.network()).eval(), [options.weights]
-    folder, dataset = ("results", "kaggle_csv") if options.train_csv else ("weights", None)
-    place = options.zoo.parent / folder
-    return load_shipped(entry, options.seed, place, dataset), weights_paths(
-        entry, options.seed, place, dataset
-    )
+    paths = RunPaths.beside(options.zoo)
+    folder = paths.shipped.weights
+    dataset = None
+    if options.train_csv:
+        folder = paths.local.weights
+        dataset = kaggle.NAME
+    files = weights_paths(entry, options.seed, folder, dataset)
+    return load_shipped(entry, options.seed, folder, dataset), files
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
 
 def read_pictures(places: list[Path]) -> tuple[dict[Path, torch.Tensor], list[str]]:
-    """The pictures that could be read, each uint8 (1, 28, 28), and a complaint about each place that could not."""
-    found, complaints = {}, []
+    """The pictures that could be read, each uint8 (1, 28, 28), and a complaint about each other."""
+    pictures: dict[Path, torch.Tensor] = {}
+    complaints: list[str] = []
     for place in places:
         try:
             files = find_pictures(place)
         except PictureError as error:
-            files = complaints.append(str(error)) or []
+            complaints.append(str(error))
+            continue
         for file in files:
             try:
-                found[file] = read_picture(file)
+                pictures[file] = read_picture(file)
             except PictureError as error:
                 complaints.append(str(error))
-    return found, complaints
+    return pictures, complaints
 
 
 def describe_logits(file: Path, logits: torch.Tensor) -> dict[str, object]:
     """What is said of one picture, by its logits (10,)."""
-    (first, second), digits = (values.tolist() for values in logits.softmax(0).topk(2))
+    confidences, digits = logits.softmax(0).topk(2)
     return {
         "file": str(file),
-        "digit": digits[0],
-        "confidence": first,
-        "runner_up": digits[1],
-        "runner_up_confidence": second,
+        "digit": int(digits[0]),
+        "confidence": float(confidences[0]),
+        "runner_up": int(digits[1]),
+        "runner_up_confidence": float(confidences[1]),
     }
+
+
+def format_row(row: dict[str, object]) -> str:
+    text = "{file}: {digit} ({confidence:.2%}), runner-up {runner_up} ({runner_up_confidence:.2%})"
+    return text.format(**row)
 
 
 def predict_pictures(entry: Entry, options: argparse.Namespace) -> int:
     """Print what each picture shows; the exit code."""
     network, _ = load_network(entry, options)
     pictures, complaints = read_pictures(options.pictures)
-    logits = (
-        infer(network, torch.stack(list(pictures.values())), views=entry.views) if pictures else []
-    )
-    rows = [describe_logits(file, each) for file, each in zip(pictures, logits, strict=True)]
-    if options.json:
-        print(
-            json.dumps(
-                {"entry": entry.name, "predictions": rows, "unreadable": complaints}, indent=1
-            )
+    rows = []
+    if pictures:
+        logits = infer(
+            network, torch.stack(list(pictures.values())), find_image(entry), views=entry.views
         )
+        for file, values in zip(pictures, logits, strict=True):
+            rows.append(describe_logits(file, values))
+    if options.json:
+        content = {"entry": entry.name, "predictions": rows, "unreadable": complaints}
+        print(json.dumps(content, indent=1))
     else:
         for row in rows:
-            print(
-                "{file}: {digit} ({confidence:.2%}), runner-up {runner_up} ({runner_up_confidence:.2%})".format(
-                    **row
-                )
-            )
+            print(format_row(row))
     for complaint in complaints:
-        complain(complaint, EXIT_MISSING)
-    return EXIT_MISSING if complaints else 0
+        complain(PROG, complaint)
+    return EXIT_UNMEASURED if complaints else EXIT_PASS
 
 
 # --- a competition's file ---------------------------------------------------------------------------------------------
 
 
 def predict_csv(entry: Entry, options: argparse.Namespace) -> int:
-    """Write the submission, once no image of the file is among those that the weights were trained on; else raises `OverlapError`."""
-    from utils.kaggle import read_test_csv, write_submission
+    """Write the submission where no image of the file was trained on; else `OverlapError`."""
     from utils.origin import choose_unseen, load_trained
 
-    pixels = read_test_csv(options.csv)
+    pixels = kaggle.read_test_csv(options.csv)
     network, weights = load_network(entry, options)
-    trained = load_trained(
-        weights, options.zoo.parent / "results.json", options.train_csv, pixels, options.data_root
-    )
+    paths = RunPaths.beside(options.zoo)
+    stores = [paths.shipped, paths.local]
+    trained = load_trained(weights, stores, options.train_csv, pixels, options.data_root)
     kept = choose_unseen(pixels, trained, options.drop_overlap)
-    predictions = infer(network, pixels[kept], views=entry.views).argmax(1)
-    write_submission(options.out, predictions, (kept + 1).tolist())
+    predictions = infer(network, pixels[kept], find_image(entry), views=entry.views).argmax(1)
+    kaggle.write_submission(options.out, predictions, (kept + 1).tolist())
     print(f"{options.out}: {len(predictions):,} predictions for {options.csv}, by {entry.name}")
-    return 0
+    return EXIT_PASS
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Load the weights and predict; the exit code."""
+    (entry,) = select_entries(load_zoo(options.zoo, served=("utils",)), [options.entry])
+    return predict_csv(entry, options) if options.csv else predict_pictures(entry, options)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse, load the weights, predict."""
-    options = parse_options(argv)
-    try:
-        (entry,) = select_entries(load_zoo(options.zoo), [options.entry])
-        return predict_csv(entry, options) if options.csv else predict_pictures(entry, options)
-    except ZooError as error:
-        return complain(str(error), EXIT_USAGE)
-    except OverlapError as error:
-        return complain(str(error), EXIT_VOID)
-    except (DataError, WeightsError, ValueError, OSError) as error:
-        return complain(str(error), EXIT_MISSING)
-    except KeyboardInterrupt:
-        return complain("interrupted", EXIT_INTERRUPTED)
-
-
-def complain(message: str, code: int) -> int:
-    print(f"predict.py: {message}", file=sys.stderr)
-    return code
+    """Predict what the command line asks for; the exit code."""
+    return run_main(lambda: predict(parse_options(argv)), PROG)
 
 
 if __name__ == "__main__":

@@ -24,13 +24,19 @@ from torchbudget.data.loading import load_or_sample
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.zoofile import load_zoo, select_entries
-from torchbudget.errors import DataError, ZooError
-from train import HERE, find_device, scale_val
+from torchbudget.errors import TorchBudgetError, UsageError, ZooError
+from train import HERE, scale_val
 from utils import plots
 from utils import study as studies
+from utils.checks import check_trainable
 from utils.literal import literal, override_words
+from utils.options import find_device
 from utils.recipe import Recipe
+from utils.runs import find_image
 from utils.space import Space, make_space
+
+FEWEST_FOR_IMPORTANCES = 2
+"""Trials for each number searched, below which the importances mean nothing."""
 
 EXIT_NOTHING, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -85,6 +91,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="folder of the study's file and of the plots",
     )
     options = parser.parse_args(argv)
+    options.declared_epochs = None  # known once the entry is
     for name in ("trials", "epochs"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ZooError(f"--{name} must be at least 1, not {getattr(options, name)}")
@@ -97,7 +104,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def find_space(options: argparse.Namespace) -> Space:
     """The space of the entry that is named; raises `ValueError` where there is nothing to search, or nothing to choose by."""
-    (entry,) = select_entries(load_zoo(options.zoo), [options.entry])
+    (entry,) = select_entries(load_zoo(options.zoo, served=("utils",)), [options.entry])
     if not isinstance(entry.recipe, Recipe):
         raise ZooError(
             f"{entry.name} is an ensemble and has no recipe to search; search the recipes of its members"
@@ -106,6 +113,8 @@ def find_space(options: argparse.Namespace) -> Space:
         raise ZooError(
             f"{entry.name} declares val_images=0: there is nothing to choose by but the test images, and those are not for that"
         )
+    options.declared_epochs = entry.recipe.epochs
+    check_trainable(entry, find_image(entry))
     entry = replace(
         entry, recipe=replace(entry.recipe, epochs=options.epochs or entry.recipe.epochs)
     )
@@ -157,7 +166,10 @@ def conclude(study, space: Space, num_val: int, options: argparse.Namespace) -> 
         )
     title = f"{study.study_name}: misses of {num_val:,} val images"
     figures = {"history": plots.plot_search(title, trials)}
-    if importances := studies.find_importances(study):
+    importances = studies.find_importances(study)
+    if len(trials) < FEWEST_FOR_IMPORTANCES * len(space.ranges):
+        importances = {}
+    if importances:
         figures["importances"] = plots.plot_importances(
             f"{study.study_name}: what the best trials have in common", importances
         )
@@ -165,11 +177,17 @@ def conclude(study, space: Space, num_val: int, options: argparse.Namespace) -> 
         plots.save_figure(figure, options.out / f"{study.study_name}-{name}.png")
         for name, figure in figures.items()
     ]
-    found = space.apply(best.params)
-    print(describe_best(found, best, space, num_val, len(trials)))
+    tried = space.apply(best.params)
+    found = with_declared_epochs(tried, options)
+    print(describe_best(found, tried == space.entry, best, num_val, len(trials)))
+    if options.epochs and options.epochs != options.declared_epochs:
+        print(
+            f"\nThe trials had {options.epochs} epochs, the recipe declares "
+            f"{options.declared_epochs}: what is best in a short run need not be in a whole one."
+        )
     print(f"\nTo train it as an experiment:\n\n{confirm(space.entry, found, options)}\n")
     print(
-        f"Plots: {', '.join(map(str, paths))}{'' if importances else ' (too few completed trials for importances)'}"
+        f"Plots: {', '.join(map(str, paths))}{'' if importances else ' (too few trials to say which numbers matter)'}"
     )
     print(
         "Val chose this recipe, and a choice flatters: the test images were not read. To confirm it, paste it and run train.py, which reads them once."
@@ -177,10 +195,16 @@ def conclude(study, space: Space, num_val: int, options: argparse.Namespace) -> 
     return 0
 
 
-def describe_best(found: Entry, best, space: Space, num_val: int, num_trials: int) -> str:
-    same = found.recipe == space.entry.recipe and not isinstance(found.network, partial)
+def with_declared_epochs(tried: Entry, options: argparse.Namespace) -> Entry:
+    """What a trial tried, with the epochs that the zoo declares, whatever the trials had."""
+    epochs = options.declared_epochs or tried.recipe.epochs
+    return replace(tried, recipe=replace(tried.recipe, epochs=epochs))
+
+
+def describe_best(found: Entry, same: bool, best, num_val: int, num_trials: int) -> str:
+    """The best trial and its recipe as Python; `same` where that is the recipe as declared."""
     lines = [
-        f"\nBest of {num_trials} trials: trial {best.number}, {best.value:.0f} val misses of {num_val:,}{', the recipe as declared' if same else ''}."
+        f"\nBest of {num_trials} trials: trial {best.number}, {best.value:.0f} val misses of {num_val:,}{', with the values that are declared' if same else ''}."
     ]
     lines += ["To paste into zoo.py:", ""]
     if isinstance(found.network, partial):
@@ -196,9 +220,9 @@ def name_network(network: partial) -> str:
 
 def confirm(declared: Entry, found: Entry, options: argparse.Namespace) -> str:
     """The command that trains what was found; an argument of the network has to be pasted first."""
-    (zoo_entry,) = select_entries(load_zoo(options.zoo), [options.entry])
+    (zoo_entry,) = select_entries(load_zoo(options.zoo, served=("utils",)), [options.entry])
     words = [
-        f"python train.py {found.name} --seed {options.seed}",
+        f".venv/bin/python train.py {found.name} --seed {options.seed}",
         *([f"--zoo {options.zoo}"] if options.zoo != HERE / "zoo.py" else []),
     ]
     if isinstance(found.network, partial):
@@ -215,7 +239,7 @@ def main(argv: list[str] | None = None) -> int:
         options = parse(sys.argv[1:] if argv is None else argv)
         space = find_space(options)
         return search(space, load_or_sample(space.entry.data, options.data_root), options)
-    except (ZooError, ValueError) as error:
+    except (UsageError, ValueError) as error:
         return complain(str(error), EXIT_USAGE)
     except studies.StudyError as error:
         return complain(str(error), error.exit_code)
@@ -224,7 +248,9 @@ def main(argv: list[str] | None = None) -> int:
             f"the storage failed: {str(error.__cause__ or error).splitlines()[0]}; the same command goes on",
             EXIT_MISSING,
         )
-    except (DataError, OSError) as error:
+    except TorchBudgetError as error:
+        return complain(str(error), error.exit_code)
+    except OSError as error:
         return complain(str(error), EXIT_MISSING)
     except KeyboardInterrupt:
         return complain(

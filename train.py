@@ -1,79 +1,53 @@
 """Train an entry of the zoo: one run, one seed, one record.
 
     python train.py slim --seed 0
-    python train.py slim --recipe.epochs 3 --recipe.schedule.max_lr 0.05     # an experiment: recorded as such, never as evidence
+    python train.py slim --check                               # and judge the run
+    python train.py slim --record                              # replace the run that is shipped
+    python train.py slim --recipe.epochs 3 --recipe.schedule.max_lr 0.05         # an experiment
     python train.py slim --resume
-    python train.py slim --resume --recipe.schedule.max_lr 0.02              # go on at another learning rate; no evidence either
-    python train.py slim --check             # and judge what it made
-    python train.py slim --train-csv train.csv --against test.csv            # on Kaggle's files; no evidence either
-    python train.py --all                    # every entry and declared seed whose evidence is missing or stale
+    python train.py slim --resume --recipe.schedule.max_lr 0.02  # continue at another rate
+    python train.py slim --train-csv train.csv --against test.csv                # Kaggle's files
+    python train.py --all                                      # whatever is missing or stale
+    python train.py mine --zoo elsewhere/zoo.py                # all is written beside that file
 
-A run chooses on val and reads the test images once, after the last epoch, with the weights that it ships.
-Exit codes: 0 done · 1 the loss was not finite, or the run would be void · 2 wrong usage · 3 no data, no checkpoint or no disk · 130 interrupted.
+A run makes its choices on val and reads the test images once, after the last epoch, with the
+weights that it ships. It is recorded in results.json and weights/ where it is evidence of the
+entry's budget that is missing or stale. Everything else goes to results/: experiments, runs on
+other images, and repetitions of shipped runs.
+
+Exit codes: 0 done · 1 the loss was not finite, the result would be void, or a gate failed ·
+2 wrong usage · 3 no data, no checkpoint or no disk · 130 interrupted
 """
 
-import argparse
-import re
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from argparse import Namespace
 from pathlib import Path
 
 import torch
 
 import environment
+from torchbudget.command import run_main
 from torchbudget.data.images import Dataset
-from torchbudget.data.loading import load_dataset, load_or_sample
+from torchbudget.data.loading import load_or_sample
 from torchbudget.data.split import split_train_val
-from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
-from torchbudget.declare.zoofile import load_zoo, select_entries
-from torchbudget.errors import (
-    CheckpointError,
-    DataError,
-    NetworkError,
-    OverlapError,
-    ResultsError,
-    WeightsError,
-    ZooError,
-)
+from torchbudget.declare.entry import Ensemble, Entry, describe
+from torchbudget.declare.zoofile import load_zoo
+from torchbudget.errors import Interrupted
 from torchbudget.evidence import machine
 from torchbudget.evidence.record import Clock, RecordedRun, record_ensemble, record_run
-from torchbudget.evidence.results import (
-    Run,
-    is_evidence,
-    read_results,
-    run_stem,
-)
-from torchbudget.evidence.weights import (
-    weights_digest,
-    weights_paths,
-)
-from torchbudget.network.structure import count_params, network_digest
-from torchbudget.network.trace import build
+from torchbudget.evidence.results import Run, is_evidence, run_stem
+from torchbudget.network.structure import count_params
 from utils import checkpoint, kaggle, plots
-from utils.augmentations import Augmentation
-from utils.recipe import Average, Optimizer, Recipe, Schedule
+from utils.checks import check_trainable
+from utils.options import find_device, find_paths, find_zoo, parse
 from utils.resume import resume_training
-from utils.training import Diverged, Training
+from utils.runs import RunPaths, Store, choose_store, compare_runs, is_current, put_in_place
+from utils.table import refresh_readme
+from utils.training import Training
 
 HERE = Path(__file__).resolve().parent
-DEFAULT = "slim"
-EXIT_VOID, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 1, 2, 3, 130
-
-
-@dataclass(frozen=True, kw_only=True)
-class Places:
-    """Where a run reads and writes. Evidence goes to `results` and `weights`, all else to `output`."""
-
-    results: Path = Path("results.json")
-    weights: Path = Path("weights")
-    output: Path = Path("results")
-    checkpoints: Path = Path("checkpoints")
-
-    def weights_of(self, entry: Entry, dataset: str, overrides: Sequence[str] = ()) -> Path:
-        """The folder for a run's weights: `weights` where it is evidence."""
-        return self.output if overrides or dataset != entry.dataset else self.weights
+MNIST_TRAIN = 60_000
 
 
 def run(
@@ -81,331 +55,248 @@ def run(
     seed: int,
     dataset: Dataset,
     *,
-    places: Places,
+    paths: RunPaths,
     device: str = "cpu",
     overrides: list[str] | None = None,
     resume: bool = False,
+    record: bool = False,
 ) -> Run:
-    """One run of `entry`: train, measure test once, write weights, evidence, history and plots. Returns the record.
+    """Train `entry` once, measure test once, write weights, record, history and pictures.
 
-    `entry.recipe` is what runs; `overrides` names what was changed from the zoo's. Raises `Diverged`, `DataError`, `CheckpointError`.
+    `entry.recipe` is what runs; `overrides` names what was changed from the zoo's recipe. With
+    `record`, a repetition replaces the shipped run. Raises `NetworkError`, `Diverged`, `DataError`,
+    `CheckpointError` and `ResultsError`.
     """
+    check_trainable(entry, dataset.image)
     clock = Clock.start()
     overrides = overrides or []
-    resumed: list[str] = []
-    train, val = split_train_val(dataset, scale_val(entry, dataset))
+    num_val = scale_val(entry, dataset) if len(dataset.test) else 0  # all rows: nothing is chosen
+    train, val = split_train_val(dataset, num_val)
     training = Training(entry, seed, train, val, torch.device(device))
-    plain, folder = (
-        places.checkpoints / run_stem(entry.name, seed, dataset.name, each)
-        for each in ([], overrides)
-    )
+    folder = paths.checkpoints / run_stem(entry.name, seed, dataset.name, overrides)
+    resumed: list[str] = []
     if resume:
-        resumed = resume_training(
-            training, folder if checkpoint.list_checkpoints(folder) else plain
-        )
+        unchanged = paths.checkpoints / run_stem(entry.name, seed, dataset.name, [])
+        own = checkpoint.list_checkpoints(folder)
+        resumed = resume_training(training, folder if own else unchanged)
     else:
         checkpoint.clear_checkpoints(folder)
+    store = choose_store(entry, seed, dataset.name, overrides + resumed, paths, record)
     print(
-        f"{entry.name}, seed {seed}: {count_params(training.network):,} parameters, {len(train):,} training and {len(val):,} val images of {dataset.name}"
+        f"{entry.name}, seed {seed}: {count_params(training.network):,} parameters, "
+        f"{len(train):,} training and {len(val):,} val images of {dataset.name}\n"
+        f"{training.precision} on {machine.device_name(device)}",
+        flush=True,
     )
-    print(f"{training.precision} on {machine.device_name(device)}", flush=True)
-    while len(training.history) < entry.recipe.epochs:
-        training.epoch()
-        checkpoint.save_checkpoint(
-            folder,
-            len(training.history),
-            training.state_dict() | {"recipe": describe(entry.recipe), "resumed": resumed},
-        )
-        print(describe_epoch(training), flush=True)
-    overrides = overrides + resumed
+    train_epochs(training, folder, resumed)
     recorded = record_run(
         entry,
         seed,
         training.final_network(),
-        folder=HERE,
-        results=places.results,
-        weights=places.weights_of(entry, dataset.name, overrides),
+        folder=paths.results.parent,
         dataset=dataset,
         train=train,
         val=val,
-        recipe=training.recipe,
-        overrides=overrides,
-        precision=training.precision,
         steps=training.steps,
         batch_size=training.batch_size,
         seconds=training.seconds,
         history=training.history,
+        precision=training.precision,
+        overrides=overrides + resumed,
+        recipe=entry.recipe,
         device=device,
         clock=clock,
+        results=store.results,
+        weights=store.weights,
     )
-    return conclude(recorded, entry, dataset, places)
+    report(recorded, entry, dataset, store, paths)
+    return recorded.run
 
 
-def run_all(
-    entry: Ensemble, dataset: Dataset, *, places: Places, device: str = "cpu", resume: bool = False
+def train_epochs(training: Training, folder: Path, resumed: list[str]) -> None:
+    """Train to the recipe's last epoch, with a checkpoint in `folder` and a line an epoch."""
+    while len(training.history) < training.recipe.epochs:
+        training.epoch()
+        state = training.state_dict()
+        state |= {"recipe": describe(training.recipe), "resumed": resumed}
+        checkpoint.save_checkpoint(folder, len(training.history), state)
+        print(describe_epoch(training), flush=True)
+
+
+def run_ensemble(
+    entry: Ensemble,
+    dataset: Dataset,
+    *,
+    paths: RunPaths,
+    device: str = "cpu",
+    resume: bool = False,
+    record: bool = False,
 ) -> Run:
-    """The run of an ensemble: train the members whose record is missing or stale, then let them vote on test, once. Raises as `run`."""
+    """Train the members whose runs are missing or stale, then measure their vote on test, once.
+
+    Raises as `run`.
+    """
+    own_data = dataset.name == entry.dataset
+    members = paths.shipped if own_data else paths.local
     for member, seed in entry.member_runs:
-        if dataset.name != kaggle.NAME and is_current(member, seed, dataset.name, places):
+        if dataset.name != kaggle.NAME and is_current(member, seed, dataset.name, members):
             print(f"{member.name}, seed {seed}: record in place")
-        else:
-            started = resume and checkpoint.list_checkpoints(
-                places.checkpoints / run_stem(member.name, seed, dataset.name, [])
-            )
-            run(member, seed, dataset, places=places, device=device, resume=bool(started))
+            continue
+        folder = paths.checkpoints / run_stem(member.name, seed, dataset.name, [])
+        begun = resume and bool(checkpoint.list_checkpoints(folder))
+        run(member, seed, dataset, paths=paths, device=device, resume=begun)
     clock = Clock.start()
-    runs = {run.stem: run for run in read_results(places.results)}
-    members = [
-        runs[run_stem(member.name, seed, dataset.name, [])] for member, seed in entry.member_runs
-    ]
-    print(f"{entry.name}: {len(members)} networks vote, by mean {entry.vote}", flush=True)
+    store = choose_store(entry, 0, dataset.name, [], paths, record)
+    print(f"{entry.name}: {len(entry.member_runs)} networks vote, by mean {entry.vote}", flush=True)
     recorded = record_ensemble(
         entry,
-        members,
-        folder=HERE,
-        results=places.results,
-        weights=places.weights_of(entry, dataset.name),
+        [members.get(member, seed, dataset.name) for member, seed in entry.member_runs],
+        folder=paths.results.parent,
         dataset=dataset,
         clock=clock,
+        results=store.results,
+        weights=members.weights,
     )
-    return conclude(recorded, entry, dataset, places)
-
-
-def conclude(recorded: RecordedRun, entry: Entry, dataset: Dataset, places: Places) -> Run:
-    """Draw the run's pictures and say what came of it; returns its record."""
-    run = recorded.run
-    plots.write_run(places.output, run, recorded.test, dataset.test)
-    folder = places.weights_of(entry, dataset.name, run.overrides)
-    print(summarise(run, folder, is_evidence(run, entry)))
-    return run
+    report(recorded, entry, dataset, store, paths)
+    return recorded.run
 
 
 def scale_val(entry: Entry, dataset: Dataset) -> int:
-    """The recipe's val images, or on the sample the same share of it."""
-    return (
-        entry.recipe.val_images
-        if dataset.name == entry.dataset
-        else entry.recipe.val_images * len(dataset.train) // 60_000
-    )
+    """The recipe's number of val images; of a smaller data set the same share."""
+    if dataset.name == entry.dataset:
+        return entry.val_images
+    return entry.val_images * len(dataset.train) // MNIST_TRAIN
+
+
+# --- what is printed --------------------------------------------------------------------------------------------------
 
 
 def describe_epoch(training: Training) -> str:
-    row, done = training.history[-1], len(training.history)
-    val = (
-        f"val loss {row.val_loss:.4f}, val misses {row.val_misses} of {len(training.val):,}, "
-        if row.val_loss is not None
-        else ""
+    row = training.history[-1]
+    done = len(training.history)
+    epochs = training.recipe.epochs
+    left = sum(epoch.seconds for epoch in training.history) / done * (epochs - done)
+    parts = [f"train loss {row.train_loss:.4f}"]
+    if row.val_loss is not None:
+        parts += [f"val loss {row.val_loss:.4f}", f"val misses {row.val_misses}"]
+    parts += [f"lr {row.lr:.5f}", f"{row.seconds:.1f} s", f"{left / 60:.1f} min left"]
+    return f"epoch {done:>2}/{epochs}  {', '.join(parts)}"
+
+
+def report(
+    recorded: RecordedRun, entry: Entry, dataset: Dataset, store: Store, paths: RunPaths
+) -> None:
+    """Draw the pictures of a run, and print what it gave and what it counts as."""
+    result = recorded.run
+    plots.write_run(paths.output, result, recorded.test, dataset.test)
+    print(describe_misses(result))
+    print(
+        f"trained in {result.train_seconds:.0f} s; weights in {store.weights}/, "
+        f"history and pictures in {paths.output}/{result.stem}-*"
     )
-    left = sum(each.seconds for each in training.history) / done * (training.recipe.epochs - done)
-    return f"epoch {done:>2}/{training.recipe.epochs}  train loss {row.train_loss:.4f}, {val}lr {row.lr:.5f}, {row.seconds:.1f} s, {left / 60:.1f} min left"
+    if why := why_no_evidence(result, entry):
+        print(f"This run is no evidence for the budget of {result.entry} ({why}).")
+    elif store == paths.shipped:
+        print(f"recorded in {store.results}")
+    elif shipped := paths.shipped.find(result.stem):
+        print(
+            f"{compare_runs(result, shipped)}\nThe shipped run stays; this one is in "
+            f"{store.results}. --record (make train RECORD=1) replaces the shipped one."
+        )
 
 
-def summarise(record: Run, weights: Path, counts_as_evidence: bool) -> str:
-    lines = [
-        f"test: {record.test.misses} misses of {record.test.total:,} ({1 - record.test.misses / record.test.total:.2%})"
-        + (
-            f", {record.test_without_views.misses} without views"
-            if record.test_without_views
-            else ""
-        )
-        + (f", val: {record.val.misses} of {record.val.total:,}" if record.val else ""),
-        f"trained in {record.train_seconds:.0f} s; weights in {weights}/, history and pictures in {record.stem}-*",
-    ]
-    if not counts_as_evidence:
-        why = (
-            f"overridden: {', '.join(record.overrides)}"
-            if record.overrides
-            else f"trained on {record.dataset}"
-        )
-        lines.append(f"This run is no evidence for the budget of {record.entry} ({why}).")
-    return "\n".join(lines)
+def describe_misses(result: Run) -> str:
+    if not result.test.total:
+        return "trained on all rows: there are no test images"
+    accuracy = 1 - result.test.misses / result.test.total
+    text = f"test: {result.test.misses} misses of {result.test.total:,} ({accuracy:.2%})"
+    if result.test_without_views:
+        text += f", {result.test_without_views.misses} without views"
+    if result.val:
+        text += f", val: {result.val.misses} of {result.val.total:,}"
+    return text
+
+
+def why_no_evidence(result: Run, entry: Entry) -> str:
+    """Why a run says nothing of the entry's budget; "" where it does."""
+    if result.overrides:
+        return f"overridden: {', '.join(result.overrides)}"
+    if not is_evidence(result, entry):
+        return f"trained on {result.dataset}"
+    if result.seed >= entry.budget.seeds:
+        return f"the budget declares {entry.budget.seeds} seeds, from 0"
+    return ""
 
 
 # --- command line -----------------------------------------------------------------------------------------------------
 
 
-def find_zoo(argv: list[str]) -> Path:
-    """The file that `--zoo` names; its entries decide which other options there are."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--zoo", type=Path, default=HERE / "zoo.py")
-    return parser.parse_known_args(argv)[0].zoo
+def judge(result: Run, entry: Entry, zoo_file: Path, paths: RunPaths, options: Namespace) -> int:
+    """The exit code of check.py for a run; a repetition is judged in the place of the shipped run.
+
+    A run that is no evidence is judged by the gates that need none.
+    """
+    if why_no_evidence(result, entry):
+        print(f"Judged are params and structure of {entry.name}, as the zoo declares it:")
+        return check(entry, zoo_file, paths.shipped, options, "--only", "params,structure")
+    shipped = paths.shipped.find(result.stem)
+    if shipped and shipped.seal == result.seal:
+        return check(entry, zoo_file, paths.shipped, options)
+    with put_in_place(result, entry, paths) as store:
+        print("The gates on this run, in the place of the shipped one:", flush=True)
+        return check(entry, zoo_file, store, options)
 
 
-def find_device(name: str) -> str:
-    """`name` where torch can compute on it; raises `ZooError`."""
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ZooError(
-            f"--device {name} is not to be had here: {str(error).splitlines()[0]}"
-        ) from error
-    return name
+def check(entry: Entry, zoo_file: Path, store: Store, options: Namespace, *words: str) -> int:
+    """Judge `entry` by check.py in a process of its own; its exit code."""
+    command = [sys.executable, HERE / "check.py", entry.name, "--zoo", zoo_file, *words]
+    command += ["--results", store.results, "--weights", store.weights]
+    if options.data_root:
+        command += ["--data-root", options.data_root]
+    return subprocess.run(command, check=False).returncode
 
 
-def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], object]:
-    """The entry with its recipe as overridden, the overrides as "field=value", and the other options."""
-    from jsonargparse import ArgumentParser, set_parsing_settings
-
-    set_parsing_settings(subclasses_enabled=[Optimizer, Schedule, Average, Augmentation])
-    argv = [
-        re.sub(r"^--[^=]+", lambda option: "--" + option[0][2:].replace("-", "_"), word)
-        for word in argv
-    ]
-    name = (
-        argv[0]
-        if argv and not argv[0].startswith("-")
-        else DEFAULT
-        if DEFAULT in zoo
-        else next(iter(zoo))
-    )
-    (entry,) = select_entries(zoo, [name])
-    parser = ArgumentParser(prog="train.py", description=__doc__.split("\n\n")[0])
-    parser.add_argument(
-        "entry", nargs="?", default=name, help=f"comes first; one of: {', '.join(zoo)}"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="run the gates on what was made; their exit code is this program's",
-    )
-    parser.add_argument(
-        "--all",
-        action="store_true",
-        help="train every entry and declared seed whose evidence is missing or stale",
-    )
-    parser.add_argument("--device", default=environment.default_device(), help="cpu, cuda, cuda:1")
-    parser.add_argument(
-        "--zoo", type=Path, default=HERE / "zoo.py", help="the zoo file; judged by check.py --zoo"
-    )
-    parser.add_argument(
-        "--data_root",
-        type=Path,
-        default=None,
-        help="a torchvision MNIST root; default MNIST_ROOT, then data/, downloaded",
-    )
-    kaggle.add_options(parser)
-    for field in ("results", "weights", "output", "checkpoints"):
-        parser.add_argument(f"--{field}", type=Path, default=getattr(Places, field))
-    if not isinstance(entry, Ensemble):
-        parser.add_argument("--recipe", type=Recipe, default=entry.recipe)
-    options = parser.instantiate(parser.parse_args(argv))
-    if options.entry != name:
-        raise ZooError(f"the entry comes first: train.py {options.entry} ...")
-    if isinstance(entry, Ensemble):
-        return entry, [], options
-    overrides = [
-        f"{field}={now}"
-        for field, _, now in changed_fields(describe(entry.recipe), describe(options.recipe))
-    ]
-    return replace(entry, recipe=options.recipe), overrides, options
-
-
-def is_current(entry: Entry, seed: int, dataset: str, places: Places) -> bool:
-    """Whether the record of `seed` is of this network, recipe and views, its weights (all members') in place."""
-    runs = {record.stem: record for record in read_results(places.results)}
-    record = runs.get(run_stem(entry.name, seed, dataset, []))
-    if (
-        record is None
-        or changed_fields(record.recipe, describe(entry.recipe))
-        or record.views != describe(entry.views)
-    ):
-        return False
-    paths = weights_paths(entry, seed, places.weights_of(entry, dataset), dataset)
-    in_place = (
-        all(path.is_file() for path in paths) and weights_digest(paths) == record.digests.weights
-    )
-    return in_place and record.digests.network == network_digest(
-        build(entry.network), entry.data.image or load_dataset(entry.data).image
-    )
-
-
-def check(record: Run, entry: Entry, zoo_file: Path, places: Places, data_root: Path | None) -> int:
-    """Judge `record` by check.py in a process of its own; a run that is no evidence is judged by what does not need any."""
-    command = [
-        sys.executable,
-        HERE / "check.py",
-        entry.name,
-        "--zoo",
-        zoo_file,
-        "--results",
-        places.results,
-        "--weights",
-        places.weights,
-    ]
-    if record.overrides or record.dataset != entry.dataset:
-        print(
-            f"The gates on evidence do not judge this run; params and structure of {entry.name} as the zoo declares it:"
-        )
-        command += ["--only", "params,structure"]
-    return subprocess.run(
-        command + (["--data-root", data_root] if data_root else []), check=False
-    ).returncode
+def train(argv: list[str]) -> int:
+    """Train what the command line asks for; the exit code, the worst of the gates' with `--check`."""
+    zoo_file = find_zoo(argv, HERE / "zoo.py").resolve()
+    zoo = load_zoo(zoo_file, served=("utils",))
+    entry, overrides, options = parse(argv, zoo)
+    paths = find_paths(options, zoo_file)
+    device = find_device(options.device or environment.default_device())
+    competition = kaggle.load_competition(options)
+    todo = [(entry, options.seed)]
+    if options.all:
+        todo = [(entry, seed) for entry in zoo.values() for seed in range(entry.budget.seeds)]
+    worst = 0
+    for entry, seed in todo:
+        if options.all and is_current(entry, seed, entry.dataset, paths.shipped):
+            print(f"{entry.name}, seed {seed}: evidence in place")
+            continue
+        dataset = competition or load_or_sample(entry.data, options.data_root, zoo_file.parent)
+        settings = {"paths": paths, "device": device, "resume": options.resume}
+        settings["record"] = options.record
+        if isinstance(entry, Ensemble):
+            result = run_ensemble(entry, dataset, **settings)
+        else:
+            result = run(entry, seed, dataset, overrides=overrides, **settings)
+        if readme := refresh_readme(zoo_file, paths.results):
+            print(f"the zoo's table is written into {readme}")
+        if options.check:
+            worst = max(worst, judge(result, entry, zoo_file, paths, options))
+    return worst
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse, load the data, run."""
-    argv = sys.argv[1:] if argv is None else argv
-    try:
-        zoo_file = find_zoo(argv)
-        zoo = load_zoo(zoo_file)
-        entry, overrides, options = parse(argv, zoo)
-        places = Places(
-            results=options.results,
-            weights=options.weights,
-            output=options.output,
-            checkpoints=options.checkpoints,
-        )
-        todo = (
-            [(each, seed) for each in zoo.values() for seed in range(each.budget.seeds)]
-            if options.all
-            else [(entry, options.seed)]
-        )
-        asked, worst = kaggle.load_asked(options), 0
-        for each, seed in todo:
-            if options.all and is_current(each, seed, each.dataset, places):
-                print(f"{each.name}, seed {seed}: evidence in place")
-                continue
-            dataset = asked or load_or_sample(each.data, options.data_root)
-            settings = {
-                "places": places,
-                "device": find_device(options.device),
-                "resume": options.resume,
-            }
-            record = (
-                run_all(each, dataset, **settings)
-                if isinstance(each, Ensemble)
-                else run(each, seed, dataset, overrides=overrides, **settings)
-            )
-            worst = max(
-                worst,
-                check(record, each, zoo_file, places, options.data_root) if options.check else 0,
-            )
-        return worst
-    except (ZooError, ValueError) as error:
-        return complain(str(error), EXIT_USAGE)
-    except (Diverged, OverlapError) as error:
-        return complain(str(error), EXIT_VOID)
-    except (
-        DataError,
-        NetworkError,
-        CheckpointError,
-        WeightsError,
-        ResultsError,
-        OSError,
-    ) as error:
-        return complain(str(error), EXIT_MISSING)
-    except KeyboardInterrupt:
-        return complain(
-            "interrupted; the same command with --resume goes on (make train ARGS=--resume)",
-            EXIT_INTERRUPTED,
-        )
+    """Train; the exit code."""
 
+    def go() -> int:
+        try:
+            return train(sys.argv[1:] if argv is None else argv)
+        except KeyboardInterrupt:
+            again = "the same command with --resume continues (make train ARGS=--resume)"
+            raise Interrupted(f"interrupted; {again}") from None
 
-def complain(message: str, code: int) -> int:
-    print(f"train.py: {message}", file=sys.stderr)
-    return code
+    return run_main(go, "train.py")
 
 
 if __name__ == "__main__":

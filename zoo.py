@@ -1,7 +1,7 @@
 """Every entry of the zoo: a network, the recipe that trains it, the budget that it keeps.
 
 Literals only: `utils/recipe.py` and `utils/augmentations.py` say what a recipe can hold, `model.py`
-has the networks.
+has the networks, and `docs/references.md` says whose projects the references are.
 """
 
 from model import (

@@ -11,7 +11,8 @@ growth     time and peak memory as images, batch size, threads and parameters do
 epoch      one epoch of the same network, published pipeline against ours
 accuracy   seconds of training until at most 60 test images are missed; an interrupted one goes on
 
-Each is put into bench/results.json when it is finished, with the machine and the versions; one that was cut short goes to results/ instead.
+Each is put into results/bench.json when it is finished, with the machine and the versions; with
+--record into bench/results.json, which git tracks.
 Exit codes: 0 done · 2 wrong usage · 3 no data, no disk, or something did not run · 130 interrupted.
 """
 
@@ -79,7 +80,12 @@ def make_parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="FILE",
-        help="default: bench/results.json, or results/bench.json where it is cut short",
+        help="default: results/bench.json",
+    )
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="write into bench/results.json, which git tracks (make bench RECORD=1)",
     )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="default: accuracy.png beside the results"
@@ -104,7 +110,10 @@ def parse_options(argv: list[str] | None) -> argparse.Namespace:
         or options.epochs
         or any(getattr(options, name) < least for name, least in LEAST.items())
     )
-    options.out = options.out or Path("results/bench.json" if short else "bench/results.json")
+    if options.record and short:
+        parser.error("--record keeps a whole bench on MNIST; this one is cut short")
+    kept = "bench/results.json" if options.record else "results/bench.json"
+    options.out = options.out or Path(kept)
     options.plot = options.plot or options.out.with_name("accuracy.png")
     return options
 

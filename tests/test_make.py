@@ -120,6 +120,9 @@ def test_a_target_makes_the_environment_unless_another_python_is_named(checkout,
     [
         ("train", "train.py slim --seed 0 --check"),
         ("train ENTRY=net3 SEED=2 ARGS=--resume", "train.py net3 --seed 2 --check --resume"),
+        ("train ENTRY=net3 RECORD=1", "train.py net3 --seed 0 --check --record"),
+        ("summary ENTRY=net3", "-m utils.summary net3"),
+        ("bench RECORD=1", "-m bench --record"),
         ("train-all ARGS=--device=cpu", "train.py --all --device=cpu"),
         (
             "search ENTRY=net3 TRIALS=5 ARGS=--epochs=3",
@@ -161,7 +164,10 @@ def test_cleaning_spares_the_environment_and_what_was_learnt(checkout):
 
 
 def test_ci_runs_every_gate_where_there_is_mnist(ci, tmp_path):
-    assert run_ci(ci, MNIST_ROOT=str(tmp_path))[:2] == (0, ["lint", "test", "coverage", "check"])
+    assert run_ci(ci, MNIST_ROOT=str(tmp_path))[:2] == (
+        0,
+        ["lint", "train", "test", "coverage", "check"],
+    )
 
 
 def test_ci_takes_the_shared_mnist_beside_it(ci, tmp_path):
@@ -172,11 +178,11 @@ def test_ci_takes_the_shared_mnist_beside_it(ci, tmp_path):
 
 def test_ci_never_claims_an_accuracy_that_it_could_not_measure(ci):
     code, made, last = run_ci(ci)
-    assert (code, made) == (0, ["lint", "test", "coverage", "check-model"])
+    assert (code, made) == (0, ["lint", "train", "test", "coverage", "check-model"])
     assert "ACCURACY WAS NOT MEASURED" in last
 
 
-@pytest.mark.parametrize("step", ["lint", "test", "coverage", "check"])
+@pytest.mark.parametrize("step", ["lint", "train", "test", "coverage", "check"])
 def test_ci_stops_red_at_the_first_step_that_fails(ci, tmp_path, step):
     code, made, last = run_ci(ci, MNIST_ROOT=str(tmp_path), BREAKS=step)
     assert code != 0

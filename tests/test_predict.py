@@ -156,7 +156,7 @@ def test_the_kaggle_round_trip(zoo, competition, capsys):
         and "66 of them held out as test" in out
         and "This run is no evidence for the budget of tiny (trained on kaggle_csv)" in out
     )
-    record = next(run for run in read_results(zoo / "results.json") if run.dataset == "kaggle_csv")
+    record = next(run for run in read_results(zoo / "results/results.json"))
     assert (record.stem, record.test.total, record.train_images + record.val_images) == (
         "tiny-seed0-kaggle_csv",
         66,
@@ -176,7 +176,7 @@ def test_the_kaggle_round_trip(zoo, competition, capsys):
     code, out, err = run(capsys, *asked, "--train-csv", competition / "train.csv")
     assert (code, err) == (0, "") and "none of 100 images to be predicted is among those of" in out
     assert [row for row, _ in rows_of(zoo / "submission.csv")] == list(range(1, 101))
-    named = (*asked, "--weights", zoo / "results" / f"{record.stem}.safetensors")
+    named = (*asked, "--weights", zoo / "results/weights" / f"{record.stem}.safetensors")
     assert "name it with --train-csv" in run(capsys, *named)[2]
     write_csv(
         zoo / "other.csv",
@@ -184,7 +184,7 @@ def test_the_kaggle_round_trip(zoo, competition, capsys):
         torch.zeros(200, dtype=torch.long),
     )
     code, _, err = run(capsys, *named, "--train-csv", zoo / "other.csv")
-    assert code == 3 and "was not trained from" in err
+    assert code == 3 and "was not trained on" in err
 
 
 def test_training_on_what_is_to_be_predicted_is_void_unless_dropped(zoo, competition, capsys):
@@ -193,7 +193,7 @@ def test_training_on_what_is_to_be_predicted_is_void_unless_dropped(zoo, competi
     assert (
         code == 1
         and err.startswith("train.py: VOID: ")
-        and "also stand in the file to be predicted; --drop-overlap leaves them out" in err
+        and "are also in the file to be predicted; --drop-overlap leaves them out" in err
     )
     code, out, _ = train_on(capsys, zoo, *words, "--drop-overlap")
     assert code == 0 and "images left out of training" in out

@@ -84,7 +84,22 @@ def test_the_first_trial_is_the_declared_recipe_and_the_best_is_what_is_printed(
     assert "test images were not read" in printed.splitlines()[-1]
     assert [path.read_bytes()[:4] for path in sorted((tmp_path / "a").glob("*.png"))] == [
         b"\x89PNG"
-    ] * 2
+    ]
+    assert "too few trials to say which numbers matter" in printed
+
+
+def test_short_trials_are_named_and_the_recipe_to_paste_keeps_its_epochs(sample, tmp_path, capsys):
+    words = ["tiny", ZOO_FILE, "--trials=1", "--epochs=1", f"--out={tmp_path}"]
+    options = search.parse(words)
+    space = search.find_space(options)
+    assert space.entry.recipe.epochs == 1
+    assert search.search(space, Dataset("mnist_sample", sample.train, None), options) == 0
+    printed = capsys.readouterr().out
+    assert "recipe=Recipe(epochs=2," in " ".join(printed.replace("(\n", "(").split()).replace(
+        "( ", "("
+    )
+    assert "The trials had 1 epochs, the recipe declares 2" in printed
+    assert "--recipe.epochs" not in printed and "as declared" not in printed
 
 
 def test_a_study_that_stopped_goes_on_as_if_it_never_had(run):

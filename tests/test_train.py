@@ -19,12 +19,13 @@ from model import Slim
 from torchbudget.data.mnist import MNIST, MNIST_SAMPLE
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
-from torchbudget.errors import CheckpointError, ZooError
+from torchbudget.errors import CheckpointError, UsageError
 from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.results import evidence_of, read_results
-from train import Places, run
+from train import run
 from utils.augmentations import Affine, Cutout
 from utils.recipe import EMA, SGD, SWA, Constant, Cosine, OneCycle, Recipe
+from utils.runs import RunPaths
 from utils.training import Diverged
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,8 +49,8 @@ ENTRY = Entry(
 TINY_ZOO = ROOT / "tests" / "tiny_zoo.py"
 
 
-def places(folder: Path) -> Places:
-    return Places(
+def places(folder: Path) -> RunPaths:
+    return RunPaths(
         results=folder / "results.json",
         weights=folder / "weights",
         output=folder / "results",
@@ -61,7 +62,7 @@ def places(folder: Path) -> Places:
 def finished(tmp_path_factory, sample):
     """A whole run: (its folder, its record)."""
     folder = tmp_path_factory.mktemp("run")
-    return folder, run(ENTRY, 0, sample, places=places(folder))
+    return folder, run(ENTRY, 0, sample, paths=places(folder))
 
 
 def test_a_run_learns_and_records_what_it_did(finished, sample):
@@ -94,8 +95,8 @@ def test_a_run_leaves_history_and_pictures(finished):
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(finished, tmp_path, sample):
     _, record = finished
     again, other = (
-        run(ENTRY, 0, sample, places=places(tmp_path)),
-        run(ENTRY, 1, sample, places=places(tmp_path)),
+        run(ENTRY, 0, sample, paths=places(tmp_path)),
+        run(ENTRY, 1, sample, paths=places(tmp_path)),
     )
     assert again.digests.weights == record.digests.weights != other.digests.weights
 
@@ -182,7 +183,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path, sample
         recipe=replace(RECIPE, schedule=Constant(lr=1000), optimizer=SGD(momentum=0.99), amp="off"),
     )
     with pytest.raises(Diverged, match=r"step \d+, learning rate 1e\+03; try a lower rate"):
-        run(wild, 0, sample, places=places(tmp_path))
+        run(wild, 0, sample, paths=places(tmp_path))
     assert not (tmp_path / "results.json").exists() and not (tmp_path / "weights").exists()
 
 
@@ -191,19 +192,19 @@ def test_an_overridden_run_is_no_evidence_and_touches_no_shipped_weights(tmp_pat
         replace(ENTRY, recipe=replace(RECIPE, epochs=1)),
         0,
         sample,
-        places=places(tmp_path),
+        paths=places(tmp_path),
         overrides=["epochs=1"],
     )
     assert evidence_of(ENTRY, [record]) == {}
     assert (
         not (tmp_path / "weights").exists()
-        and (tmp_path / "results" / f"{record.stem}.safetensors").exists()
+        and (tmp_path / "results/weights" / f"{record.stem}.safetensors").exists()
     )
 
 
 def test_the_sample_never_stands_in_for_mnist(tmp_path, sample):
     declared = replace(ENTRY, data=MNIST, recipe=replace(RECIPE, epochs=1, val_images=6_000))
-    record = run(declared, 0, sample, places=places(tmp_path))
+    record = run(declared, 0, sample, paths=places(tmp_path))
     assert (record.dataset, record.val_images) == ("mnist_sample", 400)
     assert evidence_of(declared, [record]) == {} and not (tmp_path / "weights").exists()
 
@@ -215,7 +216,7 @@ def test_resuming_another_recipe_is_refused(finished, sample):
             replace(ENTRY, recipe=replace(RECIPE, batch_size=32)),
             0,
             sample,
-            places=places(folder),
+            paths=places(folder),
             resume=True,
         )
 
@@ -262,7 +263,7 @@ def test_any_field_of_a_recipe_can_be_overridden(words, field, value):
 
 def test_an_entry_that_does_not_come_first_is_refused_not_ignored():
     zoo = {"slim": replace(ENTRY, name="slim"), "tiny": ENTRY}
-    with pytest.raises(ZooError, match="the entry comes first"):
+    with pytest.raises(UsageError, match="the entry comes first"):
         train.parse(["--seed", "1", "tiny"], zoo)
 
 
@@ -292,3 +293,58 @@ def test_wrong_usage_is_named_without_a_traceback(words, tmp_path):
         text=True,
     )
     assert result.returncode == 2 and result.stderr.strip() and "Traceback" not in result.stderr
+
+
+# --- repetitions ------------------------------------------------------------------------------------
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    """Digest of each file that git would track in a zoo's folder."""
+    tracked = [folder / "results.json", *sorted((folder / "weights").iterdir())]
+    return {str(path.relative_to(folder)): file_digest(path) for path in tracked}
+
+
+def test_a_repetition_leaves_what_ships_and_is_judged_and_compared(zoo, capfd):
+    before = snapshot(zoo)
+    assert train.main(["tiny", "--zoo", str(zoo / "zoo.py"), "--check"]) == 0
+    out = capfd.readouterr().out
+    (run,) = read_results(zoo / "results/results.json")
+    same = f"{run.test.misses} misses here, {run.test.misses} shipped; same processor, same bytes"
+    assert same in out and "in the place of the shipped one" in out
+    assert snapshot(zoo) == before
+    assert (zoo / "results/weights" / f"{run.stem}.safetensors").is_file()
+
+
+def test_record_replaces_what_ships_and_missing_evidence_is_recorded(zoo):
+    words = ["tiny", "--zoo", str(zoo / "zoo.py")]
+    (zoo / "weights/tiny-seed1-mnist_sample.safetensors").unlink()
+    assert train.main([*words, "--seed", "1"]) == 0
+    assert (zoo / "weights/tiny-seed1-mnist_sample.safetensors").is_file()
+    before = read_results(zoo / "results.json")
+    assert train.main([*words, "--record"]) == 0
+    assert read_results(zoo / "results.json") != before
+    assert not (zoo / "results/results.json").exists()
+
+
+def test_a_seed_that_the_budget_does_not_declare_is_no_evidence(zoo, capsys):
+    before = snapshot(zoo)
+    assert train.main(["tiny", "--zoo", str(zoo / "zoo.py"), "--seed", "2"]) == 0
+    assert "the budget declares 2 seeds, from 0" in capsys.readouterr().out
+    assert snapshot(zoo) == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ("nn.Linear(3 * WIDTH, 11)", "(2, 10) is expected: one logit for each class"),
+        ("nn.Linear(5, 10)", "cannot be traced"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_is_refused_before_training(
+    changed, said, tmp_path, capsys
+):
+    text = TINY_ZOO.read_text().replace("nn.Linear(3 * WIDTH, 10)", changed)
+    (tmp_path / "zoo.py").write_text(text)
+    assert train.main(["tiny", "--zoo", str(tmp_path / "zoo.py")]) == 3
+    out, err = capsys.readouterr()
+    assert len(err.splitlines()) == 1 and said in err and "epoch" not in out

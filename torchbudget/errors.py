@@ -78,3 +78,12 @@ class OverlapError(TorchBudgetError):
     """Images trained on are also among those to be judged, so the result would be invalid."""
 
     exit_code = EXIT_FAIL
+
+
+# --- interrupted ------------------------------------------------------------------------------------------------------
+
+
+class Interrupted(TorchBudgetError):
+    """Ctrl-C; the message says how to continue."""
+
+    exit_code = EXIT_INTERRUPTED

@@ -4,7 +4,7 @@ A row is counted as ImageId counts it: the first image is row 1, on the file's s
 """
 
 import re
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from torchbudget.data.images import Dataset, Images
 from torchbudget.data.mnist import IMAGE
 from torchbudget.data.overlap import find_shared, name_rows
 from torchbudget.data.split import fixed_permutation, split_train_val
-from torchbudget.errors import DataError, OverlapError, ZooError
+from torchbudget.errors import DataError, OverlapError, UsageError
 from torchbudget.evidence.files import write_atomically
 
 NAME = "kaggle_csv"
@@ -46,81 +46,86 @@ def write_submission(
     write_atomically(path, lambda partial: partial.write_text(text))
 
 
-def deal_train_csv(
-    images: Images, against: torch.Tensor | None = None, drop_overlap: bool = False
+def split_train_csv(
+    images: Images,
+    against: torch.Tensor | None = None,
+    drop_overlap: bool = False,
+    hold_out: bool = True,
 ) -> Dataset:
-    """The images of a train.csv as the data set `kaggle_csv`: one in six, dealt by a fixed order, is its test, the others are to train on.
+    """The images of a train.csv as the data set `kaggle_csv`.
 
-    None to train on may stand among the test's or in `against`, uint8 (N, 1, 28, 28): such rows raise `OverlapError`, or are left out.
+    One image in six, by a fixed permutation, is its test; the others are its training images.
+    Without `hold_out` all images are trained on and there is no test. A training image that is also
+    a test image or in `against`, uint8 (N, 1, 28, 28), raises `OverlapError`, or is left out with
+    `drop_overlap`.
     """
-    if len(images) < FEWEST:
-        raise DataError(
-            f"a train.csv of {len(images)} images is too small: {FEWEST} are needed, one in {HELD_OUT} to be held out as test"
-        )
-    held_out = torch.zeros(len(images), dtype=torch.bool)
-    held_out[fixed_permutation(f"{NAME} test", len(images))[: len(images) // HELD_OUT]] = True
+    held_out = choose_held_out(len(images)) if hold_out else no_rows(len(images))
     test = images[held_out]
-    shared = torch.zeros_like(held_out)
-    for others, place in (
-        (test.pixels, "among the images held out as test"),
-        (against, "in the file to be predicted"),
-    ):
-        found = ~held_out & find_shared(images.pixels, others) if others is not None else shared
-        if found.any() and not drop_overlap:
+    compared = [(test.pixels, "among the images held out as test")]
+    if against is not None:
+        compared.append((against, "in the file to be predicted"))
+    shared = no_rows(len(images))
+    for others, place in compared:
+        overlap = ~held_out & find_shared(images.pixels, others)
+        if overlap.any() and not drop_overlap:
             raise OverlapError(
-                f"VOID: {int(found.sum()):,} of {len(images):,} training images ({name_rows(found)}) also stand {place}; --drop-overlap leaves them out"
+                f"VOID: {int(overlap.sum()):,} of {len(images):,} training images "
+                f"({name_rows(overlap)}) are also {place}; --drop-overlap leaves them out"
             )
-        shared = shared | found
-    if not (~held_out & ~shared).any():
+        shared |= overlap
+    trained = ~held_out & ~shared
+    if not trained.any():
         raise OverlapError(
-            f"VOID: all {int((~held_out).sum()):,} training images also stand there or among those held out; nothing is left to train on"
+            f"VOID: all {int((~held_out).sum()):,} training images are also among those held out "
+            "or to be predicted; nothing is left to train on"
         )
-    return Dataset(NAME, images[~held_out & ~shared], test)
+    return Dataset(NAME, images[trained], test)
 
 
-def add_options(parser: ArgumentParser) -> None:
-    """What `train.py` is told of a competition's files."""
-    parser.add_argument(
-        "--train_csv",
-        type=Path,
-        help="train on this file (label,pixel0,...,pixel783); never evidence, its weights go to the output",
-    )
-    parser.add_argument(
-        "--against",
-        type=Path,
-        help="the test.csv that is to be predicted: no image in it may be trained on",
-    )
-    parser.add_argument(
-        "--drop_overlap",
-        action="store_true",
-        help="leave out of training what also stands in the file to be predicted",
-    )
+def choose_held_out(count: int) -> torch.Tensor:
+    """bool (count,): which images of a train.csv are its test; raises `DataError` below `FEWEST`."""
+    if count < FEWEST:
+        raise DataError(
+            f"a train.csv of {count} images is too small: {FEWEST} are needed, "
+            f"one in {HELD_OUT} to be held out as test"
+        )
+    held_out = no_rows(count)
+    held_out[fixed_permutation(f"{NAME} test", count)[: count // HELD_OUT]] = True
+    return held_out
 
 
-def load_asked(options: Namespace) -> Dataset | None:
-    """The data set of the `--train_csv` that was asked for, if any; says on stdout what became of its images.
+def no_rows(count: int) -> torch.Tensor:
+    return torch.zeros(count, dtype=torch.bool)
 
-    Raises `DataError`, `OverlapError`, and `ZooError` where the options do not go together.
+
+def load_competition(options: Namespace) -> Dataset | None:
+    """The data set of the `--train_csv` that is asked for, if any; prints what became of its rows.
+
+    Raises `DataError`, `OverlapError`, and `UsageError` where the options do not go together.
     """
     if not options.train_csv:
-        if options.against or options.drop_overlap:
-            raise ZooError("--against and --drop-overlap go with --train-csv FILE")
+        if options.against or options.drop_overlap or options.all_rows:
+            raise UsageError("--against, --drop-overlap and --all-rows go with --train-csv FILE")
         return None
     if options.all:
-        raise ZooError(
-            "--all trains the entries on their own data sets; name one ENTRY to train on --train-csv"
+        raise UsageError(
+            "--all trains the entries on their own data sets; "
+            "name one ENTRY to train on --train-csv"
         )
+    if options.record:
+        raise UsageError("--record keeps evidence, and a run on --train-csv is none")
     images = read_train_csv(options.train_csv)
-    dataset = deal_train_csv(
-        images, options.against and read_test_csv(options.against), options.drop_overlap
-    )
+    against = options.against and read_test_csv(options.against)
+    dataset = split_train_csv(images, against, options.drop_overlap, not options.all_rows)
+    held_out = f"{len(dataset.test):,} of them held out as test"
+    if options.all_rows:
+        held_out = "none of them held out, so nothing is tested"
+    print(f"{options.train_csv}: {len(images):,} images, {held_out}")
     dropped = len(images) - len(dataset.train) - len(dataset.test)
-    print(
-        f"{options.train_csv}: {len(images):,} images, {len(dataset.test):,} of them held out as test, since the competition's test has no labels"
-    )
     compared = options.against or "no file to be predicted (--against test.csv)"
     print(
-        f"compared with {compared}: {dropped:,} images left out of training that also stand there or among those held out",
+        f"compared with {compared}: {dropped:,} images left out of training that are also there "
+        "or among those held out",
         flush=True,
     )
     return dataset
@@ -129,19 +134,21 @@ def load_asked(options: Namespace) -> Dataset | None:
 def recover_trained(
     images: Images, against: torch.Tensor, val_images: int, digests: tuple[str, str | None]
 ) -> Images | None:
-    """The images of a train.csv that a run learnt from or chose by, where its recorded `digests` of train and val prove it; else None.
+    """The images of a train.csv that a run was trained on and chosen by; None without proof.
 
-    The run may have left out what stands in `against`, or nothing.
+    The proof is the recorded digests of its train and val images. The run may have held out a test
+    or nothing, and may have left out what is in `against`.
     """
-    for others in (None, against):
-        try:
-            dataset = deal_train_csv(images, others, drop_overlap=True)
-        except OverlapError:
-            continue  # nothing is left, so this is not what the run did
-        if val_images < len(dataset.train):
-            train, val = split_train_val(dataset, val_images)
-            if (train.digest, val.digest if len(val) else None) == digests:
-                return dataset.train
+    for hold_out in (True, False):
+        for others in (None, against):
+            try:
+                dataset = split_train_csv(images, others, True, hold_out)
+            except (OverlapError, DataError):
+                continue  # nothing to train on, so the run did something else
+            if val_images < len(dataset.train):
+                train, val = split_train_val(dataset, val_images)
+                if (train.digest, val.digest if len(val) else None) == digests:
+                    return dataset.train
     return None
 
 

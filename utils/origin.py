@@ -11,42 +11,51 @@ from torchbudget.errors import DataError, OverlapError, ResultsError
 from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.results import Run, read_results
 from utils import kaggle
+from utils.runs import Store
 
 
-def find_record(weights: Path, results: Path) -> Run:
-    """The record in `results` of the run that left this file of weights, found by digest; raises `DataError`."""
+def find_record(weights: Path, stores: list[Store]) -> Run:
+    """The record of the run that left this file of weights, found by digest in one of `stores`.
+
+    Raises `DataError` where there is none, or where it was edited.
+    """
     try:
-        digest, runs = file_digest(weights), read_results(results)
+        runs = [run for store in stores for run in read_results(store.results)]
     except ResultsError as error:
         raise DataError(str(error)) from error
+    digest = file_digest(weights)
+    files = " or ".join(str(store.results) for store in stores)
     record = next((run for run in runs if run.digests.weights == digest), None)
     if record is None:
         raise DataError(
-            f"{weights} belongs to no record in {results}: what it was trained on is not known, so nothing is predicted from a CSV"
+            f"{weights} belongs to no record in {files}: what it was trained on is not known, "
+            "so nothing is predicted from a CSV"
         )
     if record.seal != record.expected_seal():
-        raise DataError(f"the record of {weights} in {results} was edited by hand; train again")
+        raise DataError(f"the record of {weights} in {files} was edited by hand; train again")
     return record
 
 
 def load_trained(
     weights: list[Path],
-    results: Path,
+    stores: list[Store],
     train_csv: Path | None,
     pixels: torch.Tensor,
     data_root: Path | None,
 ) -> dict[str, torch.Tensor]:
-    """The images that these files of weights learnt from or were chosen by, each uint8 (M, 1, 28, 28), by what they are called.
+    """The images that these files of weights were trained on or chosen by.
 
-    `pixels` are to be predicted: a run on `train_csv` may have left them out. Raises `DataError`.
+    Each is uint8 (M, 1, 28, 28) under the name of its data set or file. `pixels` are to be
+    predicted: a run on `train_csv` may have left them out. Raises `DataError`.
     """
-    images = train_csv and kaggle.read_train_csv(train_csv)
-    records = {path: find_record(path, results) for path in weights}
-    named = {record.dataset for record in records.values()} - {kaggle.NAME}
-    trained = {name: load_dataset(name, data_root).train.pixels for name in named}
+    images = kaggle.read_train_csv(train_csv) if train_csv else None
+    records = {path: find_record(path, stores) for path in weights}
+    trained = {}
     for path, record in records.items():
         if record.dataset == kaggle.NAME:
             trained[str(train_csv)] = _recover(path, record, train_csv, images, pixels)
+        elif record.dataset not in trained:
+            trained[record.dataset] = load_dataset(record.dataset, data_root).train.pixels
     return trained
 
 
@@ -55,36 +64,42 @@ def _recover(
 ) -> torch.Tensor:
     if images is None:
         raise DataError(
-            f"{path} was trained from a CSV; name it with --train-csv, so that its images can be compared"
+            f"{path} was trained on a CSV; name it with --train-csv, "
+            "so that its images can be compared"
         )
-    found = kaggle.recover_trained(
-        images, pixels, record.val_images, (record.digests.train, record.digests.val)
-    )
-    if found is None:
+    digests = (record.digests.train, record.digests.val)
+    recovered = kaggle.recover_trained(images, pixels, record.val_images, digests)
+    if recovered is None:
         raise DataError(
-            f"{path} was not trained from {train_csv}, or not against the file to be predicted: its record names other images"
+            f"{path} was not trained on {train_csv}, or not against the file to be predicted: "
+            "its record names other images"
         )
-    return found.pixels
+    return recovered.pixels
 
 
 def choose_unseen(
     pixels: torch.Tensor, trained: dict[str, torch.Tensor], drop_overlap: bool
 ) -> torch.Tensor:
-    """Indices of those of `pixels` that do not stand among the images that weights were `trained` on, which are named.
+    """Indices of those of `pixels` that are not among the images that weights were `trained` on.
 
-    Where any does, raises `OverlapError` or, with `drop_overlap`, says on stdout what is left out; raises `OverlapError` too where nothing is left.
+    If any is among them, this raises `OverlapError` or, with `drop_overlap`, prints what is left
+    out. If none is left, this raises `OverlapError` in any case.
     """
-    names, shared = " and ".join(trained), find_shared(pixels, torch.cat([*trained.values()]))
+    names = " and ".join(trained)
+    shared = find_shared(pixels, torch.cat([*trained.values()]))
+    among = f"among those of {names} that the weights were trained on"
     if not shared.any():
-        print(
-            f"none of {len(pixels):,} images to be predicted is among those of {names} that the weights were trained on"
-        )
+        print(f"none of {len(pixels):,} images to be predicted is {among}")
         return torch.arange(len(pixels))
-    found = f"{int(shared.sum()):,} of {len(pixels):,} images to be predicted ({name_rows(shared)}) are among those of {names} that the weights were trained on"
+    overlap = (
+        f"{int(shared.sum()):,} of {len(pixels):,} images to be predicted ({name_rows(shared)}) "
+        f"are {among}"
+    )
     if shared.all() or not drop_overlap:
         raise OverlapError(
-            f"VOID: {found}; they would be recalled, not read, so no submission is written: train on other images "
-            "(train.py ENTRY --train-csv train.csv --against test.csv --drop-overlap), or leave these rows out (--drop-overlap)"
+            f"VOID: {overlap}; they would be recalled, not recognised, so no submission is "
+            "written: train on other images (train.py ENTRY --train-csv train.csv --against "
+            "test.csv --drop-overlap), or leave these rows out (--drop-overlap)"
         )
-    print(f"{found}: left out, so this is not a whole submission")
+    print(f"{overlap}: left out, so this is not a whole submission")
     return (~shared).nonzero().flatten()

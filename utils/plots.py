@@ -57,7 +57,7 @@ def plot_curves(run: Run):
         xlabel="epoch",
         ylabel="cross-entropy",
         yscale="log",
-        title=f"{run.entry}, seed {run.seed}: loss",
+        title=f"{name_run(run)}: loss",
     )
     if run.val:
         left.plot(epochs, [row.val_loss for row in run.history], label="val", marker=".")
@@ -74,7 +74,7 @@ def plot_curves(run: Run):
             linestyle="--",
             label=f"final weights on val: {run.val.misses} misses of {run.val.total:,}",
         )
-        right.legend(loc="lower right")
+        figure.legend(loc="outside lower center", ncols=3, handles=right.lines)
         late = max(row.val_misses for row in run.history[len(run.history) // 4 :])
         right.set_ylim(bottom=100 - 120 * max(late, 1) / run.val.total)
     right.set(xlabel="epoch", ylabel="accuracy, %", title="accuracy")
@@ -83,6 +83,19 @@ def plot_curves(run: Run):
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
     return figure
+
+
+def name_run(run: Run) -> str:
+    """The run as titles name it; with its data set where that is not MNIST."""
+    name = f"{run.entry}, seed {run.seed}"
+    return name if run.dataset == "mnist" else f"{name}, {run.dataset}"
+
+
+def choose_colour(right: bool, darkness: float) -> str:
+    """The colour of a count: readable on a cell of that darkness in 0..1."""
+    if right:
+        return "grey"
+    return "white" if darkness > 0.6 else "black"
 
 
 def plot_confusion(run: Run):
@@ -100,10 +113,10 @@ def plot_confusion(run: Run):
                 ha="center",
                 va="center",
                 fontsize=7,
-                color="grey" if true == predicted else "black",
+                color=choose_colour(true == predicted, count / max(wrong.max().item(), 1)),
             )
-    axes.set(xlabel="predicted", ylabel="true", xticks=range(10), yticks=range(10))
-    axes.set_title(f"{run.entry}, seed {run.seed}: {run.test.misses} misses of {run.test.total:,}")
+    axes.set(xlabel="predicted", ylabel="true", xticks=range(len(wrong)), yticks=range(len(wrong)))
+    axes.set_title(f"{name_run(run)}: {run.test.misses} misses of {run.test.total:,}")
     return figure
 
 
@@ -127,7 +140,7 @@ def plot_misses(run: Run, found: Measurement, test: Images):
         )
     shown = "" if len(worst) == run.test.misses else f", the {len(worst)} most confident"
     figure.suptitle(
-        f"{run.entry}, seed {run.seed}: misclassified test images ({run.test.misses} of {run.test.total:,}{shown})",
+        f"{name_run(run)}: misclassified test images ({run.test.misses} of {run.test.total:,}{shown})",
         fontsize=9,
     )
     return figure

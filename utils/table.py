@@ -1,20 +1,23 @@
 """The table of the zoo, from the evidence.
 
-`python -m utils.table` prints it; `--json` gives the same to programs, `--readme` writes it into README.md.
+`python -m utils.table` prints the columns that fit 80 characters, `--wide` all of them; `--json`
+gives the same to programs, `--readme` writes the table into README.md.
 """
 
 import argparse
 import json
 import statistics
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
+from torchbudget.command import run_main
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.zoofile import load_zoo
-from torchbudget.errors import ResultsError, ZooError
+from torchbudget.errors import UsageError
 from torchbudget.evidence.files import write_atomically
 from torchbudget.evidence.results import Run, evidence_of, read_results
 from torchbudget.report.terminal import make_console, make_table
@@ -25,143 +28,149 @@ BEGIN, END = "<!-- zoo table: make readme -->", "<!-- end of zoo table -->"
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """An entry with what its evidence says; None where there is none. `headroom` is the budget's misses less the worst seed's.
+    """An entry with what its evidence says; None where there is none.
 
-    `published` is its source's accuracy in per cent, `difference` how many points seed 0, the one that ships, is above it.
+    `published` is its source's accuracy in per cent, `difference` how many points seed 0, the one
+    that ships, is above it. `headroom` is the budget's misses less the worst seed's.
     """
 
     entry: str
     dataset: str
     published: float | None
-    difference: float | None
-    params: int | None
-    max_params: int
-    multiply_adds: int | None
-    epochs: float | None
-    train_seconds: float | None
-    device: str | None
-    misses: list[int]
-    total: int | None
-    worst: int | None
-    mean: float | None
+    max_params: int | None
     max_misses: int | None
-    headroom: int | None
-    without_views: list[int] | None
+    difference: float | None = None
+    params: int | None = None
+    multiply_adds: int | None = None
+    epochs: float | None = None
+    train_seconds: float | None = None
+    device: str | None = None
+    misses: list[int] = field(default_factory=list)
+    total: int | None = None
+    worst: int | None = None
+    mean: float | None = None
+    headroom: int | None = None
+    without_views: list[int] | None = None
 
 
 def make_row(entry: Entry, runs: list[Run]) -> Row:
     """One line of the zoo's table, from the evidence of the entry's seeds."""
-    evidence = [run for seed, run in sorted(evidence_of(entry, runs).items())]
+    evidence = [run for _, run in sorted(evidence_of(entry, runs).items())]
+    declared = {
+        "entry": entry.name,
+        "dataset": entry.dataset,
+        "published": entry.published,
+        "max_params": entry.budget.max_params,
+        "max_misses": entry.budget.max_misses,
+    }
+    if not evidence:
+        return Row(**declared)
+    first = evidence[0]
     misses = [run.test.misses for run in evidence]
-    first = evidence[0] if evidence else None
+    difference = None
+    if entry.published is not None:
+        accuracy = 100 * (1 - first.test.misses / first.test.total)
+        difference = round(accuracy - entry.published, 3)
+    headroom = None
+    if entry.budget.max_misses is not None:
+        headroom = entry.budget.max_misses - max(misses)
+    seconds = [run.train_seconds for run in evidence if run.train_seconds is not None]
+    without_views = [run.test_without_views for run in evidence if run.test_without_views]
     return Row(
-        entry=entry.name,
-        dataset=entry.dataset,
-        published=entry.published,
-        difference=round(100 * (1 - first.test.misses / first.test.total) - entry.published, 3)
-        if first and entry.published is not None
-        else None,
-        params=first and first.params,
-        max_params=entry.budget.max_params,
-        multiply_adds=first and first.multiply_adds,
-        epochs=first and round(first.epochs, 2),
-        train_seconds=statistics.median(run.train_seconds for run in evidence)
-        if evidence
-        else None,
-        device=first and first.hardware.device,
+        **declared,
+        difference=difference,
+        params=first.params,
+        multiply_adds=first.multiply_adds,
+        epochs=None if first.epochs is None else round(first.epochs, 2),
+        train_seconds=statistics.median(seconds) if seconds else None,
+        device=first.hardware.device,
         misses=misses,
-        total=first and first.test.total,
-        worst=max(misses, default=None),
-        mean=statistics.mean(misses) if misses else None,
-        max_misses=entry.budget.max_misses,
-        headroom=entry.budget.max_misses - max(misses)
-        if misses and entry.budget.max_misses is not None
-        else None,
-        without_views=[run.test_without_views.misses for run in evidence if run.test_without_views]
-        or None,
+        total=first.test.total,
+        worst=max(misses),
+        mean=statistics.mean(misses),
+        headroom=headroom,
+        without_views=[score.misses for score in without_views] or None,
     )
 
 
-HEADINGS = (
-    "entry",
-    "published",
-    "ours",
-    "difference",
-    "misses, worst",
-    "misses, mean",
-    "at most",
-    "headroom",
-    "seeds",
-    "parameters",
-    "budget",
-    "multiply-adds",
-    "epochs",
-    "seconds",
+def show_published(row: Row) -> str:
+    return "" if row.published is None else f"{row.published:.3f}%".replace("0%", "%")
+
+
+def show_accuracy(row: Row) -> str:
+    """Of seed 0: two decimals where an image is 0.01 %, else three."""
+    if not row.misses or not row.total:
+        return ""
+    decimals = 2 if row.total == 10_000 else 3
+    return f"{1 - row.misses[0] / row.total:.{decimals}%}"
+
+
+def show(value: object, form: str) -> str:
+    """`value` in a format such as "{:,}"; "" where there is none."""
+    return "" if value is None else form.format(value)
+
+
+COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
+    ("entry", lambda row: row.entry),
+    ("published", show_published),
+    ("ours", show_accuracy),
+    ("difference", lambda row: show(row.difference, "{:+.3f}")),
+    ("misses, worst", lambda row: f"{row.worst} of {row.total:,}" if row.misses else ""),
+    ("misses, mean", lambda row: show(row.mean, "{:.1f}")),
+    ("at most", lambda row: show(row.max_misses, "{}")),
+    ("headroom", lambda row: show(row.headroom, "{:+d}")),
+    ("seeds", lambda row: str(len(row.misses))),
+    ("parameters", lambda row: show(row.params, "{:,}")),
+    ("budget", lambda row: show(row.max_params, "< {:,}")),
+    ("multiply-adds", lambda row: show(row.multiply_adds and row.multiply_adds / 1e6, "{:.2f} M")),
+    ("epochs", lambda row: show(row.epochs, "{:.0f}")),
+    ("seconds", lambda row: show(row.train_seconds, "{:.0f}")),
 )
+"""Heading of each column, and the cell of a row; "" is shown as a dash."""
+
+NARROW = ("entry", "ours", "misses, worst", "at most", "parameters", "seconds")
+"""The columns that fit a terminal of 80."""
 
 
-def format_row(row: Row) -> list[str]:
-    """The cells under `HEADINGS`; a dash where there is nothing to say or no evidence."""
-    limit, headroom = (
-        "-" if value is None else f"{value:{form}}"
-        for value, form in ((row.max_misses, ""), (row.headroom, "+d"))
-    )
-    published = "-" if row.published is None else f"{row.published:.3f}%".replace("0%", "%")
-    if not row.misses:
-        return [
-            row.entry,
-            published,
-            *["-"] * 4,
-            limit,
-            "-",
-            "0",
-            "-",
-            f"< {row.max_params:,}",
-            *["-"] * 3,
-        ]
-    return [
-        row.entry,
-        published,
-        f"{1 - row.misses[0] / row.total:.{2 if row.total == 10_000 else 3}%}",
-        "-" if row.difference is None else f"{row.difference:+.3f}",
-        f"{row.worst} of {row.total:,}",
-        f"{row.mean:.1f}",
-        limit,
-        headroom,
-        str(len(row.misses)),
-        f"{row.params:,}",
-        f"< {row.max_params:,}",
-        f"{row.multiply_adds / 1e6:.2f} M",
-        f"{row.epochs:.0f}",
-        f"{row.train_seconds:.0f}",
-    ]
+def format_row(row: Row, headings: Sequence[str] | None = None) -> list[str]:
+    """The cells of a row under `headings`, by default all; a dash where there is nothing to say."""
+    return [show(row) or "-" for heading, show in COLUMNS if not headings or heading in headings]
 
 
-def print_zoo(rows: list[Row], console: Console | None = None) -> None:
+def print_zoo(rows: list[Row], console: Console | None = None, wide: bool = False) -> None:
     """The zoo as a table, with the hardware that the seconds were measured on."""
     console = console or make_console()
+    headings = [heading for heading, _ in COLUMNS if wide or heading in NARROW]
     table = make_table()
-    for index, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="right" if index else "left")
+    for heading in headings:
+        side = "left" if heading == "entry" else "right"
+        table.add_column(heading, justify=side, no_wrap=heading == "entry")
     for row in rows:
-        table.add_row(*format_row(row), style="" if (row.headroom or 0) >= 0 else "red")
+        table.add_row(*format_row(row, headings), style="" if (row.headroom or 0) >= 0 else "red")
     console.print(table)
     console.print(
         f"seconds: training and augmentation, median over the seeds, on {_devices(rows)}",
         soft_wrap=True,
     )
+    if not wide:
+        console.print("all columns: --wide (make view-results ARGS=--wide)", soft_wrap=True)
+
+
+def format_markdown_row(row: Row) -> str:
+    name, *cells = format_row(row)
+    return "| " + " | ".join([f"`{name}`", *cells]) + " |"
 
 
 def readme_table(rows: list[Row]) -> str:
     """The same as Markdown, between its markers."""
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|---|" + "---:|" * (len(HEADINGS) - 1)]
-    lines += [
-        "| " + " | ".join([f"`{cells[0]}`", *cells[1:]]) + " |" for cells in map(format_row, rows)
-    ]
+    headings = [heading for heading, _ in COLUMNS]
+    lines = ["| " + " | ".join(headings) + " |", "|---|" + "---:|" * (len(headings) - 1)]
+    lines += [format_markdown_row(row) for row in rows]
     note = (
-        "Misses of the test images (MNIST's 10,000, or the 28,000 of `kaggle_deal`) by the final weights, read once. Ours: seed 0, in per cent, and the "
-        "difference in points. Seconds: training and augmentation, median over the seeds, of an ensemble those of all its members together, "
-        f"on {_devices(rows)}."
+        "Misses of the test images (MNIST's 10,000, or the 28,000 of `kaggle_deal`) by the final "
+        "weights, read once. Ours: seed 0, in per cent, and the difference in points. Seconds: "
+        "training and augmentation, median over the seeds, of an ensemble those of all its "
+        f"members together, on {_devices(rows)}."
     )
     return "\n".join([BEGIN, *lines, "", note, END])
 
@@ -170,14 +179,39 @@ def _devices(rows: list[Row]) -> str:
     return "; ".join(sorted({row.device for row in rows if row.device})) or "no hardware yet"
 
 
-def write_readme(path: Path, rows: list[Row]) -> None:
-    """Put the table between its markers in `path`; raises ValueError where they are missing."""
-    text = path.read_text()
+def write_readme(path: Path, rows: list[Row]) -> bool:
+    """Put the table between its markers in `path`; whether that changed anything.
+
+    Raises `UsageError` where the markers are missing.
+    """
+    text = path.read_text(encoding="utf-8")
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{path} lacks the lines {BEGIN} and {END}, in this order")
-    write_atomically(path, lambda partial: partial.write_text(head + readme_table(rows) + tail))
+        raise UsageError(f"{path} lacks the lines {BEGIN} and {END}, in this order")
+    new = head + readme_table(rows) + tail
+    if new == text:
+        return False
+    write_atomically(path, lambda partial: partial.write_text(new, encoding="utf-8"))
+    return True
+
+
+def make_rows(zoo_file: Path, results: Path) -> list[Row]:
+    """A row for each entry of the zoo file; raises `ZooError` and `ResultsError`."""
+    runs = read_results(results)
+    return [make_row(entry, runs) for entry in load_zoo(zoo_file, served=("utils",)).values()]
+
+
+def refresh_readme(zoo_file: Path, results: Path) -> Path | None:
+    """Bring the table in the README beside a zoo file up to date; the file where it changed.
+
+    Nothing happens where there is no table there, or where the record is not this zoo's own.
+    """
+    readme = zoo_file.parent / "README.md"
+    own = results.resolve() == (zoo_file.parent / "results.json").resolve()
+    if not own or not readme.is_file() or BEGIN not in readme.read_text(encoding="utf-8"):
+        return None
+    return readme if write_readme(readme, make_rows(zoo_file, results)) else None
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -196,20 +230,19 @@ def main(argv: list[str] | None = None) -> int:
         const=ROOT / "README.md",
         help="write the table into this file",
     )
-    options = parser.parse_args(argv)
-    try:
-        runs = read_results(options.results or options.zoo.parent / "results.json")
-        rows = [make_row(entry, runs) for entry in load_zoo(options.zoo).values()]
-        if options.readme:
-            write_readme(options.readme, rows)
-        elif options.json:
-            print(json.dumps([asdict(row) for row in rows], indent=1))
-        else:
-            print_zoo(rows)
-    except (ZooError, ResultsError, ValueError, OSError) as error:
-        print(f"table: {error}", file=sys.stderr)
-        return 2
-    return 0
+    parser.add_argument("--wide", action="store_true", help="all columns")
+    return run_main(lambda: show_zoo(parser.parse_args(argv)), "table")
+
+
+def show_zoo(options: argparse.Namespace) -> None:
+    """Print the table, or write it, as the options say."""
+    rows = make_rows(options.zoo, options.results or options.zoo.parent / "results.json")
+    if options.readme:
+        write_readme(options.readme, rows)
+    elif options.json:
+        print(json.dumps([asdict(row) for row in rows], indent=1))
+    else:
+        print_zoo(rows, wide=options.wide)
 
 
 if __name__ == "__main__":

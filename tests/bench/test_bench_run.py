@@ -99,12 +99,16 @@ def test_options_that_cannot_be_are_refused(words, capsys):
     assert left.value.code == 2 and "bench: error:" in capsys.readouterr().err
 
 
-def test_only_a_whole_bench_on_mnist_is_written_beside_the_code():
-    assert str(parse_options(["epoch"]).out) == "bench/results.json"
-    assert {
-        str(parse_options([*words, "epoch"]).out)
-        for words in (["--dataset=mnist_sample"], ["--seeds=3"], ["--epochs=2"], ["--repeats=2"])
-    } == {"results/bench.json"}
+def test_a_bench_is_written_beside_the_code_only_when_that_is_asked_for():
+    assert str(parse_options(["epoch"]).out) == "results/bench.json"
+    assert str(parse_options(["epoch", "--record"]).out) == "bench/results.json"
+
+
+@pytest.mark.parametrize("words", ["--dataset=mnist_sample", "--seeds=3", "--epochs=2"])
+def test_a_bench_that_is_cut_short_is_not_kept(words, capsys):
+    with pytest.raises(SystemExit) as left:
+        parse_options([words, "epoch", "--record"])
+    assert left.value.code == 2 and "cut short" in capsys.readouterr().err
 
 
 def test_a_point_of_growth_is_what_it_was_asked_for(sample, small_entry):

@@ -12,10 +12,10 @@ from torchbudget.data.images import Images
 from torchbudget.data.overlap import find_shared, name_rows
 from torchbudget.errors import DataError, OverlapError
 from utils.kaggle import (
-    deal_train_csv,
     read_test_csv,
     read_train_csv,
     recover_trained,
+    split_train_csv,
     write_submission,
 )
 
@@ -200,7 +200,7 @@ def test_rows_are_counted_from_1_and_only_the_first_few_named():
 
 
 def test_a_sixth_is_held_out_by_an_order_that_never_changes(some):
-    dealt, again = deal_train_csv(some), deal_train_csv(some)
+    dealt, again = split_train_csv(some), split_train_csv(some)
     assert (dealt.name, len(dealt.train), len(dealt.test)) == ("kaggle_csv", 334, 66)
     assert (dealt.train.digest, dealt.test.digest) == (again.train.digest, again.test.digest)
     assert {*map(bytes_of, dealt.train.pixels)} | {*map(bytes_of, dealt.test.pixels)} == {
@@ -208,7 +208,7 @@ def test_a_sixth_is_held_out_by_an_order_that_never_changes(some):
     }
     assert not find_shared(dealt.train.pixels, dealt.test.pixels).any()
     with pytest.raises(DataError, match=r"a train\.csv of 99 images is too small: 100 are needed"):
-        deal_train_csv(some[torch.arange(99)])
+        split_train_csv(some[torch.arange(99)])
 
 
 def bytes_of(image: torch.Tensor) -> bytes:
@@ -216,15 +216,15 @@ def bytes_of(image: torch.Tensor) -> bytes:
 
 
 def test_a_training_image_in_the_file_to_be_predicted_is_counted_and_named_or_dropped(some, sample):
-    dealt = deal_train_csv(some)
+    dealt = split_train_csv(some)
     planted = torch.cat([sample.test.pixels[:30], dealt.train.pixels[[7, 9]]])
     rows = sorted((find_shared(some.pixels, planted).nonzero().flatten() + 1).tolist())
     with pytest.raises(
         OverlapError,
-        match=rf"^VOID: 2 of 400 training images \(rows {rows[0]}, {rows[1]}\) also stand in the file to be predicted",
+        match=rf"^VOID: 2 of 400 training images \(rows {rows[0]}, {rows[1]}\) are also in the file to be predicted",
     ):
-        deal_train_csv(some, planted)
-    kept = deal_train_csv(some, planted, drop_overlap=True)
+        split_train_csv(some, planted)
+    kept = split_train_csv(some, planted, drop_overlap=True)
     assert (
         len(kept.train) == len(dealt.train) - 2
         and kept.test.digest == dealt.test.digest
@@ -234,16 +234,16 @@ def test_a_training_image_in_the_file_to_be_predicted_is_counted_and_named_or_dr
 
 def test_an_image_that_stands_twice_is_not_trained_on_and_held_out(some):
     twice = Images(some.pixels.repeat(2, 1, 1, 1), some.labels.repeat(2))
-    with pytest.raises(OverlapError, match="also stand among the images held out as test"):
-        deal_train_csv(twice)
-    kept = deal_train_csv(twice, drop_overlap=True)
+    with pytest.raises(OverlapError, match="are also among the images held out as test"):
+        split_train_csv(twice)
+    kept = split_train_csv(twice, drop_overlap=True)
     assert not find_shared(kept.train.pixels, kept.test.pixels).any()
 
 
 def test_the_images_of_a_run_are_recovered_only_where_its_digests_prove_them(some, sample):
-    planted = torch.cat([sample.test.pixels[:30], deal_train_csv(some).train.pixels[:5]])
+    planted = torch.cat([sample.test.pixels[:30], split_train_csv(some).train.pixels[:5]])
     for against in (None, planted):
-        trained = deal_train_csv(some, against, drop_overlap=True).train
+        trained = split_train_csv(some, against, drop_overlap=True).train
         found = recover_trained(some, planted, 0, (trained.digest, None))
         assert found.digest == trained.digest and find_shared(found.pixels, planted).sum() == (
             5 if against is None else 0

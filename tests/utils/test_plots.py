@@ -102,7 +102,7 @@ def test_the_confusion_matrix_shows_every_count_and_colours_the_wrong_ones(run):
     }
     coloured = axes.images[0].get_array()
     assert coloured.diagonal().tolist() == [0] * 10 and coloured.sum() == run.test.misses
-    assert f"small, seed 0: {run.test.misses} misses of 1,000" in texts(figure)
+    assert f"small, seed 0, mnist_sample: {run.test.misses} misses of 1,000" in texts(figure)
 
 
 def test_the_misses_are_shown_most_confident_first_with_index_digits_and_confidence(

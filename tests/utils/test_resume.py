@@ -11,9 +11,10 @@ from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
 from torchbudget.errors import CheckpointError
 from torchbudget.evidence.results import evidence_of
-from train import Places, run
+from train import run
 from utils.augmentations import Affine
 from utils.recipe import SGD, Constant, OneCycle, Recipe
+from utils.runs import RunPaths
 
 RECIPE = Recipe(
     epochs=1, batch_size=100, optimizer=SGD(), schedule=OneCycle(max_lr=0.05), val_images=500
@@ -28,8 +29,8 @@ ENTRY = Entry(
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(
+def places(tmp_path: Path) -> RunPaths:
+    return RunPaths(
         results=tmp_path / "results.json",
         weights=tmp_path / "weights",
         output=tmp_path / "results",
@@ -42,9 +43,9 @@ def with_recipe(**changes) -> Entry:
 
 
 def test_a_run_goes_on_at_another_learning_rate_and_is_no_evidence(places, sample, capsys):
-    run(ENTRY, 0, sample, places=places)
+    run(ENTRY, 0, sample, paths=places)
     longer = with_recipe(epochs=2, schedule=Constant(lr=1e-3), augment=(Affine(rotate=5),))
-    record = run(longer, 0, sample, places=places, overrides=["schedule.lr=0.001"], resume=True)
+    record = run(longer, 0, sample, paths=places, overrides=["schedule.lr=0.001"], resume=True)
     assert "resumed after epoch 1 of 2, at learning rate 0.001" in capsys.readouterr().out
     assert (
         record.overrides == ["schedule.lr=0.001", "resumed_after_epoch=1"]
@@ -54,14 +55,14 @@ def test_a_run_goes_on_at_another_learning_rate_and_is_no_evidence(places, sampl
 
 
 def test_the_schedule_goes_on_as_if_it_had_run_from_the_start(places, sample):
-    run(ENTRY, 0, sample, places=places)
+    run(ENTRY, 0, sample, paths=places)
     straight = run(
         with_recipe(epochs=2),
         0,
         sample,
-        places=replace(places, checkpoints=places.checkpoints / "straight"),
+        paths=replace(places, checkpoints=places.checkpoints / "straight"),
     )
-    resumed = run(with_recipe(epochs=2), 0, sample, places=places, resume=True)
+    resumed = run(with_recipe(epochs=2), 0, sample, paths=places, resume=True)
     assert resumed.history[1].lr == straight.history[1].lr and resumed.overrides == [
         "resumed_after_epoch=1"
     ]
@@ -72,27 +73,27 @@ def test_the_schedule_goes_on_as_if_it_had_run_from_the_start(places, sample):
     [({"batch_size": 50}, "batch_size"), ({"optimizer": SGD(momentum=0.5)}, "optimizer")],
 )
 def test_what_the_checkpoint_holds_cannot_be_changed(changes, reason, places, sample):
-    run(ENTRY, 0, sample, places=places)
+    run(ENTRY, 0, sample, paths=places)
     with pytest.raises(
         CheckpointError,
         match=rf"was trained with another recipe \({reason}\); start without --resume",
     ):
-        run(with_recipe(epochs=2, **changes), 0, sample, places=places, resume=True)
+        run(with_recipe(epochs=2, **changes), 0, sample, paths=places, resume=True)
 
 
 def test_fewer_epochs_than_are_done_cannot_be_resumed(places, sample):
-    run(with_recipe(epochs=2), 0, sample, places=places)
+    run(with_recipe(epochs=2), 0, sample, paths=places)
     with pytest.raises(CheckpointError, match="holds 2 epochs, the recipe has 1"):
-        run(ENTRY, 0, sample, places=places, resume=True)
+        run(ENTRY, 0, sample, paths=places, resume=True)
 
 
 def test_a_run_of_two_recipes_is_no_evidence_however_often_it_is_resumed(places, sample):
     """The recipe of the zoo itself changed in between: nothing on the command line tells."""
-    run(ENTRY, 0, sample, places=places)
+    run(ENTRY, 0, sample, paths=places)
     changed = with_recipe(epochs=3, schedule=Constant(lr=1e-3))
-    run(changed, 0, sample, places=places, resume=True)
+    run(changed, 0, sample, paths=places, resume=True)
     for checkpoint in sorted(places.checkpoints.rglob("epoch-*.pt"))[-1:]:
         checkpoint.unlink()
-    record = run(changed, 0, sample, places=places, resume=True)
+    record = run(changed, 0, sample, paths=places, resume=True)
     assert record.overrides == ["resumed_after_epoch=1"] and evidence_of(changed, [record]) == {}
-    assert (places.output / f"{record.stem}.safetensors").exists()
+    assert (places.local.weights / f"{record.stem}.safetensors").exists()

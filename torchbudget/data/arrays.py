@@ -1,5 +1,7 @@
 """Arrays of somebody's own, made into `Images`, or refused in one sentence that names the row."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -27,7 +29,8 @@ def to_images(
         raise DataError(f"{place}: labels must be integers, not {labels.dtype}")
     labels = labels.long()
     if image is None:
-        image = ImageSpec(tuple(pixels.shape[1:]), max(int(labels.max()) + 1, 2))
+        channels, height, width = pixels.shape[1:]
+        image = ImageSpec((channels, height, width), max(int(labels.max()) + 1, 2))
     if tuple(pixels.shape[1:]) != image.shape:
         found = "x".join(map(str, pixels.shape[1:]))
         raise DataError(f"{place}: images of {found}, {image.describe()} are expected")
@@ -40,7 +43,7 @@ def to_images(
     return Images(pixels.contiguous(), labels, image)
 
 
-def from_array(place: str, values: object) -> torch.Tensor:
+def from_array(place: str, values: Any) -> torch.Tensor:
     """Pixels (N, H, W), (N, H, W, C), or a tensor (N, C, H, W), as a tensor (N, C, H, W)."""
     if isinstance(values, torch.Tensor):
         return values.detach().cpu() if values.ndim == 4 else values.detach().cpu().unsqueeze(1)
@@ -53,7 +56,7 @@ def from_array(place: str, values: object) -> torch.Tensor:
     return pixels.unsqueeze(1) if array.ndim == 3 else pixels.permute(0, 3, 1, 2)
 
 
-def from_labels(place: str, values: object) -> torch.Tensor:
+def from_labels(place: str, values: Any) -> torch.Tensor:
     """Labels (N,) or, as Keras gives some, (N, 1)."""
     labels = values.detach().cpu() if isinstance(values, torch.Tensor) else np.asarray(values)
     if not isinstance(labels, torch.Tensor):
@@ -63,23 +66,26 @@ def from_labels(place: str, values: object) -> torch.Tensor:
     return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
 
 
-def to_dataset(
-    name: str,
-    train: tuple[str, object, object],
-    test: tuple[str, object, object],
-    image: ImageSpec | None,
-) -> Dataset:
-    """A data set of two parts, each (place, pixels, labels), of one form.
+Part = tuple[str, Any, Any]
+"""(what a message calls it, pixels, labels)."""
+
+
+def to_dataset(name: str, train: Part, test: Part, image: ImageSpec | None) -> Dataset:
+    """A data set of two parts of one form.
 
     Where `image` is None, the classes are those of both parts together. Raises `DataError`.
     """
-    parts = [
+    (train_place, train_x, train_y), (test_place, test_x, test_y) = (
         (place, from_array(place, pixels), from_labels(place, labels))
         for place, pixels, labels in (train, test)
-    ]
+    )
     if image is None:
-        first = to_images(*parts[0], None)
-        to_images(*parts[1], None)
-        classes = max(int(labels.max()) + 1 for _, _, labels in parts)
-        image = ImageSpec(first.image.shape, max(classes, 2))
-    return Dataset(name, *(to_images(*part, image) for part in parts))
+        shape = to_images(train_place, train_x, train_y, None).image.shape
+        to_images(test_place, test_x, test_y, None)
+        num_classes = max(int(train_y.max()), int(test_y.max())) + 1
+        image = ImageSpec(shape, max(num_classes, 2))
+    return Dataset(
+        name,
+        to_images(train_place, train_x, train_y, image),
+        to_images(test_place, test_x, test_y, image),
+    )

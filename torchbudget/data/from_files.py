@@ -63,7 +63,7 @@ class NpzLoader:
             (f"{path}, {part}", arrays[f"x_{part}"], arrays[f"y_{part}"])
             for part in ("train", "test")
         ]
-        return normalised(to_dataset(self.name, *parts, None), self.mean, self.std)
+        return normalised(to_dataset(self.name, parts[0], parts[1], None), self.mean, self.std)
 
 
 def unpacked_sizes(path: Path) -> list[int]:
@@ -120,7 +120,7 @@ class FolderLoader:
         ]
         height, width = parts[0][1].shape[1:3]
         image = ImageSpec((widest, height, width), max(len(classes), 2))
-        return normalised(to_dataset(self.name, *parts, image), self.mean, self.std)
+        return normalised(to_dataset(self.name, parts[0], parts[1], image), self.mean, self.std)
 
     def _classes(self, folder: Path) -> list[str]:
         """The names of the classes, in alphabetical order: those of `train/`."""
@@ -228,7 +228,7 @@ class CsvLoader:
         else:
             other = place.folder / self.test
             parts = [self._split(path, table), self._split(other, read_rows(other))]
-        return normalised(to_dataset(self.name, *parts, None), self.mean, self.std)
+        return normalised(to_dataset(self.name, parts[0], parts[1], None), self.mean, self.std)
 
     def _split(self, path: Path, table: np.ndarray) -> tuple[str, torch.Tensor, np.ndarray]:
         count = table.shape[1] - 1

@@ -3,12 +3,13 @@
 import io
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from torchbudget.data.arrays import to_images
-from torchbudget.data.images import Dataset, ImageSpec
+from torchbudget.data.images import Dataset, Images, ImageSpec
 from torchbudget.data.memory import check_memory
 from torchbudget.data.mnist import ADVICE, FASHION_MNIST, MNIST, find_root, may_download
 from torchbudget.data.spec import DataSpec, Place
@@ -40,10 +41,10 @@ class TorchvisionLoader:
         root, download = find_root(place.root), may_download(place.root)
         train = self._read(root, download, train=True)
         test = self._read(root, download, train=False)
-        return Dataset(self.name.lower(), *(to_images(self.name, *part) for part in (train, test)))
+        return Dataset(self.name.lower(), train, test)
 
-    def _read(self, root: object, download: bool, train: bool) -> tuple[object, ...]:
-        """Pixels (N, C, H, W), labels (N,) and the declared form of one part."""
+    def _read(self, root: Path, download: bool, train: bool) -> Images:
+        """One part, of the declared form."""
         try:
             from torchvision import datasets
         except ImportError as error:
@@ -73,7 +74,7 @@ class TorchvisionLoader:
             pixels = pixels.unsqueeze(1)
         elif pixels.shape[1:] != image.shape:
             pixels = pixels.permute(0, 3, 1, 2)
-        return pixels.contiguous(), labels.long(), image
+        return to_images(self.name, pixels, labels, image)
 
 
 def torchvision(

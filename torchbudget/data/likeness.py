@@ -135,7 +135,8 @@ def free_of_mean(pixels: torch.Tensor) -> torch.Tensor:
 
 def block_means(images: torch.Tensor) -> torch.Tensor:
     """(N, C, H, W) -> (N, C * 49) means of 7x7 blocks, of length 1."""
-    size = [min(BLOCKS, side) for side in images.shape[2:]]
+    height, width = images.shape[2:]
+    size = (min(BLOCKS, height), min(BLOCKS, width))
     return F.normalize(F.adaptive_avg_pool2d(images, size).flatten(1))
 
 

@@ -5,7 +5,7 @@ import difflib
 import functools
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,7 +68,8 @@ def _importing_from(folder: Path, served: tuple[str, ...]) -> Iterator[None]:
     Modules of the same name from elsewhere, such as another zoo's `model`, step aside meanwhile.
     The folder's own stay importable where nothing else had their name.
     """
-    neighbours = {path.stem for path in folder.iterdir()} - {JUDGE, *served}
+    neighbours = {path.stem for path in folder.iterdir() if _is_module(path)}
+    neighbours -= {JUDGE, *served}
     aside = {
         name: module
         for name, module in sys.modules.items()
@@ -87,7 +88,12 @@ def _importing_from(folder: Path, served: tuple[str, ...]) -> Iterator[None]:
         sys.modules.update(aside)
 
 
-def _tops(modules: dict[str, object]) -> set[str]:
+def _is_module(path: Path) -> bool:
+    """Whether a file or folder is a module that would be imported before one from elsewhere."""
+    return path.suffix == ".py" or (path / "__init__.py").is_file()
+
+
+def _tops(modules: Mapping[str, object]) -> set[str]:
     return {name.split(".")[0] for name in modules}
 
 

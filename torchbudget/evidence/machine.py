@@ -6,6 +6,7 @@ import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 NAMED = ("torch", "torchvision", "numpy", "safetensors")
 
@@ -59,7 +60,7 @@ def device_name(device: str) -> str:
     return cpu_name()
 
 
-def hardware(device: str) -> dict[str, object]:
+def hardware(device: str) -> dict[str, Any]:
     """What a run's evidence says of the machine."""
     import torch
 

@@ -8,7 +8,7 @@ that. Each run carries a `seal`, the SHA-256 of the rest of it, so that an edit 
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 from filelock import FileLock
@@ -16,7 +16,6 @@ from msgspec import Meta, Struct
 
 from torchbudget.data.images import ImageSpec
 from torchbudget.data.loading import FIRST_IMAGE, file_suffix
-from torchbudget.declare.entry import Entry
 from torchbudget.errors import ResultsError
 from torchbudget.evidence.files import write_atomically
 from torchbudget.evidence.measure import MAX_MATRIX
@@ -207,7 +206,17 @@ def seal(run: Run) -> Run:
     return msgspec.structs.replace(run, seal=run.expected_seal())
 
 
-def is_evidence(run: Run, entry: Entry) -> bool:
+class Named(Protocol):
+    """What evidence is looked up by: an entry, here or at the baseline."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dataset(self) -> str: ...
+
+
+def is_evidence(run: Run, entry: Named) -> bool:
     """Whether the run can speak for the entry.
 
     It is on the entry's data set, nothing is overridden, and the test images were read once.
@@ -220,7 +229,7 @@ def is_evidence(run: Run, entry: Entry) -> bool:
     )
 
 
-def evidence_of(entry: Entry, runs: list[Run]) -> dict[int, Run]:
+def evidence_of(entry: Named, runs: list[Run]) -> dict[int, Run]:
     """The entry's evidence by seed."""
     return {run.seed: run for run in runs if is_evidence(run, entry)}
 

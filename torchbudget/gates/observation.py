@@ -52,7 +52,7 @@ class Inspections:
     """The networks of a zoo: entries of the same network share what is measured of it."""
 
     def __init__(self) -> None:
-        self._by_key: dict[Hashable, Inspection] = {}
+        self._by_key: dict[tuple[Hashable, ...], Inspection] = {}
 
     def of(self, entry: Entry, image: ImageSpec) -> Inspection:
         """The inspection of an entry's network, on images of this form."""
@@ -72,8 +72,8 @@ class Inspections:
             needed.add(identify(entry.network))
             if isinstance(entry, Ensemble):
                 needed.update(identify(member.network) for member, _ in entry.member_runs)
-        for (network, *_), inspection in self._by_key.items():
-            if network not in needed:
+        for key, inspection in self._by_key.items():
+            if key[0] not in needed:
                 inspection.release()
 
 

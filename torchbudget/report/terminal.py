@@ -111,12 +111,18 @@ def print_explanation(gate: str, parts: dict[str, str], console: Console | None 
 class Layer(Protocol):
     """An operation of a network; counts are for one image."""
 
-    operation: str
-    name: str
-    shape: tuple[int, ...]
-    receptive_field: int | None
-    params: int
-    multiply_adds: int
+    @property
+    def operation(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def receptive_field(self) -> int | None: ...
+    @property
+    def params(self) -> int: ...
+    @property
+    def multiply_adds(self) -> int: ...
 
 
 def print_layers(

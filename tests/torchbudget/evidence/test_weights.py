@@ -13,7 +13,8 @@ from torchbudget.errors import WeightsError
 from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.measure import measure
 from torchbudget.evidence.weights import load_shipped, round_weights, weights_digest, weights_paths
-from train import Places, run
+from train import run
+from utils.runs import RunPaths
 
 HALF = replace(ZOO[0], name="half", stored="float16")
 
@@ -22,13 +23,13 @@ HALF = replace(ZOO[0], name="half", stored="float16")
 def shipped(tmp_path_factory, sample):
     """(record, the folder of its weights) of a run that stores half precision."""
     folder = tmp_path_factory.mktemp("half")
-    places = Places(
+    places = RunPaths(
         results=folder / "r.json",
         weights=folder / "weights",
         output=folder / "out",
         checkpoints=folder / "checkpoints",
     )
-    return run(HALF, 0, sample, places=places), folder / "weights"
+    return run(HALF, 0, sample, paths=places), folder / "weights"
 
 
 def test_half_precision_takes_half_the_bytes_and_is_what_was_measured(shipped, sample):

@@ -20,6 +20,7 @@ from torchbudget.evidence.results import read_results
 from torchbudget.evidence.weights import load_shipped
 from torchbudget.gates.baseline import measure_size
 from torchbudget.network.ensemble import EnsembleNetwork, vote
+from utils.runs import Store, is_current
 
 JURY = """
 (TINY,) = ZOO
@@ -175,9 +176,9 @@ def test_a_record_of_other_steps_than_the_members_fails(jury):
 
 
 def test_an_ensemble_in_place_is_not_trained_again(elected):
-    places = train.Places(results=elected / "results.json", weights=elected / "weights")
+    store = Store(results=elected / "results.json", weights=elected / "weights")
     entry = load_zoo(elected / "zoo.py")["jury"]
-    assert train.is_current(entry, 0, "mnist_sample", places)
-    assert not train.is_current(
-        dataclasses.replace(entry, vote="probabilities"), 0, "mnist_sample", places
+    assert is_current(entry, 0, "mnist_sample", store)
+    assert not is_current(
+        dataclasses.replace(entry, vote="probabilities"), 0, "mnist_sample", store
     )

@@ -22,8 +22,8 @@ from torchbudget.report.terminal import print_verdicts, summarise
 from torchbudget.report.verdict import HARMLESS, Status, Verdict, exit_code
 from utils.table import (
     BEGIN,
+    COLUMNS,
     END,
-    HEADINGS,
     format_row,
     main,
     make_row,
@@ -187,6 +187,10 @@ def runs(make_run, small_entry):
     ]
 
 
+def print_wide(rows, console):
+    print_zoo(rows, console, wide=True)
+
+
 def test_a_row_holds_what_the_evidence_says(runs, small_entry):
     row, misses = make_row(small_entry, runs), [run.test.misses for run in runs[:3]]
     assert len(set(misses)) > 1 and row.misses == misses
@@ -207,8 +211,8 @@ def test_a_row_holds_what_the_evidence_says(runs, small_entry):
 
 def test_the_zoo_is_printed_with_and_without_evidence(runs, small_entry):
     rows = [make_row(small_entry, runs), make_row(replace(small_entry, name="untrained"), runs)]
-    heading, trained, untrained, note = printed(print_zoo, rows).splitlines()
-    assert all(name in heading for name in HEADINGS)
+    heading, trained, untrained, note = printed(print_wide, rows).splitlines()
+    assert all(name in heading for name, _ in COLUMNS)
     assert (
         re.split(r"  +", trained.strip()) == format_row(rows[0])
         and f"{runs[0].params:,}" in trained
@@ -219,7 +223,7 @@ def test_the_zoo_is_printed_with_and_without_evidence(runs, small_entry):
         and "%" not in untrained
         and note.endswith(runs[0].hardware.device)
     )
-    assert printed(print_zoo, rows[1:]).rstrip().endswith("no hardware yet")
+    assert printed(print_wide, rows[1:]).rstrip().endswith("no hardware yet")
 
 
 @given(st.text("ab\n|<!->", max_size=20), st.text("ab\n|<!->", max_size=20))

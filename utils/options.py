@@ -1,0 +1,145 @@
+"""The command line of `train.py`: an entry, and any field of its recipe."""
+
+import argparse
+import re
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
+from torchbudget.declare.zoofile import select_entries
+from torchbudget.errors import UsageError
+from utils.augmentations import Augmentation
+from utils.recipe import Average, Optimizer, Recipe, Schedule
+from utils.runs import RunPaths
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+DEFAULT_ENTRY = "slim"
+DATA_ROOT_HELP = "a torchvision MNIST root; default MNIST_ROOT, then data/, downloaded"
+
+
+def find_zoo(argv: list[str], default: Path) -> Path:
+    """The file that `--zoo` names; its entries decide which other options there are."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--zoo", type=Path, default=default)
+    return parser.parse_known_args(argv)[0].zoo
+
+
+def find_device(name: str) -> str:
+    """`name` where torch can compute on it; raises `UsageError`."""
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {name} cannot be used here: {reason}") from error
+    return name
+
+
+def normalise_flags(argv: list[str]) -> list[str]:
+    """Each option with underscores for hyphens in its name: `--data-root=a-b` -> `--data_root=a-b`.
+
+    jsonargparse names the options of a recipe by its fields, which have underscores.
+    """
+    return [
+        re.sub(r"^--[^=]+", lambda option: "--" + option[0][2:].replace("-", "_"), word)
+        for word in argv
+    ]
+
+
+def find_name(argv: list[str], zoo: dict[str, Entry]) -> str:
+    """The entry's name, which comes first; without one `slim`, or the zoo's first entry."""
+    if argv and not argv[0].startswith("-"):
+        return argv[0]
+    return DEFAULT_ENTRY if DEFAULT_ENTRY in zoo else next(iter(zoo))
+
+
+def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], Namespace]:
+    """The entry with its recipe as overridden, the overrides as "field=value", and the options.
+
+    Raises `UsageError`; leaves with exit code 2 where an option is wrong.
+    """
+    from jsonargparse import set_parsing_settings
+
+    set_parsing_settings(subclasses_enabled=[Optimizer, Schedule, Average, Augmentation])
+    argv = normalise_flags(argv)
+    name = find_name(argv, zoo)
+    (entry,) = select_entries(zoo, [name])
+    if not isinstance(entry, Ensemble) and not isinstance(entry.recipe, Recipe):
+        raise UsageError(f"{name} declares no recipe that this program can train it by")
+    parser = make_parser(entry, zoo)
+    try:
+        options = parser.instantiate(parser.parse_args(argv))
+    except ValueError as error:  # what the recipe rejects of the new values together
+        raise UsageError(str(error)) from error
+    if options.entry != name:
+        raise UsageError(f"the entry comes first: train.py {options.entry} ...")
+    if options.seed < 0:
+        raise UsageError(f"--seed must be at least 0, not {options.seed}")
+    if isinstance(entry, Ensemble):
+        return entry, [], options
+    changes = changed_fields(describe(entry.recipe), describe(options.recipe))
+    overrides = [f"{field}={now}" for field, _, now in changes]
+    if overrides and options.record:
+        raise UsageError("--record keeps evidence, and a run with overrides is none")
+    return replace(entry, recipe=options.recipe), overrides, options
+
+
+def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
+    """The parser for `entry`, whose recipe's fields are options."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(
+        prog="train.py", description="Train an entry of the zoo: one run, one seed, one record."
+    )
+    add = parser.add_argument
+    add("entry", nargs="?", default=entry.name, help=f"comes first; one of: {', '.join(zoo)}")
+    add("--seed", type=int, default=0, help="which run of the entry; default 0")
+    add("--resume", action="store_true", help="continue from the newest checkpoint")
+    add("--check", action="store_true", help="judge the run; exit with the gates' exit code")
+    add("--record", action="store_true", help="let a repetition replace the run that is shipped")
+    add("--all", action="store_true", help="train all declared runs that are missing or stale")
+    add("--device", default=None, help="cpu, cuda, cuda:1; default: cuda where there is one")
+    add("--zoo", type=Path, help="the zoo file; default: zoo.py beside train.py")
+    add("--data_root", type=Path, default=None, help=DATA_ROOT_HELP)
+    add_kaggle_options(parser)
+    for field in RunPaths.__dataclass_fields__:
+        add(f"--{field}", type=Path, default=None, help="default: beside the zoo file")
+    if isinstance(entry.recipe, Recipe):
+        add("--recipe", type=Recipe, default=entry.recipe)
+    return parser
+
+
+def add_kaggle_options(parser: "ArgumentParser") -> None:
+    """What `train.py` is told of a competition's files."""
+    parser.add_argument(
+        "--train_csv",
+        type=Path,
+        help="train on this file (label,pixel0,...,pixel783); never evidence, goes to results/",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        help="the test.csv that is to be predicted: no image in it may be trained on",
+    )
+    parser.add_argument(
+        "--drop_overlap",
+        action="store_true",
+        help="leave out of training what is also in the file to be predicted",
+    )
+    parser.add_argument(
+        "--all_rows",
+        action="store_true",
+        help="train on all rows for the last submission: nothing is held out, nothing is tested",
+    )
+
+
+def find_paths(options: Namespace, zoo_file: Path) -> RunPaths:
+    """The paths that the options name; those that they do not name are beside the zoo file."""
+    named = {field: getattr(options, field) for field in RunPaths.__dataclass_fields__}
+    given = {field: path for field, path in named.items() if path is not None}
+    return replace(RunPaths.beside(zoo_file), **given)
