@@ -1,6 +1,7 @@
 """The wheel: what it holds, and that it works beside a host project without this repository."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,19 +10,26 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from readme_blocks import read_blocks, read_examples
+from safetensors.torch import load_file
+from torch import nn
 
 import torchbudget
+from torchbudget.errors import WeightsError
+from torchbudget.evidence.state_dict import read_state_dict
 
 ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
 PACKAGED = ("pyproject.toml", "README.md", "LICENSE")
 HOST = {
     "pyproject.toml": '[tool.torchbudget]\nzoo = "zoo.py"\n',
     "utils/__init__.py": "WIDTH = 8\n",
     "gates/__init__.py": "raise RuntimeError('gates of the host')\n",
     "model.py": (
-        "from dataclasses import dataclass\n\nfrom torch import nn\nfrom utils import WIDTH\n\n\n"
-        "@dataclass(frozen=True)\nclass Recipe:\n    epochs: int = 1\n    val_images: int = 0\n\n\n"
+        "from torch import nn\nfrom utils import WIDTH\n\n\n"
         "def Net():\n"
         "    return nn.Sequential(\n"
         "        nn.Conv2d(1, WIDTH, 5), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),\n"
@@ -83,10 +91,10 @@ def host(tmp_path, declare_net) -> Path:
 def declare_net() -> str:
     """A zoo file of six lines."""
     return (
-        "from model import Net, Recipe\n"
-        "from torchbudget import Budget, Entry\n\n"
+        "from model import Net\n"
+        "from torchbudget import Budget, Entry, data\n\n"
         "BUDGET = Budget(max_params=1_000, max_misses=9_000, max_epochs=9)\n"
-        'ZOO = (Entry(name="net", network=Net, budget=BUDGET, recipe=Recipe()),)\n'
+        'ZOO = (Entry(name="net", network=Net, data=data.MNIST_SAMPLE, budget=BUDGET),)\n'
     )
 
 
@@ -119,6 +127,7 @@ def test_the_sdist_builds_and_holds_nothing_of_the_zoo(dist):
 
 def test_the_public_names_are_there_and_listed():
     assert set(torchbudget.__all__) <= set(dir(torchbudget))
+    assert all(getattr(torchbudget, name) is not None for name in torchbudget.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         _ = torchbudget.Nonsense
 
@@ -161,3 +170,159 @@ def test_a_suite_that_makes_errors_of_warnings_gets_the_same_verdict(installed, 
     command = (installed / "python", "-m", "pytest", "-p", "no:cacheprovider", "-q")
     done = run(host, *command, "zoo.py::net::params", "test_host.py")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# --- the README's stories ---------------------------------------------------------------------------
+
+TRAIN = """
+import numpy as np
+import torch
+import torch.nn.functional as F
+from nets import Net
+
+arrays = np.load("images.npz")
+images = torch.from_numpy(arrays["x_train"]).permute(0, 3, 1, 2).float() / 255
+images = (images - images.mean((0, 2, 3), keepdim=True)) / images.std((0, 2, 3), keepdim=True)
+labels = torch.from_numpy(arrays["y_train"])
+torch.manual_seed(0)
+net = Net()
+optimizer = torch.optim.Adam(net.parameters(), 0.02)
+for _ in range(15):
+    for index in torch.randperm(len(images)).split(50):
+        optimizer.zero_grad()
+        F.cross_entropy(net(images[index]), labels[index]).backward()
+        optimizer.step()
+torch.save(net.state_dict(), "best.pth")
+"""
+NETS = """
+from torch import nn
+
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Conv2d(3, 16, 3, stride=2, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(4),
+            nn.Flatten(),
+            nn.Linear(16 * 16, 100),
+        )
+"""
+
+
+def follow(folder: Path, programs: Path, number: int) -> subprocess.CompletedProcess:
+    """The README's story with that number, run in `folder` as it is written."""
+    stories = [block for block in read_blocks(README) if block.runner == "stories"]
+    path = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    offline = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1"}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = ["bash", "-euc", stories[number].text]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment | path | offline,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_team_with_a_loop_of_its_own_gets_its_verdict(dist, installed, tmp_path):
+    """3x32x32 images of a hundred classes, generated; zoo.py as the README has it."""
+    (wheel,) = dist.glob("*.whl")
+    shutil.copy(wheel, tmp_path)
+    zoo = read_examples(README)[4].replace('data.torchvision("CIFAR100")', 'data.npz("images.npz")')
+    (tmp_path / "zoo.py").write_text(zoo)
+    (tmp_path / "nets.py").write_text(NETS)
+    (tmp_path / "train.py").write_text(TRAIN)
+    (tmp_path / "test_own.py").write_text("def test_own():\n    pass\n")
+    (toml,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "pyproject.toml").write_text(toml)
+    generator = np.random.default_rng(0)
+    patterns = generator.integers(0, 256, (100, 4, 4, 3)).repeat(8, 1).repeat(8, 2)
+    arrays = {}
+    for part, count in (("train", 2_000), ("test", 400)):
+        labels = np.arange(count) % 100
+        noise = generator.normal(0, 20, (count, 32, 32, 3))
+        arrays[f"x_{part}"] = (patterns[labels] + noise).clip(0, 255).astype(np.uint8)
+        arrays[f"y_{part}"] = labels
+    np.savez(tmp_path / "images.npz", **arrays)
+    trained = run(tmp_path, installed / "python", "train.py")
+    assert trained.returncode == 0, trained.stderr
+    done = follow(tmp_path, installed, 0)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "of 400" in done.stdout and "not applicable; exit code 0" in done.stdout
+    assert (tmp_path / "weights/net-seed0-images.safetensors").is_file()
+    pytest_command = (installed / "python", "-m", "pytest", "-p", "no:cacheprovider", "-q")
+    suite = run(tmp_path, *pytest_command)
+    assert suite.returncode == 0, suite.stdout + suite.stderr
+
+
+def test_a_student_gets_a_verdict_on_a_network_and_a_pth(installed, tmp_path):
+    """Our flagship as somebody's own, on the sample, by the README's zoo file and commands."""
+    zoo = read_examples(README)[6].replace("data.MNIST", "data.MNIST_SAMPLE")
+    (tmp_path / "zoo.py").write_text(zoo)
+    model = (ROOT / "model.py").read_text()
+    (tmp_path / "mynet.py").write_text(model + "\n\nclass Net(Slim):\n    pass\n")
+    weights = load_file(ROOT / "weights/slim-seed0.safetensors")
+    torch.save({"epoch": 18, "state_dict": weights}, tmp_path / "mynet.pth")
+    done = follow(tmp_path, installed, 1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "19,414" in done.stdout and "mynet, seed 0:" in done.stdout
+    assert "1 not applicable; exit code 0" in done.stdout
+
+
+def test_scikit_learns_digits_are_recorded_by_the_loop_itself(installed, tmp_path):
+    lines = read_examples(README)[5].replace("batch_size=128", "batch_size=50")
+    (tmp_path / "zoo.py").write_text(
+        "from nets import Net\nfrom torchbudget import Budget, Entry, data\n"
+        "BUDGET = Budget(max_params=9_000, max_epochs=20, min_accuracy=0.9)\n"
+        'ZOO = (Entry(name="net", network=Net, data=data.DIGITS, budget=BUDGET),)\n'
+    )
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\n\ndef Net():\n    return nn.Sequential(nn.Flatten(), "
+        "nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))\n"
+    )
+    loop = TRAIN.replace('torch.save(net.state_dict(), "best.pth")', "steps = 15 * 29\n" + lines)
+    loop = re.sub(
+        r"arrays = .*labels = [^\n]*\n",
+        "from torchbudget import data\n\ntrain = data.load_dataset(data.DIGITS).train\n"
+        "images = train.image.normalise(train.pixels.float() / 255)\nlabels = train.labels\n",
+        loop,
+        flags=re.DOTALL,
+    )
+    (tmp_path / "loop.py").write_text(loop)
+    done = run(tmp_path, installed / "python", "loop.py")
+    assert done.returncode == 0, done.stderr
+    judged = run(tmp_path, installed / "torchbudget", "check")
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+
+
+SAVED = {
+    "a whole network": (lambda: nn.Linear(2, 2), "holds Python objects, such as a whole network"),
+    "a list": (lambda: [1, 2], "holds a list, no state dict; save its state dict"),
+    "numbers": (lambda: {"epoch": 3}, "'epoch' is a int, where a state dict holds tensors"),
+}
+
+
+@pytest.mark.parametrize("what", SAVED)
+def test_what_is_no_state_dict_is_refused_with_the_way_out(what, tmp_path):
+    make, reason = SAVED[what]
+    torch.save(make(), tmp_path / "best.pth")
+    with pytest.raises(WeightsError, match=reason) as caught:
+        read_state_dict(tmp_path / "best.pth")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
+def test_a_checkpoint_is_unwrapped(key, tmp_path):
+    state = nn.Linear(2, 3).state_dict()
+    torch.save({key: state, "epoch": 3}, tmp_path / "best.pth")
+    assert read_state_dict(tmp_path / "best.pth").keys() == state.keys()
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04"])
+def test_a_damaged_file_is_named(content, tmp_path):
+    (tmp_path / "best.pth").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"best\.pth is not a file that torch\.save wrote"):
+        read_state_dict(tmp_path / "best.pth")
