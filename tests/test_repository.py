@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "bench": {"bench", "train", "zoo", "model", "utils", "environment", "torchbudget"},
 }
 """Room: what of ours it may import, by the table of the design."""
-IMPORTED_AS = {"PIL": "pillow"}
+IMPORTED_AS = {"PIL": "pillow", "sklearn": "scikit-learn"}
 FOR_DEVELOPERS = {"bench", "torchbudget.plugin"}
 MAX_LINES = {"model.py": 400, "train.py": 500, "zoo.py": 500}
 PROMISED = """setup env-update train train-all search test test-model test-training lint check check-model check-params verify

@@ -184,7 +184,10 @@ def write_readme(path: Path, rows: list[Row]) -> bool:
 
     Raises `UsageError` where the markers are missing.
     """
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
@@ -192,7 +195,7 @@ def write_readme(path: Path, rows: list[Row]) -> bool:
     new = head + readme_table(rows) + tail
     if new == text:
         return False
-    write_atomically(path, lambda partial: partial.write_text(new, encoding="utf-8"))
+    write_atomically(path, new)
     return True
 
 

@@ -14,7 +14,7 @@ from model import Slim
 from torchbudget import cli
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import UsageError
-from torchbudget.gates import GATES, WITHOUT_BASE
+from torchbudget.gates import GATES, WITHOUT_BASELINE
 from torchbudget.network.structure import count_params
 from torchbudget.project import find_zoo
 
@@ -96,7 +96,7 @@ def test_the_summary_has_a_row_for_each_verdict(zoo):
     rows = [
         line for line in (zoo / "summary.md").read_text().splitlines() if line.startswith("| tiny")
     ]
-    assert code == 0 and len(rows) == len(WITHOUT_BASE)
+    assert code == 0 and len(rows) == len(WITHOUT_BASELINE)
 
 
 def test_a_report_that_cannot_be_written_is_one_line(zoo, capsys):

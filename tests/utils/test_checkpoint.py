@@ -215,6 +215,6 @@ def test_weights_that_do_not_fit_are_one_line_that_names_the_file(reason, spoil,
 def test_missing_weights_are_named_with_the_command_that_makes_them(tmp_path):
     with pytest.raises(
         WeightsError,
-        match=f"^{re.escape(str(tmp_path / 'net3-seed0.safetensors'))} is missing; train it: make train ENTRY=net3$",
+        match=f"^{re.escape(str(tmp_path / 'net3-seed0.safetensors'))} is missing; restore it, or train and record the run again$",
     ):
         load_weights(tmp_path / "net3-seed0.safetensors", Net3())

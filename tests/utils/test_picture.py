@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
+from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.zoofile import load_zoo
 from utils.picture import PictureError, find_pictures, read_picture
 
@@ -27,7 +28,7 @@ def read_digits(zoo_file):
     from torchbudget.evidence.weights import load_shipped
 
     network = load_shipped(load_zoo(zoo_file)["slim"], 0, zoo_file.parent / "weights")
-    return lambda pixels: infer(network, pixels).argmax(1)
+    return lambda pixels: infer(network, pixels, IMAGE).argmax(1)
 
 
 def place(digit: torch.Tensor, random: np.random.Generator) -> np.ndarray:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from torchbudget.data.images import as_floats, normalise
+from torchbudget.data.images import as_floats
 from utils import entry as declarations
 from utils.averaging import Averager
 from utils.checkpoint import load_checkpoint, save_checkpoint
@@ -73,7 +73,10 @@ class Loop:
         )
         self.learning_rate = make_learning_rate(declared, self.optimizer, STEPS)
         self.parts = (self.network, self.optimizer, self.learning_rate, self.averager)
-        self.images, self.labels = normalise(as_floats(sample.train.pixels)), sample.train.labels
+        self.images, self.labels = (
+            sample.image.normalise(as_floats(sample.train.pixels)),
+            sample.train.labels,
+        )
         self.rates, self.weights = [self.learning_rate.value], []
         for number, loss in enumerate(losses):
             self.epoch(number, loss)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tiny_zoo import ZOO
 
 import train
+from torchbudget.declare.entry import Ensemble
 from torchbudget.declare.zoofile import load_zoo
 from utils import entry as declarations
 from utils.augmentations import Cutout, Jitter
@@ -32,7 +33,7 @@ ENTRIES = {
         *ZOO,
         replace(ZOO[0], name="adam", recipe=ADAM),
     )
-    if not entry.voters
+    if not isinstance(entry, Ensemble)
 }
 
 

@@ -8,14 +8,8 @@ from torch import fx, nn
 from torchbudget.data.images import ImageSpec
 from torchbudget.network.multiply_adds import MultiplyAddsCounter
 from torchbudget.network.private_torch import Operation
-from torchbudget.network.trace import (
-    Recording,
-    Trace,
-    kind_of,
-    reachable,
-    tensors_of,
-    trace_on,
-)
+from torchbudget.network.recording import Recording, tensors_of
+from torchbudget.network.trace import Trace, kind_of, reachable, trace_on
 
 
 @dataclass(frozen=True)

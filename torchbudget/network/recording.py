@@ -1,0 +1,107 @@
+"""The ATen operations of one forward, recorded as a graph while they run."""
+
+import operator
+from collections.abc import Iterator
+
+import torch
+from torch import fx
+from torch.utils._pytree import tree_map_only
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from torchbudget.network.private_torch import Operation, OperationMode, name_of
+
+
+class Recording(OperationMode):
+    """Writes each operation that runs into `graph`. A subclass may look at what is computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.graph = fx.Graph()
+        self.attributes: dict[str, torch.Tensor] = {}
+        self._nodes = WeakTensorKeyDictionary()
+        self._attribute_names = WeakTensorKeyDictionary()
+        self._known: set[fx.Node] = set()  # computed from numbers in the code alone
+
+    def add_input(self, tensor: torch.Tensor) -> None:
+        """Declare `tensor` as the graph's next input."""
+        self._nodes[tensor] = self.graph.placeholder(f"input_{len(self.graph.nodes)}")
+
+    def node_of(self, tensor: torch.Tensor) -> fx.Node:
+        """The node that gave `tensor`, or a new one of a constant."""
+        node: fx.Node | None = self._nodes.get(tensor)
+        if node is not None:
+            return node
+        name: str | None = self._attribute_names.get(tensor)
+        if name is None:
+            name = f"constant_{len(self.attributes)}"
+            self._attribute_names[tensor] = name
+            self.attributes[name] = tensor
+        return self.graph.create_node("get_attr", name)
+
+    def __torch_dispatch__(
+        self,
+        func: Operation,
+        types: tuple[type, ...],
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
+        kwargs = kwargs or {}
+        if func is torch.ops.prim.device.default:
+            return func(*args, **kwargs)
+        if func is torch.ops.aten.lift_fresh.default:  # what `torch.tensor` ends with
+            func = torch.ops.aten.lift_fresh_copy.default
+        known = self._is_known(func, list(tensors_of((args, kwargs))))
+        reads = func is torch.ops.aten.is_nonzero.default
+        if reads or torch.Tag.data_dependent_output in func.tags:
+            if not known:
+                raise RuntimeError(f"forward takes a number out of a tensor by {name_of(func)}")
+            return func(*args, **kwargs)
+        node_args, node_kwargs = tree_map_only(torch.Tensor, self.node_of, (args, kwargs))
+        node = self.graph.create_node("call_function", func, tuple(node_args), node_kwargs)
+        if known:
+            self._known.add(node)
+        value = self.run_operation(node, func, args, kwargs)
+        self._follow(node, value)
+        return value
+
+    def run_operation(
+        self,
+        node: fx.Node,
+        func: Operation,
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+    ) -> object:
+        """The value of an operation; a subclass may measure how it runs."""
+        return func(*args, **kwargs)
+
+    def note_value(self, node: fx.Node, value: torch.Tensor) -> None:
+        """Called with each value when it is there; a subclass may measure it."""
+
+    def _is_known(self, func: Operation, operands: list[torch.Tensor]) -> bool:
+        """Whether the value follows from numbers in the code, not from images, state or chance."""
+        if not operands or torch.Tag.nondeterministic_seeded in func.tags:
+            return False
+        nodes = [self._nodes.get(tensor) for tensor in operands]
+        return all(node is None or node in self._known for node in nodes)
+
+    def _follow(self, node: fx.Node, value: object) -> None:
+        """Remember which node gave `value`, or each tensor in it."""
+        if isinstance(value, torch.Tensor):
+            self._nodes[value] = node
+            node.meta["shape"] = tuple(value.shape)
+            self.note_value(node, value)
+        elif isinstance(value, (tuple, list)):
+            for index, part in enumerate(value):
+                if isinstance(part, torch.Tensor):
+                    self._follow(self.graph.call_function(operator.getitem, (node, index)), part)
+
+
+def tensors_of(arguments: object) -> Iterator[torch.Tensor]:
+    """The tensors in an operation's arguments, which may be lists of them."""
+    if isinstance(arguments, torch.Tensor):
+        yield arguments
+    elif isinstance(arguments, dict):
+        yield from tensors_of(list(arguments.values()))
+    elif isinstance(arguments, (tuple, list)):
+        for argument in arguments:
+            yield from tensors_of(argument)
