@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import nn
 
-from torchbudget.data import MNIST, MNIST_SAMPLE  # noqa: F401
+from torchbudget import data
 from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling
 from torchbudget.declare.entry import Entry
 from utils.augmentations import Affine
@@ -32,7 +32,7 @@ ZOO = (
     Entry(
         name="tiny",
         network=Tiny,
-        data=MNIST_SAMPLE,
+        data=data.MNIST_SAMPLE,
         recipe=Recipe(
             epochs=2,
             batch_size=50,

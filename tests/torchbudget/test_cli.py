@@ -53,7 +53,7 @@ def test_a_zoo_without_entries_is_never_a_pass(zoo, content):
 
 
 def test_without_data_accuracy_is_not_run(zoo, tmp_path):
-    edit(zoo / "zoo.py", 'dataset="mnist_sample"', 'dataset="mnist"')
+    edit(zoo / "zoo.py", "data=data.MNIST_SAMPLE", "data=data.MNIST")
     code, verdicts = judge(zoo, "--data-root", str(tmp_path / "empty"))
     assert (
         code == 3

@@ -16,10 +16,10 @@ def load_leaky():
     return pixels, labels, plain.test.pixels, plain.test.labels
 
 
-LEAKY = data.custom("leaky", load_leaky, MNIST_SAMPLE.image)
+LEAKY = data.custom("leaky", load_leaky, data.MNIST_SAMPLE.image)
 """
 
 
 def tamper(folder):
     edit(folder / "zoo.py", "ZOO = (", LEAK + "\n\nZOO = (")
-    edit(folder / "zoo.py", "data=MNIST_SAMPLE", "data=LEAKY")
+    edit(folder / "zoo.py", "data=data.MNIST_SAMPLE", "data=LEAKY")
