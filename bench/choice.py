@@ -17,7 +17,7 @@ DEFAULTS = ("sprint", "slim")
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The options; `named` is the entry asked for, `epochs` the length of runs that are cut short."""
+    """The options; `named` is the entry asked for, `epochs` the length of runs cut short."""
 
     named: str | None = None
     data: str = "mnist"
