@@ -237,7 +237,7 @@ def test_a_training_image_in_the_file_to_be_predicted_is_counted_and_named_or_dr
 
 
 def test_an_image_that_stands_twice_is_not_trained_on_and_held_out(some):
-    twice = Images(some.pixels.repeat(2, 1, 1, 1), some.labels.repeat(2))
+    twice = Images(some.pixels.repeat(2, 1, 1, 1), some.labels.repeat(2), some.image)
     with pytest.raises(OverlapError, match="are also among the images held out as test"):
         split_train_csv(twice)
     kept = split_train_csv(twice, drop_overlap=True)

@@ -10,6 +10,7 @@ from PIL import Image, ImageFilter
 
 from torchbudget.declare.zoofile import load_zoo
 from utils.picture import PictureError, find_pictures, read_picture
+from utils.runs import find_image
 
 SIZE = 300
 
@@ -26,8 +27,9 @@ def read_digits(zoo_file):
     from torchbudget.evidence.measure import infer
     from torchbudget.evidence.weights import load_shipped
 
-    network = load_shipped(load_zoo(zoo_file)["slim"], 0, zoo_file.parent / "weights")
-    return lambda pixels: infer(network, pixels).argmax(1)
+    entry = load_zoo(zoo_file)["slim"]
+    network = load_shipped(entry, 0, zoo_file.parent / "weights")
+    return lambda pixels: infer(network, pixels, find_image(entry)).argmax(1)
 
 
 def place(digit: torch.Tensor, random: np.random.Generator) -> np.ndarray:
