@@ -1,8 +1,9 @@
-"""Which Python, packages, device and commit this is, and whether they will do.
+"""Prints Python, packages, device and commit, and compares them with `requirements.txt`.
 
     python environment.py
 
-prints the verification; exit code 0, or 3 where something is missing or of another version than `requirements.txt` pins.
+Exit codes: 0 every package has the pinned version · 3 a package is missing or has another version,
+or Python is too old
 """
 
 import os
@@ -14,53 +15,52 @@ from pathlib import Path
 from torchbudget.evidence.machine import commit, cpu_name, installed_version, memory_gib
 
 ROOT = Path(__file__).resolve().parent
-
-
 MIN_PYTHON = (3, 11)
 
 
 def pinned_versions(path: Path = ROOT / "requirements.txt") -> dict[str, str]:
-    """Package: version, from the exact pins of a requirements file."""
+    """The version of each package that a requirements file pins exactly."""
     pins = re.findall(r"^([\w.-]+)==([\w.]+)", path.read_text(), re.MULTILINE)
     return dict(pins)
 
 
 def default_device() -> str:
-    """ "cuda" where there is one, else "cpu"."""
+    """The device to train on: "cuda" if torch can use it, else "cpu"."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def problems() -> list[str]:
-    """What keeps this environment from being the pinned one; empty when it will do."""
-    found = []
+def find_problems() -> list[str]:
+    """How this environment differs from the pinned one; empty if it does not."""
+    problems = []
     if sys.version_info < MIN_PYTHON:
-        found.append(
+        problems.append(
             f"Python {platform.python_version()} is older than {MIN_PYTHON[0]}.{MIN_PYTHON[1]}"
         )
     for package, wanted in pinned_versions().items():
-        if (version := installed_version(package)) is None:
-            found.append(f"{package} {wanted} is not installed")
+        version = installed_version(package)
+        if version is None:
+            problems.append(f"{package} {wanted} is not installed")
         elif version != wanted:
-            found.append(f"{package} is {version}, requirements.txt pins {wanted}")
-    return found
+            problems.append(f"{package} is {version}, requirements.txt pins {wanted}")
+    return problems
 
 
 def main() -> int:
-    """Print the verification; 0 when the environment will do, else 3."""
-    print(
-        f"python {platform.python_version()} on {platform.system()} {platform.machine()}, commit {commit(ROOT)}"
-    )
+    """Print the verification; the exit code."""
+    machine = f"{platform.system()} {platform.machine()}"
+    print(f"python {platform.python_version()} on {machine}, commit {commit(ROOT)}")
     print(f"{cpu_name()}, {os.cpu_count()} cores, {memory_gib()} GiB")
     for package, wanted in pinned_versions().items():
         version = installed_version(package)
-        print(
-            f"  {'ok  ' if version == wanted else 'BAD '} {package} {version or 'missing'}"
-            + ("" if version == wanted else f" (pinned: {wanted})")
-        )
-    if found := problems():
-        print("\n".join([*found, "run: make env-update"]), file=sys.stderr)
+        if version == wanted:
+            print(f"  ok   {package} {version}")
+        else:
+            print(f"  BAD  {package} {version or 'missing'} (pinned: {wanted})")
+    problems = find_problems()
+    if problems:
+        print("\n".join([*problems, "run: make env-update"]), file=sys.stderr)
         return 3
     print(f"environment verified; trains on {default_device()}")
     return 0

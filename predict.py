@@ -132,7 +132,7 @@ def load_network(entry: Entry, options: argparse.Namespace) -> tuple[nn.Module, 
     return load_shipped(entry, options.seed, folder, dataset), files
 
 
-# --- pictures ---------------------------------------------------------------------------------------------------------
+# --- pictures -------------------------------------------------------------------------------------
 
 
 def read_pictures(places: list[Path]) -> tuple[dict[Path, torch.Tensor], list[str]]:
@@ -192,7 +192,7 @@ def predict_pictures(entry: Entry, options: argparse.Namespace) -> int:
     return EXIT_UNMEASURED if complaints else EXIT_PASS
 
 
-# --- a competition's file ---------------------------------------------------------------------------------------------
+# --- a competition's file -------------------------------------------------------------------------
 
 
 def predict_csv(entry: Entry, options: argparse.Namespace) -> int:

@@ -1,12 +1,16 @@
-"""Search for a better recipe of an entry, by its val misses alone: the test images are never looked at.
+"""Search for a better recipe of an entry by its val misses; the test images are never read.
 
     python search.py slim --trials 30
-    python search.py slim --trials 30 --epochs 6 --fix augment --search schedule.max_lr=0.01:1:log
-    python search.py slim --storage postgresql://host/zoo --study slim      # the same on many machines: they share the study
-    python search.py mine --search network.width=8:32                       # an argument of the network; its budget is the constraint
+    python search.py slim --epochs 6 --fix augment --search schedule.max_lr=0.01:1:log
+    python search.py slim --storage postgresql://host/zoo --study slim
+    python search.py mine --search network.width=8:32
 
-The first trial is the recipe as declared. Poor trials are pruned epoch by epoch. The same command goes on until the study has its trials.
-Exit codes: 0 done · 1 no trial came to its end · 2 wrong usage · 3 no data, no storage or no disk · 130 interrupted.
+The first trial is the recipe as declared. Poor trials are pruned after an epoch. The same command
+continues an interrupted study. Several machines share a study by the same --storage and --study.
+`network.width` is an argument of the network; a network over its budget is not trained.
+
+Exit codes: 0 done · 1 no trial was completed · 2 wrong usage · 3 no data, no storage or no disk ·
+130 interrupted
 """
 
 import argparse
@@ -17,14 +21,23 @@ from functools import partial
 from pathlib import Path
 
 import optuna
+from optuna.trial import FrozenTrial
 
 import environment
+from torchbudget.command import complain, run_main
 from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_or_sample
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.zoofile import load_zoo, select_entries
-from torchbudget.errors import TorchBudgetError, UsageError, ZooError
+from torchbudget.errors import (
+    EXIT_FAIL,
+    EXIT_PASS,
+    Interrupted,
+    TorchBudgetError,
+    UsageError,
+    ZooError,
+)
 from train import HERE, scale_val
 from utils import plots
 from utils import study as studies
@@ -35,15 +48,14 @@ from utils.recipe import Recipe
 from utils.runs import find_image
 from utils.space import Space, make_space
 
+PROG = "search.py"
 FEWEST_FOR_IMPORTANCES = 2
 """Trials for each number searched, below which the importances mean nothing."""
 
-EXIT_NOTHING, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 1, 2, 3, 130
 
-
-def parse(argv: list[str]) -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="search.py",
+        prog=PROG,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -53,25 +65,23 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--trials",
         type=int,
         default=30,
-        help="trials of the study in all, those of earlier runs and other machines counted",
+        help="trials of the study, including those of earlier runs and other machines",
     )
     parser.add_argument("--epochs", type=int, help="of each trial; default: the recipe's own")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of what is drawn and of every training"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draws and of every training")
     parser.add_argument(
         "--search",
         action="append",
         default=[],
         metavar="FIELD=LOW:HIGH[:log]",
-        help="the range of one number, in place of the derived one",
+        help="the range of one number, instead of the derived one",
     )
     parser.add_argument(
         "--fix",
         action="append",
         default=[],
         metavar="FIELD",
-        help="leave this, and all beneath it, as declared",
+        help="keep this field, and all fields inside it, as declared",
     )
     parser.add_argument(
         "--storage", help="URL of an Optuna storage; default: a SQLite file in --out"
@@ -90,177 +100,187 @@ def parse(argv: list[str]) -> argparse.Namespace:
         default=Path("results"),
         help="folder of the study's file and of the plots",
     )
-    options = parser.parse_args(argv)
-    options.declared_epochs = None  # known once the entry is
+    return parser
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options; raises `UsageError`."""
+    options = make_parser().parse_args(argv)
+    options.declared_epochs = None  # `find_space` sets it
     for name in ("trials", "epochs"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            raise ZooError(f"--{name} must be at least 1, not {getattr(options, name)}")
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} must be at least 1, not {value}")
     if options.study and not re.fullmatch(r"[\w.-]+", options.study):
-        raise ZooError(
-            f"--study {options.study!r} names files: letters, digits, dots, dashes and underscores only"
+        raise UsageError(
+            f"--study {options.study!r} names files: "
+            "use letters, digits, dots, dashes and underscores only"
         )
     return options
 
 
-def find_space(options: argparse.Namespace) -> Space:
-    """The space of the entry that is named; raises `ValueError` where there is nothing to search, or nothing to choose by."""
+def find_declared(options: argparse.Namespace) -> Entry:
+    """The entry as the zoo file declares it."""
     (entry,) = select_entries(load_zoo(options.zoo, served=("utils",)), [options.entry])
+    return entry
+
+
+def find_space(options: argparse.Namespace) -> Space:
+    """The search space of the entry; raises `UsageError` if there is none or no val images."""
+    entry = find_declared(options)
     if not isinstance(entry.recipe, Recipe):
         raise ZooError(
-            f"{entry.name} is an ensemble and has no recipe to search; search the recipes of its members"
+            f"{entry.name} is an ensemble and has no recipe to search; "
+            "search the recipes of its members"
         )
     if not entry.recipe.val_images:
         raise ZooError(
-            f"{entry.name} declares val_images=0: there is nothing to choose by but the test images, and those are not for that"
+            f"{entry.name} declares val_images=0, so no images are left to choose a recipe by; "
+            "the test images are never used for that"
         )
     options.declared_epochs = entry.recipe.epochs
     check_trainable(entry, find_image(entry))
-    entry = replace(
-        entry, recipe=replace(entry.recipe, epochs=options.epochs or entry.recipe.epochs)
-    )
-    return make_space(entry, options.search, options.fix)
+    recipe = replace(entry.recipe, epochs=options.epochs or entry.recipe.epochs)
+    return make_space(replace(entry, recipe=recipe), options.search, options.fix)
 
 
 def search(space: Space, dataset: Dataset, options: argparse.Namespace) -> int:
-    """Bring the study to its trials, then say what came of it. `dataset.test` is not touched."""
+    """Run the study's trials and print the result; the exit code. `dataset.test` is not read."""
     train, val = split_train_val(dataset, scale_val(space.entry, dataset))
     if not len(val):
         raise ZooError(
-            f"{space.entry.recipe.val_images} val images of MNIST are none of {dataset.name}: there is nothing to choose by"
+            f"{space.entry.recipe.val_images} val images of MNIST scale to none of {dataset.name}, "
+            "so no images are left to choose a recipe by"
         )
     objective = studies.Objective(space, options.seed, train, val, find_device(options.device))
     name = options.study or f"search-{space.entry.name}-{dataset.name}"
     options.out.mkdir(parents=True, exist_ok=True)
-    study = studies.open_study(
-        studies.open_storage(options.storage or f"sqlite:///{options.out / name}.db"),
-        name,
-        objective,
-    )
+    storage = studies.open_storage(options.storage or f"sqlite:///{options.out / name}.db")
+    study = studies.open_study(storage, name, objective)
     print(introduce(space, dataset.name, len(train), len(val)), flush=True)
     studies.run_trials(study, objective, options.trials)
     return conclude(study, space, len(val), options)
 
 
 def introduce(space: Space, dataset: str, num_train: int, num_val: int) -> str:
+    """The numbers searched, with their ranges and declared values."""
     lines = [
-        f"{space.entry.name}: {len(space.ranges)} numbers searched, judged by {num_val:,} val images of {dataset}, {num_train:,} to train on"
+        f"{space.entry.name}: {len(space.ranges)} numbers searched on {dataset}, "
+        f"{num_train:,} images to train on and {num_val:,} val images to judge by"
     ]
-    lines += [
-        f"  {name:<28} {space.ranges[name]!s:<28} declared {value:g}"
-        for name, value in space.declared.items()
-    ]
+    for name, value in space.declared.items():
+        lines.append(f"  {name:<28} {space.ranges[name]!s:<28} declared {value:g}")
     if not space.holds_declared:
         lines.append(
-            "A range leaves out what is declared: the recipe as declared is not among the trials."
+            "A range excludes the declared value, so the recipe as declared is not a trial."
         )
     return "\n".join(lines)
 
 
-def conclude(study, space: Space, num_val: int, options: argparse.Namespace) -> int:
-    """Write the plots, print the best recipe and how to confirm it."""
-    trials, best = studies.finished(study), studies.best_trial(study)
+def conclude(study: optuna.Study, space: Space, num_val: int, options: argparse.Namespace) -> int:
+    """Write the plots, print the best recipe and how to confirm it; the exit code."""
+    trials = studies.finished(study)
+    best = studies.best_trial(study)
     if best is None:
-        whys = sorted({trial.user_attrs.get("why", "") for trial in trials})
-        return complain(
-            f"none of {len(trials)} trials came to its end ({'; '.join(whys)[:200]})", EXIT_NOTHING
-        )
-    title = f"{study.study_name}: misses of {num_val:,} val images"
-    figures = {"history": plots.plot_search(title, trials)}
-    importances = studies.find_importances(study)
-    if len(trials) < FEWEST_FOR_IMPORTANCES * len(space.ranges):
-        importances = {}
-    if importances:
-        figures["importances"] = plots.plot_importances(
-            f"{study.study_name}: what the best trials have in common", importances
-        )
-    paths = [
-        plots.save_figure(figure, options.out / f"{study.study_name}-{name}.png")
-        for name, figure in figures.items()
-    ]
+        reasons = sorted({trial.user_attrs.get("why", "") for trial in trials})
+        complain(PROG, f"none of {len(trials)} trials was completed ({'; '.join(reasons)[:200]})")
+        return EXIT_FAIL
     tried = space.apply(best.params)
-    found = with_declared_epochs(tried, options)
-    print(describe_best(found, tried == space.entry, best, num_val, len(trials)))
+    proposed = with_declared_epochs(tried, options)
+    plotted = draw_plots(study, space, trials, num_val, options.out)
+    print(describe_best(proposed, tried == space.entry, best, num_val, len(trials)))
     if options.epochs and options.epochs != options.declared_epochs:
         print(
             f"\nThe trials had {options.epochs} epochs, the recipe declares "
-            f"{options.declared_epochs}: what is best in a short run need not be in a whole one."
+            f"{options.declared_epochs}: the best recipe of short runs may not be the best of "
+            "whole ones."
         )
-    print(f"\nTo train it as an experiment:\n\n{confirm(space.entry, found, options)}\n")
+    print(f"\nTo train it as an experiment:\n\n{confirm(proposed, options)}\n")
+    print(plotted)
     print(
-        f"Plots: {', '.join(map(str, paths))}{'' if importances else ' (too few trials to say which numbers matter)'}"
+        "This recipe was chosen by its val misses, which are therefore too optimistic. "
+        "The test images were not read. "
+        "To confirm the recipe, paste it and run train.py, which reads them once."
     )
-    print(
-        "Val chose this recipe, and a choice flatters: the test images were not read. To confirm it, paste it and run train.py, which reads them once."
-    )
-    return 0
+    return EXIT_PASS
+
+
+def draw_plots(
+    study: optuna.Study, space: Space, trials: list[FrozenTrial], num_val: int, folder: Path
+) -> str:
+    """Write the plots of the study into `folder`, and name them in a line."""
+    name = study.study_name
+    history = plots.plot_search(f"{name}: misses of {num_val:,} val images", trials)
+    paths = [plots.save_figure(history, folder / f"{name}-history.png")]
+    importances = studies.find_importances(study)
+    if not importances or len(trials) < FEWEST_FOR_IMPORTANCES * len(space.ranges):
+        return f"Plots: {paths[0]} (too few trials to say which numbers matter)"
+    title = f"{name}: what the best trials have in common"
+    shares = plots.plot_importances(title, importances)
+    paths.append(plots.save_figure(shares, folder / f"{name}-importances.png"))
+    return f"Plots: {', '.join(map(str, paths))}"
 
 
 def with_declared_epochs(tried: Entry, options: argparse.Namespace) -> Entry:
-    """What a trial tried, with the epochs that the zoo declares, whatever the trials had."""
+    """The entry that a trial tried, with the number of epochs that the zoo file declares."""
     epochs = options.declared_epochs or tried.recipe.epochs
     return replace(tried, recipe=replace(tried.recipe, epochs=epochs))
 
 
-def describe_best(found: Entry, same: bool, best, num_val: int, num_trials: int) -> str:
-    """The best trial and its recipe as Python; `same` where that is the recipe as declared."""
-    lines = [
-        f"\nBest of {num_trials} trials: trial {best.number}, {best.value:.0f} val misses of {num_val:,}{', with the values that are declared' if same else ''}."
-    ]
-    lines += ["To paste into zoo.py:", ""]
-    if isinstance(found.network, partial):
-        lines.append(
-            f"        network={name_network(found.network)},  # from functools import partial"
-        )
-    return "\n".join([*lines, f"        recipe={literal(found.recipe, 8)},"])
+def describe_best(
+    entry: Entry, is_declared: bool, best: FrozenTrial, num_val: int, num_trials: int
+) -> str:
+    """The best trial, and its recipe as Python."""
+    result = f"trial {best.number}, {best.value:.0f} val misses of {num_val:,}"
+    if is_declared:
+        result += ", with the values that are declared"
+    lines = [f"\nBest of {num_trials} trials: {result}.", "To paste into zoo.py:", ""]
+    if isinstance(entry.network, partial):
+        network = name_network(entry.network)
+        lines.append(f"        network={network},  # from functools import partial")
+    lines.append(f"        recipe={literal(entry.recipe, 8)},")
+    return "\n".join(lines)
 
 
 def name_network(network: partial) -> str:
-    return f"partial({', '.join([network.func.__name__, *(f'{name}={value!r}' for name, value in network.keywords.items())])})"
+    """The `partial` as Python."""
+    words = [network.func.__name__]
+    for name, value in network.keywords.items():
+        words.append(f"{name}={value!r}")
+    return f"partial({', '.join(words)})"
 
 
-def confirm(declared: Entry, found: Entry, options: argparse.Namespace) -> str:
-    """The command that trains what was found; an argument of the network has to be pasted first."""
-    (zoo_entry,) = select_entries(load_zoo(options.zoo, served=("utils",)), [options.entry])
-    words = [
-        f".venv/bin/python train.py {found.name} --seed {options.seed}",
-        *([f"--zoo {options.zoo}"] if options.zoo != HERE / "zoo.py" else []),
-    ]
-    if isinstance(found.network, partial):
-        return f"    {' '.join(words)}    # once network and recipe are pasted"
-    return "    " + " \\\n        ".join(
-        [" ".join(words), *override_words(zoo_entry.recipe, found.recipe)]
-    )
+def confirm(proposed: Entry, options: argparse.Namespace) -> str:
+    """The command that trains `proposed`; an argument of the network has to be pasted first."""
+    command = f".venv/bin/python train.py {proposed.name} --seed {options.seed}"
+    if options.zoo != HERE / "zoo.py":
+        command += f" --zoo {options.zoo}"
+    if isinstance(proposed.network, partial):
+        return f"    {command}    # once network and recipe are pasted"
+    overrides = override_words(find_declared(options).recipe, proposed.recipe)
+    return "    " + " \\\n        ".join([command, *overrides])
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Parse, load the data, search."""
+def run(argv: list[str] | None) -> int:
+    """Parse the options, load the data and search; the exit code."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
         space = find_space(options)
-        return search(space, load_or_sample(space.entry.data, options.data_root), options)
-    except (UsageError, ValueError) as error:
-        return complain(str(error), EXIT_USAGE)
-    except studies.StudyError as error:
-        return complain(str(error), error.exit_code)
+        dataset = load_or_sample(space.entry.data, options.data_root)
+        return search(space, dataset, options)
     except optuna.exceptions.StorageInternalError as error:
-        return complain(
-            f"the storage failed: {str(error.__cause__ or error).splitlines()[0]}; the same command goes on",
-            EXIT_MISSING,
-        )
-    except TorchBudgetError as error:
-        return complain(str(error), error.exit_code)
-    except OSError as error:
-        return complain(str(error), EXIT_MISSING)
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise TorchBudgetError(
+            f"the storage failed: {reason}; the same command continues"
+        ) from error
     except KeyboardInterrupt:
-        return complain(
-            "interrupted; the same command goes on where the study is", EXIT_INTERRUPTED
-        )
+        raise Interrupted("interrupted; the same command continues the study") from None
 
 
-def complain(message: str, code: int) -> int:
-    print(f"search.py: {message}", file=sys.stderr)
-    return code
+def main(argv: list[str] | None = None) -> int:
+    """Search for what the command line asks; the exit code."""
+    return run_main(lambda: run(argv), PROG)
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ def scale_val(entry: Entry, dataset: Dataset) -> int:
     return entry.val_images * len(dataset.train) // MNIST_TRAIN
 
 
-# --- what is printed --------------------------------------------------------------------------------------------------
+# --- what is printed ------------------------------------------------------------------------------
 
 
 def describe_epoch(training: Training) -> str:
@@ -228,7 +228,7 @@ def why_no_evidence(result: Run, entry: Entry) -> str:
     return ""
 
 
-# --- command line -----------------------------------------------------------------------------------------------------
+# --- command line ---------------------------------------------------------------------------------
 
 
 def judge(result: Run, entry: Entry, zoo_file: Path, paths: RunPaths, options: Namespace) -> int:
@@ -257,7 +257,7 @@ def check(entry: Entry, zoo_file: Path, store: Store, options: Namespace, *words
 
 
 def train(argv: list[str]) -> int:
-    """Train what the command line asks for; the exit code, the worst of the gates' with `--check`."""
+    """Train what the command line asks for; the exit code, with `--check` the gates' worst."""
     zoo_file = find_zoo(argv, HERE / "zoo.py").resolve()
     zoo = load_zoo(zoo_file, served=("utils",))
     entry, overrides, options = parse(argv, zoo)

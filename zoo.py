@@ -76,7 +76,7 @@ TWO_PHASES = Recipe(
     average=EMA(decay=0.998),
     focus=HARD,
 )
-"""More than reference 002's augmentation, then half of it, on hard images, in half of its epochs."""
+"""More than reference 002's augmentation, then half of it, on hard images, in half its epochs."""
 
 TWO_PHASES_ADAM = Recipe(
     epochs=16,
@@ -171,7 +171,7 @@ WIDE_KAGGLE = Recipe(
     average=SWA(start_epoch=26, lr=0.01, statistics_batch=512),
     focus=HARD,
 )
-"""`WIDE` with elastic moves, a stronger finish and a focus, two epochs more and 5,000 val images."""
+"""`WIDE` with elastic moves, a stronger finish, a focus, two more epochs and 5,000 val images."""
 
 VGG_KAGGLE = Entry(
     name="vgg_augmented_kaggle",

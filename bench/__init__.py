@@ -1,1 +1,1 @@
-"""What the zoo costs in time: `python -m bench [NAME ...]`, the published pipeline and ours side by side."""
+"""What the zoo costs in time: `python -m bench [NAME ...]`."""

@@ -1,19 +1,22 @@
 """Measure what the zoo costs in time, the published pipeline and ours side by side.
 
-    python -m bench                          # everything, the quiet things first
+    python -m bench
     python -m bench epoch startup
-    python -m bench accuracy --dataset mnist_sample --seeds 1 --epochs 1      # to see that it runs; it proves nothing
+    python -m bench accuracy --dataset mnist_sample --seeds 1 --epochs 1
 
-startup    the shortest commands from start to end, and the imports that they wait for
-breakdown  where the time of training goes, and its share of the machine's peak
-inference  images a second of each network, one at a time and 1,000 at once, as it is and exported
+The first command measures everything. The last one only shows that the bench runs.
+
+startup    seconds of the shortest commands, and of their imports
+breakdown  seconds of each part of training, and its share of the machine's peak
+inference  images a second of each network, one at a time and 1,000 at once, eager and exported
 growth     time and peak memory as images, batch size, threads and parameters double
 epoch      one epoch of the same network, published pipeline against ours
-accuracy   seconds of training until at most 60 test images are missed; an interrupted one goes on
+accuracy   seconds of training until at most 60 test images are missed; it can be resumed
 
-Each is put into results/bench.json when it is finished, with the machine and the versions; with
---record into bench/results.json, which git tracks.
-Exit codes: 0 done · 2 wrong usage · 3 no data, no disk, or something did not run · 130 interrupted.
+Each result is written into results/bench.json as soon as it is there, with the machine and the
+versions. With --record it goes into bench/results.json, which git tracks.
+
+Exit codes: 0 done · 2 wrong usage · 3 no data, no disk, or a measurement failed · 130 interrupted
 """
 
 import argparse
@@ -24,8 +27,9 @@ from pathlib import Path
 
 from bench import accuracy, breakdown, epoch, growth, inference, results, startup
 from bench.choice import Choice
+from torchbudget.command import run_main
 from torchbudget.data.loading import BY_NAME
-from torchbudget.errors import CheckpointError, DataError, WeightsError, ZooError
+from torchbudget.errors import EXIT_PASS, Interrupted, TorchBudgetError
 from utils.training import Diverged
 
 MEASUREMENTS = {
@@ -37,25 +41,27 @@ MEASUREMENTS = {
     "accuracy": accuracy,
 }
 LEAST = {"repeats": 5, "seeds": 10}
-EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 2, 3, 130
+PROG = "bench"
 
 
 def at_least_one(word: str) -> int:
-    if (number := int(word)) < 1:
+    number = int(word)
+    if number < 1:
         raise ValueError
     return number
 
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASUREMENTS)}; default: all"
     )
     parser.add_argument(
         "--entry",
-        help="what is looked into; default: sprint, or slim where the zoo has none, and of inference every entry",
+        help="the entry that is measured; default: sprint, or slim if the zoo has no sprint; "
+        "inference measures every entry",
     )
     parser.add_argument(
         "--repeats",
@@ -94,7 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--checkpoints",
         type=Path,
         default=Choice.checkpoints,
-        help="what an interrupted accuracy goes on from",
+        help="folder from which an interrupted accuracy continues",
     )
     return parser
 
@@ -105,71 +111,69 @@ def parse_options(argv: list[str] | None) -> argparse.Namespace:
     for name in options.names:
         if name not in MEASUREMENTS:
             parser.error(f"no measurement {name!r}; there are {', '.join(MEASUREMENTS)}")
-    short = (
-        options.dataset != "mnist"
-        or options.epochs
-        or any(getattr(options, name) < least for name, least in LEAST.items())
-    )
-    if options.record and short:
+    if options.record and is_short(options):
         parser.error("--record keeps a whole bench on MNIST; this one is cut short")
-    kept = "bench/results.json" if options.record else "results/bench.json"
-    options.out = options.out or Path(kept)
+    default_out = "bench/results.json" if options.record else "results/bench.json"
+    options.out = options.out or Path(default_out)
     options.plot = options.plot or options.out.with_name("accuracy.png")
     return options
 
 
-def run(name: str, choice: Choice, out: Path) -> None:
-    """One measurement: measure, show, put into the results."""
-    began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+def is_short(options: argparse.Namespace) -> bool:
+    """Whether the bench has other data, or fewer epochs, repeats or seeds, than a whole one."""
+    if options.dataset != "mnist" or options.epochs:
+        return True
+    return any(getattr(options, name) < least for name, least in LEAST.items())
+
+
+def run_measurement(name: str, choice: Choice, out: Path) -> None:
+    """Measure, print the figures and write them into the results file."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    began = time.perf_counter()
     print(f"--- {name} ---", flush=True)
     figures = MEASUREMENTS[name].measure(choice)
     print(MEASUREMENTS[name].describe(figures), end="\n\n", flush=True)
-    about = {
+    measurement = {
+        "figures": figures,
         "started": started,
         "seconds": round(time.perf_counter() - began, 1),
         "choice": choice.describe(),
         **results.machine(),
     }
-    results.merge(out, name, {"figures": figures, **about})
+    results.merge(out, name, measurement)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure what is asked for, one after the other."""
+def run(argv: list[str] | None) -> int:
+    """Run the measurements that are asked for, one after the other; the exit code."""
     options = parse_options(argv)
-    fields = ("data_root", "repeats", "seeds", "epochs", "plot", "checkpoints")
     choice = Choice(
         named=options.entry,
         data=options.dataset,
-        **{name: getattr(options, name) for name in fields},
+        data_root=options.data_root,
+        repeats=options.repeats,
+        seeds=options.seeds,
+        epochs=options.epochs,
+        plot=options.plot,
+        checkpoints=options.checkpoints,
     )
     try:
-        choice.describe(), results.read_measurements(options.out)
+        choice.describe()  # an unknown entry ends here
+        results.read_measurements(options.out)  # a foreign file ends here
         for name in options.names or MEASUREMENTS:
-            run(name, choice, options.out)
-    except (ZooError, ValueError) as error:
-        return complain(str(error), EXIT_USAGE)
-    except (
-        DataError,
-        CheckpointError,
-        WeightsError,
-        Diverged,
-        results.ResultsError,
-        OSError,
-        RuntimeError,
-    ) as error:
-        return complain(str(error), EXIT_MISSING)
+            run_measurement(name, choice, options.out)
     except KeyboardInterrupt:
-        return complain(
-            "interrupted; what was finished is kept, and accuracy goes on where it was",
-            EXIT_INTERRUPTED,
-        )
+        raise Interrupted(
+            "interrupted; finished measurements are kept, and accuracy continues where it stopped"
+        ) from None
+    except Diverged as error:
+        raise TorchBudgetError(str(error)) from error  # not measured, which is exit code 3
     print(f"written: {options.out}")
-    return 0
+    return EXIT_PASS
 
 
-def complain(message: str, code: int) -> int:
-    print(f"bench: {' '.join(message.split())}", file=sys.stderr)
-    return code
+def main(argv: list[str] | None = None) -> int:
+    """Measure what the command line asks for; the exit code."""
+    return run_main(lambda: run(argv), PROG)
 
 
 if __name__ == "__main__":

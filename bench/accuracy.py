@@ -1,8 +1,12 @@
 """Measurement 2: seconds of training until at most 60 of the 10,000 test images are missed.
 
-The published run looks at test after each epoch, as its author did, to find the first epoch at 99.40 %: that flatters it, and proves nothing else.
-Ours is a whole, fixed schedule for each of ten seeds, test read once by the final weights. On the clock: data, augmentation, steps and the final
-averaging. Off it, shown apart: set-up, evaluation and imports. The two take turns; what is done is kept, so an interrupted bench goes on where it was.
+The published run measures test after each epoch, as its author did, to find the first epoch at
+99.40 %. That flatters the published run. Ours is a whole, fixed schedule for each of ten seeds, and
+only the final weights read test, once.
+
+The clock runs during data, augmentation, steps and the final averaging. Set-up, evaluation and
+imports are shown separately. The two sides take turns. Finished turns are kept, so an interrupted
+bench can be resumed.
 """
 
 import statistics
@@ -30,23 +34,25 @@ from utils.training import Training
 
 
 def max_misses(dataset: Dataset) -> int:
-    """What 99.40 % leaves: 60 of 10,000."""
+    """The misses that 99.40 % allows: 60 of 10,000."""
     return len(dataset.test) * 6 // 1_000
 
 
 def order_turns(num_seeds: int, num_epochs: int) -> list[str]:
-    """Who is next: seeds of ours, spread evenly among the published run's epochs, ours first, when nothing is warm."""
+    """Whose turn it is, in order: our seeds are spread evenly among the published run's epochs.
+
+    Ours is first, when caches are cold.
+    """
     ours = [(seed / num_seeds, "ours") for seed in range(num_seeds)]
     published = [((epoch + 0.5) / num_epochs, "published") for epoch in range(num_epochs)]
     return [name for _, name in sorted(ours + published)]
 
 
 def run_ours(entry: Entry, seed: int, dataset: Dataset) -> dict:
-    """A run from first to last step, then test, once."""
+    """Train a run from the first to the last step, then measure test once."""
     began = time.perf_counter()
-    training = Training(
-        entry, seed, *split_train_val(dataset, scale_val(entry, dataset)), torch.device("cpu")
-    )
+    train, val = split_train_val(dataset, scale_val(entry, dataset))
+    training = Training(entry, seed, train, val, torch.device("cpu"))
     while len(training.history) < entry.recipe.epochs:
         training.epoch()
     network = training.final_network()
@@ -64,10 +70,15 @@ def run_ours(entry: Entry, seed: int, dataset: Dataset) -> dict:
 
 
 class Race:
-    """Both sides, a turn at a time: the published run's epochs, (seconds so far, misses), and our runs."""
+    """Both sides, a turn at a time: epochs of the published run, and whole runs of ours.
+
+    `curve` has the seconds so far and the misses after each epoch of the published run.
+    """
 
     def __init__(self, choice: Choice, entry: Entry) -> None:
-        self.choice, self.entry, self.dataset = choice, entry, choice.dataset
+        self.choice = choice
+        self.entry = entry
+        self.dataset = choice.dataset
         self.turns = order_turns(choice.seeds, choice.epochs or EPOCHS)
         self.published = Published(self.dataset.train, choice.epochs or EPOCHS)
         self.curve: list[dict] = []
@@ -80,36 +91,41 @@ class Race:
         return len(self.curve) + len(self.runs)
 
     def resume(self) -> None:
-        """Go on with what an interrupted race left, if it was this one on this machine and code."""
+        """Continue an interrupted race if it had this choice, machine and commit."""
         if not checkpoint.list_checkpoints(self.folder):
             return
         state = checkpoint.load_checkpoint(self.folder)
         if state["started_as"] != self.started_as:
-            print(
-                "what an interrupted bench left is of another choice, machine or commit: starting anew"
-            )
+            print("the interrupted bench had another choice, machine or commit; starting anew")
             checkpoint.clear_checkpoints(self.folder)
             return
         self.published.load_state_dict(state["published"])
-        self.curve, self.runs = state["curve"], state["runs"]
+        self.curve = state["curve"]
+        self.runs = state["runs"]
         print(
-            f"going on: {len(self.curve)} published epochs and {len(self.runs)} runs of {self.entry.name} are done"
+            f"resuming: {len(self.curve)} published epochs and "
+            f"{len(self.runs)} runs of {self.entry.name} are done"
         )
 
     def turn(self) -> None:
-        """The next turn; it is kept before it is told."""
+        """Run the next turn, save it and then report it."""
         if self.turns[self.done] == "ours":
-            self.runs.append(run := run_ours(self.entry, len(self.runs), self.dataset))
-            told = f"{self.entry.name}, seed {run['seed']}: {run['misses']} misses on test, {run['seconds']:.1f} s"
-        else:
-            seconds = self.published.epoch() + (self.curve[-1]["seconds"] if self.curve else 0.0)
-            self.curve.append(
-                {
-                    "seconds": seconds,
-                    "misses": measure_images(self.published.network, self.dataset.test).misses,
-                }
+            run = run_ours(self.entry, len(self.runs), self.dataset)
+            self.runs.append(run)
+            report = (
+                f"{self.entry.name}, seed {run['seed']}: "
+                f"{run['misses']} misses on test, {run['seconds']:.1f} s"
             )
-            told = f"published, epoch {len(self.curve)}: {self.curve[-1]['misses']} misses on test, {seconds:.1f} s so far"
+        else:
+            seconds = self.published.epoch()
+            if self.curve:
+                seconds += self.curve[-1]["seconds"]
+            misses = measure_images(self.published.network, self.dataset.test).misses
+            self.curve.append({"seconds": seconds, "misses": misses})
+            report = (
+                f"published, epoch {len(self.curve)}: "
+                f"{misses} misses on test, {seconds:.1f} s so far"
+            )
         state = {
             "published": self.published.state_dict(),
             "curve": self.curve,
@@ -117,19 +133,17 @@ class Race:
             "started_as": self.started_as,
         }
         checkpoint.save_checkpoint(self.folder, self.done, state)
-        print(told, flush=True)
+        print(report, flush=True)
 
     def figures(self) -> dict:
-        allowed, misses = max_misses(self.dataset), [run["misses"] for run in self.runs]
+        allowed = max_misses(self.dataset)
+        misses = [run["misses"] for run in self.runs]
         seconds = [run["seconds"] for run in self.runs]
-        first = next(
-            (
-                {"epoch": number, **row}
-                for number, row in enumerate(self.curve, 1)
-                if row["misses"] <= allowed
-            ),
-            None,
-        )
+        first = None
+        for number, row in enumerate(self.curve, 1):
+            if row["misses"] <= allowed:
+                first = {"epoch": number, **row}
+                break
         return {
             "entry": self.entry.name,
             "test_images": len(self.dataset.test),
@@ -139,7 +153,7 @@ class Race:
                 "runs": self.runs,
                 "mean_misses": statistics.mean(misses),
                 "worst_misses": max(misses),
-                "num_within": sum(each <= allowed for each in misses),
+                "num_within": sum(count <= allowed for count in misses),
                 "mean_seconds": statistics.mean(seconds),
                 "seconds": spread(seconds),
                 "seconds_off_the_clock": spread(
@@ -147,12 +161,12 @@ class Race:
                 ),
             },
             "ratio": first and first["seconds"] / statistics.mean(seconds),
-            "ratio_by_seed": first and spread([first["seconds"] / each for each in seconds]),
+            "ratio_by_seed": first and spread([first["seconds"] / other for other in seconds]),
         }
 
 
 def measure(choice: Choice) -> dict:
-    """Race to the end; what was kept on the way is cleared once the plot is drawn."""
+    """Run every turn and draw the plot; then delete the saved turns."""
     entry = choice.entry
     if choice.epochs:
         entry = replace(entry, recipe=replace(entry.recipe, epochs=choice.epochs))
@@ -169,12 +183,11 @@ def measure(choice: Choice) -> dict:
 
 
 def describe(figures: dict) -> str:
-    published, ours, allowed = (
-        figures["published"],
-        figures["ours"],
-        f"{figures['max_misses']} of {figures['test_images']:,}",
-    )
-    first, last = published["first"], published["curve"][-1]
+    published = figures["published"]
+    ours = figures["ours"]
+    allowed = f"{figures['max_misses']} of {figures['test_images']:,}"
+    first = published["first"]
+    last = published["curve"][-1]
     reached = f"{first['seconds']:.1f} s, epoch {first['epoch']}" if first else "never"
     rows = [
         (f"published: first epoch with at most {allowed} misses", reached),

@@ -1,6 +1,6 @@
-"""Measurement 3: where the time of training goes, and how near to the machine's peak it comes.
+"""Measurement 3: seconds of each part of training, and its share of the machine's peak.
 
-The clock is put around the calls that `Training` makes, from outside: what trains is the very code that everybody's runs take.
+The calls that `Training` makes are timed from outside, so the code that trains is unchanged.
 """
 
 import functools
@@ -26,7 +26,10 @@ PARTS = ("augmentation", "forward", "backward", "optimiser", "the rest")
 
 
 def timed(call: Callable, part: str, spent: Counter) -> Callable:
-    """`call`, its seconds added to `spent`; it keeps what was said of it, by which a schedule knows its optimiser."""
+    """`call`, which also adds its seconds to `spent`.
+
+    `functools.wraps` keeps the attributes by which an LR scheduler recognises its optimiser.
+    """
 
     @functools.wraps(call)
     def watched(*args: object, **kwargs: object) -> object:
@@ -41,7 +44,7 @@ def timed(call: Callable, part: str, spent: Counter) -> Callable:
 
 @contextmanager
 def watch(training: Training, spent: Counter) -> Iterator[None]:
-    """Seconds of each part go to `spent`; "augmentation" is what the loop waits for the next batch."""
+    """Add the seconds of each part to `spent`; "augmentation" is the wait for the next batch."""
     batches = training.batches
 
     def watched_batches() -> Iterator:
@@ -64,9 +67,9 @@ def watch(training: Training, spent: Counter) -> Iterator[None]:
 
 
 def epochs_of(entry: Entry, dataset: Dataset) -> Iterator[Training]:
-    """A run before each of its epochs, and where its schedule ends the next seed's. Nothing is kept for val, which is not what is timed.
+    """A run, yielded before each of its epochs; after its last epoch the next seed's run.
 
-    Raises ValueError for a recipe that watches val.
+    All images are trained on: val is not timed. Raises `ValueError` for a recipe that needs val.
     """
     entry = replace(entry, recipe=replace(entry.recipe, val_images=0))
     train, val = split_train_val(dataset, 0)
@@ -80,7 +83,8 @@ def epochs_of(entry: Entry, dataset: Dataset) -> Iterator[Training]:
 
 def time_parts(training: Training) -> dict[str, float]:
     """Seconds of each part of one epoch."""
-    spent, before = Counter(), training.seconds
+    spent = Counter()
+    before = training.seconds
     with watch(training, spent):
         training.epoch()
     seconds = training.seconds - before
@@ -91,14 +95,20 @@ def time_parts(training: Training) -> dict[str, float]:
 
 
 def count_operations(training: Training) -> int:
-    """Operations of convolutions and matrix products in one epoch, forward and backward; a multiply-add is two."""
+    """Operations of convolutions and matrix products in one epoch, forward and backward.
+
+    A multiply-add is two operations.
+    """
     with FlopCounterMode(display=False) as counter:
         training.epoch()
     return counter.get_total_flops()
 
 
 def measure(choice: Choice) -> dict:
-    """The first epochs of a run, each apart, after one of another run that warms up and counts operations."""
+    """Time the first epochs of a run, one by one.
+
+    An epoch of another run before them warms up, and counts the operations.
+    """
     operations = count_operations(next(epochs_of(choice.entry, choice.dataset)))
     rows = [
         time_parts(training)
@@ -123,22 +133,19 @@ def measure(choice: Choice) -> dict:
 
 def describe(figures: dict) -> str:
     per_cent = {
-        part: {key: 100 * found[key] for key in ("median", "lowest", "highest")}
-        for part, found in figures["shares"].items()
+        part: {key: 100 * shares[key] for key in ("median", "lowest", "highest")}
+        for part, shares in figures["shares"].items()
     }
     rows = [
         (part, show(figures["seconds"][part], digits=3), show(per_cent[part], digits=1))
         for part in PARTS
     ]
     rows.append(("all", show(figures["seconds"]["all"], digits=3), "100.0"))
-    whole, network = (
-        figures[key]["median"] for key in ("share_of_peak", "share_of_peak_in_network")
+    whole = figures["share_of_peak"]["median"]
+    network = figures["share_of_peak_in_network"]["median"]
+    used = (
+        f"{figures['operations'] / 1e9:,.0f} Gop an epoch: {whole:.1%} of the higher peak "
+        f"over the epoch, {network:.1%} in forward and backward"
     )
-    used = f"{figures['operations'] / 1e9:,.0f} Gop an epoch: {whole:.1%} of the higher peak over the epoch, {network:.1%} in forward and backward"
-    return "\n".join(
-        [
-            table((f"{figures['entry']}, an epoch", "seconds", "per cent"), rows),
-            describe_peak(figures["peak"]),
-            used,
-        ]
-    )
+    parts = table((f"{figures['entry']}, an epoch", "seconds", "per cent"), rows)
+    return "\n".join([parts, describe_peak(figures["peak"]), used])

@@ -1,4 +1,4 @@
-"""What a bench is asked to measure, and on what."""
+"""What a bench measures, and on which data."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,12 +12,12 @@ from torchbudget.errors import ZooError
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULTS = ("sprint", "slim")
-"""The entry that is looked into where none is named: the first of these that the zoo has."""
+"""The entry that is measured by default: the first of these that the zoo has."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The options; `epochs` where runs are cut short, `named` the entry that was asked for."""
+    """The options; `named` is the entry asked for, `epochs` the length of runs cut short."""
 
     named: str | None = None
     data: str = "mnist"
@@ -34,10 +34,9 @@ class Choice:
 
     @cached_property
     def entry(self) -> Entry:
-        """The one that is looked into; raises `ZooError` where it is an ensemble, which is not trained itself."""
-        (entry,) = select_entries(
-            self.zoo, [self.named or next(name for name in DEFAULTS if name in self.zoo)]
-        )
+        """The entry to measure; raises `ZooError` for an ensemble, which is not trained itself."""
+        name = self.named or next(name for name in DEFAULTS if name in self.zoo)
+        (entry,) = select_entries(self.zoo, [name])
         if isinstance(entry, Ensemble):
             raise ZooError(
                 f"{entry.name} is an ensemble; --entry names an entry that is trained itself"

@@ -1,4 +1,7 @@
-"""The forms in which a trained network runs: as it is, exported by torch, in ONNX Runtime, compiled ahead of time by AOTInductor."""
+"""The forms in which a trained network runs.
+
+They are eager, exported by torch, in ONNX Runtime, and compiled ahead of time by AOTInductor.
+"""
 
 import warnings
 from collections.abc import Callable
@@ -8,7 +11,7 @@ import torch
 from torch import nn
 
 Form = Callable[[torch.Tensor], torch.Tensor]
-"""(B, 1, 28, 28) normalised images, B fixed, to (B, 10) logits."""
+"""Normalised images (B, 1, 28, 28), B fixed, to logits (B, 10)."""
 
 
 def make_eager(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
@@ -53,19 +56,20 @@ FORMS: dict[str, Callable[[nn.Module, torch.Tensor, Path], Form]] = {
 def make_forms(
     network: nn.Module, example: torch.Tensor, folder: Path
 ) -> tuple[dict[str, Form], dict[str, str]]:
-    """The forms of `network` for batches of the shape of `example`, and of those that cannot be made or do not run the reason."""
-    forms, reasons = {}, {}
+    """The forms of `network` that run on batches of the shape of `example`.
+
+    For each other form, the second dictionary has the reason.
+    """
+    forms = {}
+    reasons = {}
     for name, make in FORMS.items():
         place = folder / name.replace(" ", "-")
         place.mkdir(parents=True)
         try:
             forms[name] = make(network, example, place)
             forms[name](example)
-        except (
-            Exception
-        ) as error:  # whatever a compiler or a runtime that is not ours stumbles over
+        except Exception as error:  # a compiler or a runtime may raise anything
             forms.pop(name, None)
-            reasons[name] = (
-                f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0][:160]}"
-            )
+            first_line = (str(error).strip() or "-").splitlines()[0]
+            reasons[name] = f"{type(error).__name__}: {first_line[:160]}"
     return forms, reasons

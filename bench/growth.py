@@ -1,4 +1,7 @@
-"""Measurement 6: how the time and the peak memory of training grow as images, batch size, threads and parameters double."""
+"""Measurement 6: how the time and the peak memory of training grow.
+
+Images, batch size, threads and parameters are doubled, one at a time.
+"""
 
 import json
 import sys
@@ -11,11 +14,11 @@ from bench.stopwatch import show, spread, table
 from train import scale_val
 
 WIDTHS = (8, 11, 16, 23, 32)
-"""Each has about twice the parameters of the one before."""
+"""Each width has about twice the parameters of the one before."""
 
 
 def list_points(images: int) -> dict[str, list[int]]:
-    """What grows: its values, the largest share of `images` last."""
+    """What grows, and its values; the last number of images is all of them."""
     batches = [size for size in (64, 128, 256, 512, 1_024) if size <= images // 4]
     return {
         "images": [images // 8, images // 4, images // 2, images],
@@ -26,25 +29,28 @@ def list_points(images: int) -> dict[str, list[int]]:
 
 
 def measure_point(choice: Choice, images: int, name: str, value: int) -> dict:
-    """Where it is not the images that grow, a quarter of them is enough."""
+    """Time one training; a quarter of the images is enough unless their number grows."""
     words = {
         "images": images if name == "images" else images // 4,
         "threads": torch.get_num_threads(),
         "repeats": choice.repeats,
         "dataset": choice.data,
     }
-    words |= {name: value} | ({"data-root": choice.data_root.resolve()} if choice.data_root else {})
-    command = [
-        sys.executable,
-        "-m",
-        "bench.point",
-        choice.entry.name,
-        *(word for key, each in words.items() for word in (f"--{key}", str(each))),
-    ]
-    found = json.loads(run_quietly(command, ROOT).stdout.splitlines()[-1])
-    step = spread([seconds / found["steps"] for seconds in found["seconds"]])
-    kept = {key: found[key] for key in ("params", "loaded_bytes", "peak_bytes")}
-    return {"value": value, "epoch_seconds": spread(found["seconds"]), "step_seconds": step, **kept}
+    words[name] = value
+    if choice.data_root:
+        words["data-root"] = choice.data_root.resolve()
+    command = [sys.executable, "-m", "bench.point", choice.entry.name]
+    for key, word in words.items():
+        command += [f"--{key}", str(word)]
+    point = json.loads(run_quietly(command, ROOT).stdout.splitlines()[-1])
+    return {
+        "value": value,
+        "epoch_seconds": spread(point["seconds"]),
+        "step_seconds": spread([seconds / point["steps"] for seconds in point["seconds"]]),
+        "params": point["params"],
+        "loaded_bytes": point["loaded_bytes"],
+        "peak_bytes": point["peak_bytes"],
+    }
 
 
 def measure(choice: Choice) -> dict:
@@ -57,15 +63,18 @@ def measure(choice: Choice) -> dict:
 
 
 def describe_growth(name: str, points: list[dict]) -> str:
-    """A row a point; "times" is the epoch's time against the row above, "loaded" when imports and data are in memory."""
-    rows, before = [], None
+    """A row for each point.
+
+    "times" is the time of an epoch divided by that of the row above. "loaded" is the peak of memory
+    once imports and data are loaded.
+    """
+    rows = []
+    before = None
     for point in points:
         seconds = point["epoch_seconds"]
         times = f"{seconds['median'] / before:.2f}" if before else "-"
-        before, step = (
-            seconds["median"],
-            {key: 1_000 * point["step_seconds"][key] for key in ("median", "lowest", "highest")},
-        )
+        before = seconds["median"]
+        step = {key: 1_000 * point["step_seconds"][key] for key in ("median", "lowest", "highest")}
         memory = [f"{point[key] / 1e6:,.0f}" for key in ("loaded_bytes", "peak_bytes")]
         rows.append(
             (
@@ -93,4 +102,7 @@ def describe_growth(name: str, points: list[dict]) -> str:
 
 def describe(figures: dict) -> str:
     peak = max(point["peak_bytes"] for points in figures["points"].values() for point in points)
-    return f"{figures['entry']}, {figures['images']:,} images: the highest peak of resident memory is {peak / 1e9:.2f} GB"
+    return (
+        f"{figures['entry']}, {figures['images']:,} images: "
+        f"the highest peak of resident memory is {peak / 1e9:.2f} GB"
+    )

@@ -1,6 +1,8 @@
-"""Measurement 4: images a second of each network of the zoo with its shipped weights, a picture at a time and 1,000 at once, in every form that runs.
+"""Measurement 4: images a second of each network of the zoo with its shipped weights.
 
-Entries that share a network share a row, and an ensemble is as fast as its members one after the other, which have rows. In fp32, one view.
+It is measured in every form that runs, one image at a time and 1,000 at once, in fp32 and with one
+view. Entries that share a network share a row. An ensemble has no row: it takes as long as its
+members one after the other.
 """
 
 import tempfile
@@ -23,16 +25,15 @@ from torchbudget.network.structure import count_multiply_adds
 BATCHES = (1, 1_000)
 COMPARED = 1_000
 ENOUGH = 0.2
-"""Seconds that a run takes at least: calls are repeated until then."""
+"""The least seconds of a timed run: calls are repeated until then."""
 
 
 def choose_entries(choice: Choice) -> dict[str, list[Entry]]:
-    """Name of a network: the entries that have it."""
-    entries = (
-        [choice.entry]
-        if choice.named
-        else [entry for entry in choice.zoo.values() if not isinstance(entry, Ensemble)]
-    )
+    """The entries of each network, by its name."""
+    if choice.named:
+        entries = [choice.entry]
+    else:
+        entries = [entry for entry in choice.zoo.values() if not isinstance(entry, Ensemble)]
     networks = {entry.network: entry.network.__name__ for entry in entries}
     return {
         name: [entry for entry in entries if entry.network is network]
@@ -41,7 +42,8 @@ def choose_entries(choice: Choice) -> dict[str, list[Entry]]:
 
 
 def images_per_second(form: Form, images: torch.Tensor) -> float:
-    calls, started = 0, time.perf_counter()
+    calls = 0
+    started = time.perf_counter()
     while (seconds := time.perf_counter() - started) < ENOUGH:
         form(images)
         calls += 1
@@ -49,28 +51,29 @@ def images_per_second(form: Form, images: torch.Tensor) -> float:
 
 
 def count_differing(form: Form, images: torch.Tensor, batch: int, expected: torch.Tensor) -> int:
-    """Of how many images `form`, a `batch` at a time, gives another digit than `expected` (N,)."""
-    found = torch.cat([form(part).argmax(1) for part in images.split(batch)])
-    return int((found != expected).sum())
+    """The number of images for which `form` gives another digit than `expected` (N,)."""
+    digits = torch.cat([form(part).argmax(1) for part in images.split(batch)])
+    return int((digits != expected).sum())
 
 
 def measure_network(network: nn.Module, images: torch.Tensor, batch: int, repeats: int) -> dict:
-    """What each form does with `batch` of the normalised `images` at a time, the forms taking turns."""
-    batch, expected = min(batch, len(images)), network(images).argmax(1)
+    """Time each form on `batch` of the normalised `images` at a time; the forms take turns."""
+    batch = min(batch, len(images))
+    expected = network(images).argmax(1)
     with tempfile.TemporaryDirectory() as folder:
         forms, reasons = make_forms(network, images[:batch].clone(), Path(folder))
         runs: dict[str, Callable[[], float]] = {
             name: lambda form=form: images_per_second(form, images[:batch])
             for name, form in forms.items()
         }
-        found = take_turns(runs, repeats)
+        speeds = take_turns(runs, repeats)
         whole = images[: len(images) // batch * batch]
         differing = {
             name: count_differing(form, whole, batch, expected[: len(whole)])
             for name, form in forms.items()
         }
     return {
-        "images_per_second": {name: spread(rates) for name, rates in found.items()},
+        "images_per_second": {name: spread(rates) for name, rates in speeds.items()},
         "other_digits": differing,
         "does_not_run": reasons,
     }
@@ -83,13 +86,13 @@ def measure(choice: Choice) -> dict:
     for name, entries in choose_entries(choice).items():
         network = load_shipped(entries[0], 0, ROOT / "weights")
         for batch in BATCHES:
-            found = {
+            about = {
                 "network": name,
                 "entries": [entry.name for entry in entries],
                 "batch": batch,
                 "operations": 2 * count_multiply_adds(network),
             }
-            rows.append(found | measure_network(network, images, batch, choice.repeats))
+            rows.append(about | measure_network(network, images, batch, choice.repeats))
             print(describe_row(rows[-1]), flush=True)
     return {"compared_images": len(images), "rows": rows, "peak": measure_peak(choice.repeats)}
 

@@ -1,4 +1,7 @@
-"""The most that this machine computes: a large matrix product, in the same process and with the same threads as what is compared with it."""
+"""The peak speed of this machine, measured by a large matrix product.
+
+It runs in the same process and with the same threads as what is compared with it.
+"""
 
 import torch
 
@@ -10,10 +13,15 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @torch.inference_mode()
 def measure_peak(repeats: int) -> dict[str, float]:
-    """Operations a second (a multiply-add is two) of the best of `repeats` products of two SIDE x SIDE matrices, after one that warms up."""
-    return {
-        name: 2 * SIDE**3 / min(_products(dtype, repeats + 1)[1:]) for name, dtype in DTYPES.items()
-    }
+    """Operations a second of the fastest of `repeats` products of two SIDE x SIDE matrices.
+
+    One product before them warms up. A multiply-add is two operations.
+    """
+    peak = {}
+    for name, dtype in DTYPES.items():
+        seconds = _products(dtype, repeats + 1)
+        peak[name] = 2 * SIDE**3 / min(seconds[1:])
+    return peak
 
 
 def _products(dtype: torch.dtype, count: int) -> list[float]:

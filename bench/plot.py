@@ -1,17 +1,25 @@
-"""Accuracy against seconds of training, a line a pipeline."""
+"""The plot of accuracy against seconds of training, a line for each pipeline."""
 
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import torch
 
 from utils.plots import make_figure
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def plot_accuracy(figures: dict):
-    """Test accuracy of the published run after each epoch; of ours the mean on val after each epoch, and test by each seed's final weights."""
+
+def plot_accuracy(figures: dict) -> "Figure":
+    """Accuracy of both pipelines against time.
+
+    The published run has its test accuracy after each epoch. Ours has the mean val accuracy after
+    each epoch, and the test accuracy of each seed's final weights.
+    """
     figure = make_figure(figsize=(8, 4.5))
     axes = figure.subplots()
-    total, ours = figures["test_images"], figures["ours"]
+    total = figures["test_images"]
     curve = figures["published"]["curve"]
     axes.plot(
         [row["seconds"] for row in curve],
@@ -19,7 +27,7 @@ def plot_accuracy(figures: dict):
         "o-",
         label="published pipeline, test after each epoch",
     )
-    runs = ours["runs"]
+    runs = figures["ours"]["runs"]
     if runs[0]["val_images"]:
         axes.plot(
             *_mean_val(runs),
@@ -64,6 +72,6 @@ def _mean_val(runs: list[dict]) -> tuple[list[float], list[float]]:
         [list(accumulate(row["seconds"] for row in run["history"])) for run in runs]
     )
     misses = torch.tensor([[float(row["val_misses"]) for row in run["history"]] for run in runs])
-    return seconds.mean(0).tolist(), [
-        _per_cent(each, runs[0]["val_images"]) for each in misses.mean(0).tolist()
-    ]
+    total = runs[0]["val_images"]
+    accuracy = [_per_cent(mean, total) for mean in misses.mean(0).tolist()]
+    return seconds.mean(0).tolist(), accuracy

@@ -2,8 +2,8 @@
 
     python -m bench.point slim --images 15000 --batch-size 256 --threads 1 --width 16
 
-prints as JSON the seconds of each epoch after one that warms up, steps an epoch, parameters, and the peak of resident memory: once imports
-and data are loaded, and at the end.
+prints as JSON the seconds of each epoch after one that warms up, the steps of an epoch, the number
+of parameters, and the peak of resident memory: after imports and data are loaded, and at the end.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from utils.training import Training
 
 
 class Growing(nn.Sequential):
-    """Shaped like `Slim`, of any width: parameters grow with its square, (N, 1, 28, 28) -> (N, 10)."""
+    """Like `Slim`, of any width, (N, 1, 28, 28) -> (N, 10); parameters grow with its square."""
 
     def __init__(self, width: int) -> None:
         stem = ConvNormReLU(1, width, kernel=5, padding=2, pool=True)
@@ -47,7 +47,7 @@ class Growing(nn.Sequential):
 
 
 def change_entry(entry: Entry, options: argparse.Namespace) -> Entry:
-    """`entry` with the batch size and width asked for, and epochs enough to time."""
+    """`entry` with the batch size and width asked for, and enough epochs to time."""
     recipe = replace(
         entry.recipe,
         epochs=max(entry.recipe.epochs, options.repeats + 1),
@@ -61,7 +61,10 @@ def change_entry(entry: Entry, options: argparse.Namespace) -> Entry:
 
 
 def peak_bytes() -> int:
-    """The peak of resident memory of this process. Linux hands `ru_maxrss` down from the process that started this one, so its own mark is read there."""
+    """The peak of resident memory of this process.
+
+    On Linux, `ru_maxrss` is inherited from the parent process, so VmHWM is read there.
+    """
     status = Path("/proc/self/status")
     if status.exists() and (
         own := re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
@@ -73,7 +76,10 @@ def peak_bytes() -> int:
 
 
 def run_point(entry: Entry, train: Images, val: Images, test: Images, repeats: int) -> dict:
-    """Train for `repeats` epochs and one that warms up, then average and measure test as a run does: the peak is of all that."""
+    """Train for `repeats` epochs after one that warms up, then average and measure test.
+
+    The peak of memory includes all of that, as in a run.
+    """
     loaded = peak_bytes()
     training = Training(entry, 0, train, val, torch.device("cpu"))
     for _ in range(repeats + 1):
@@ -106,17 +112,9 @@ def main(argv: list[str] | None = None) -> int:
     choice = Choice(named=options.entry, data=options.dataset, data_root=options.data_root)
     train, val = split_train_val(choice.dataset, scale_val(choice.entry, choice.dataset))
     images = train[torch.arange(min(options.images, len(train)))]
-    print(
-        json.dumps(
-            run_point(
-                change_entry(choice.entry, options),
-                images,
-                val,
-                choice.dataset.test,
-                options.repeats,
-            )
-        )
-    )
+    entry = change_entry(choice.entry, options)
+    point = run_point(entry, images, val, choice.dataset.test, options.repeats)
+    print(json.dumps(point))
     return 0
 
 

@@ -1,7 +1,11 @@
-"""Reference 003's pipeline, written anew from its description: an image at a time through PIL, a `DataLoader`, batches of 100 in fp32.
+"""Reference 003's pipeline, rewritten from its description.
 
-Its text gives the transforms, the optimiser and the schedule; the log gives the batch (600 steps an epoch). It does not say how many workers
-its loader has, so that is a parameter, 0 as `DataLoader` has it. The running accuracy that its progress bar shows is left out, in its favour.
+PIL transforms one image at a time, a `DataLoader` makes batches of 100, and training is in fp32.
+
+The reference's text gives the transforms, the optimiser and the schedule. Its log gives the batch
+size (600 steps an epoch). It does not give the number of workers of the loader, so that is a
+parameter, by default 0, as in `DataLoader`. The running accuracy of its progress bar is left out,
+which favours the reference.
 """
 
 import random
@@ -19,14 +23,16 @@ from model import Net3
 from torchbudget.data.images import Images
 from torchbudget.data.mnist import IMAGE
 
-EPOCHS, BATCH = 20, 100
+EPOCHS = 20
+BATCH = 100
 
 
 class RandomCutout:
-    """With probability `p` a black square of `size` pixels, whole inside the picture."""
+    """Draws, with probability `p`, a black square of `size` pixels, wholly inside the picture."""
 
     def __init__(self, size: int, p: float) -> None:
-        self.size, self.p = size, p
+        self.size = size
+        self.p = p
 
     def __call__(self, picture: Image.Image) -> Image.Image:
         if random.random() > self.p:
@@ -54,22 +60,28 @@ def make_transforms() -> transforms.Compose:
 
 
 class Pictures(Dataset):
-    """(transformed picture, digit) by index, a PIL picture made of each as `torchvision.datasets.MNIST` makes it."""
+    """(transformed picture, digit) by index.
+
+    Each image becomes a PIL picture first, as in `torchvision.datasets.MNIST`.
+    """
 
     def __init__(self, images: Images, transform: transforms.Compose) -> None:
-        self.images, self.transform = images, transform
+        self.images = images
+        self.transform = transform
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return self.transform(Image.fromarray(self.images.pixels[index, 0].numpy())), int(
-            self.images.labels[index]
-        )
+        picture = Image.fromarray(self.images.pixels[index, 0].numpy())
+        return self.transform(picture), int(self.images.labels[index])
 
 
 class Published:
-    """A run of the published recipe, an epoch at a time. Its random numbers are its own: other runs may take place between two epochs."""
+    """A run of the published recipe, an epoch at a time.
+
+    It keeps the state of its random numbers, so other runs may take place between two epochs.
+    """
 
     def __init__(
         self, train: Images, epochs: int = EPOCHS, seed: int = 0, num_workers: int = 0
@@ -101,7 +113,7 @@ class Published:
         self.random = {"torch": torch.get_rng_state(), "python": random.getstate()}
 
     def epoch(self) -> float:
-        """Train for one epoch; its seconds: data, augmentation and steps."""
+        """Train for one epoch; the seconds of data, augmentation and steps."""
         torch.set_rng_state(self.random["torch"])
         random.setstate(self.random["python"])
         self.network.train()

@@ -1,8 +1,12 @@
-"""The file of what was measured: each measurement is put in as soon as it is finished, beside those that stand there."""
+"""The file of measurements. A measurement is written as soon as it is finished.
+
+The others in the file are kept.
+"""
 
 import json
 from pathlib import Path
 
+from torchbudget.errors import TorchBudgetError
 from torchbudget.evidence.files import write_atomically
 from torchbudget.evidence.machine import commit, hardware, installed_version, versions
 
@@ -11,18 +15,18 @@ SCHEMA = 1
 ALSO = ("onnx", "onnxruntime", "onnxscript")
 
 
-class ResultsError(RuntimeError):
-    """A results file that is not one of ours."""
+class ResultsError(TorchBudgetError):
+    """A file that does not hold measurements of this schema."""
 
 
 def machine() -> dict[str, object]:
-    """What a figure of time depends on besides the code."""
+    """The hardware, versions and commit on which a time depends."""
     also = {name: installed_version(name) or "missing" for name in ALSO}
     return {"hardware": hardware("cpu"), "versions": versions() | also, "commit": commit(ROOT)}
 
 
 def read_measurements(path: Path) -> dict[str, dict]:
-    """By name; none where there is no file. Raises `ResultsError`."""
+    """The measurements of a file by name; empty without a file. Raises `ResultsError`."""
     if not path.exists():
         return {}
     try:
@@ -32,11 +36,12 @@ def read_measurements(path: Path) -> dict[str, dict]:
     except (ValueError, KeyError, TypeError):
         pass
     raise ResultsError(
-        f"{path} is not a file of measurements of schema {SCHEMA}; move it away, or name another with --out"
+        f"{path} is not a file of measurements of schema {SCHEMA}; "
+        "move it away, or name another with --out"
     )
 
 
 def merge(path: Path, name: str, measurement: dict) -> None:
-    """Put `measurement` in the place of the earlier one of that name."""
+    """Write `measurement` into the file; it replaces an earlier one of that name."""
     content = {"schema": SCHEMA, "measurements": read_measurements(path) | {name: measurement}}
-    write_atomically(path, lambda partial: partial.write_text(json.dumps(content, indent=1) + "\n"))
+    write_atomically(path, json.dumps(content, indent=1) + "\n")

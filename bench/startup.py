@@ -1,36 +1,47 @@
-"""Measurement 5: what the shortest commands take from start to end, and which imports it goes to."""
+"""Measurement 5: seconds of the shortest commands from start to end, and of their imports."""
 
+import functools
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
 from bench.choice import ROOT, Choice
 from bench.stopwatch import seconds_of, show, spread, table, take_turns
+from torchbudget.errors import TorchBudgetError
 
 TOP = 10
 
 
+class CommandError(TorchBudgetError):
+    """A command that failed; the message has its exit code and its last line."""
+
+
 def wall_seconds(command: list[str], folder: Path) -> float:
-    """Raises `RuntimeError` where the command fails."""
+    """Seconds that a command takes from start to end; raises `CommandError`."""
     return seconds_of(lambda: run_quietly(command, folder))
 
 
 def run_quietly(command: list[str], folder: Path) -> subprocess.CompletedProcess:
+    """Run a command and capture its output; raises `CommandError`."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
         last = ["", *(done.stderr or done.stdout).splitlines()][-1]
-        raise RuntimeError(
+        raise CommandError(
             f"{' '.join(map(str, command[1:]))} ended with exit code {done.returncode}: {last}"
         )
     return done
 
 
 def import_seconds(log: str) -> dict[str, float]:
-    """Top-level package: seconds that its modules took themselves, by the output of `python -X importtime`, longest first."""
+    """Seconds that the modules of each top-level package took themselves, longest first.
+
+    `log` is the output of `python -X importtime`.
+    """
     own = Counter()
     for microseconds, module in re.findall(
         r"^import time:\s*(\d+) \|\s*\d+ \|\s*([\w.]+)", log, re.MULTILINE
@@ -40,12 +51,14 @@ def import_seconds(log: str) -> dict[str, float]:
 
 
 def look_into(words: list[str]) -> dict:
-    """Where one run spends its time: all imports, and those of the ten longest packages. Being watched takes time too, so this run is not among the timed."""
-    log = []
-    wall = seconds_of(
-        lambda: log.append(run_quietly([sys.executable, "-X", "importtime", *words], ROOT).stderr)
-    )
-    packages = import_seconds(log[0])
+    """The seconds that one run spends on imports, and on those of the ten longest packages.
+
+    -X importtime takes time itself, so this run is not one of the timed runs.
+    """
+    started = time.perf_counter()
+    done = run_quietly([sys.executable, "-X", "importtime", *words], ROOT)
+    wall = time.perf_counter() - started
+    packages = import_seconds(done.stderr)
     imports = sum(packages.values())
     return {
         "seconds": wall,
@@ -65,35 +78,23 @@ def measure(choice: Choice) -> dict:
             "check.py --only params": ["check.py", "--only", "params"],
             "predict.py digit.png": ["predict.py", str(picture)],
         }
-        runs = {
-            name: lambda words=words: wall_seconds([sys.executable, *words], ROOT)
-            for name, words in commands.items()
-        }
-        found = take_turns(runs, choice.repeats)
-        inside = {
-            name: look_into(words)
-            for name, words in commands.items()
-            if name.split()[0].endswith(".py")
-        }
-    return {"seconds": {name: spread(values) for name, values in found.items()}, "inside": inside}
+        runs = {}
+        inside = {}
+        for name, words in commands.items():
+            runs[name] = functools.partial(wall_seconds, [sys.executable, *words], ROOT)
+        seconds = take_turns(runs, choice.repeats)
+        for name, words in commands.items():
+            if words[0].endswith(".py"):
+                inside[name] = look_into(words)
+    return {"seconds": {name: spread(values) for name, values in seconds.items()}, "inside": inside}
 
 
 def describe(figures: dict) -> str:
-    parts = [
-        table(
-            ("command", "seconds"),
-            [(name, show(found)) for name, found in figures["seconds"].items()],
-        )
-    ]
+    rows = [(name, show(seconds)) for name, seconds in figures["seconds"].items()]
+    parts = [table(("command", "seconds"), rows)]
     for name, inside in figures["inside"].items():
         title = f"{name}: imports are {inside['share_of_imports']:.0%} of {inside['seconds']:.2f} s"
-        parts.append(
-            table(
-                (title, "seconds"),
-                [
-                    (f"  {package}", f"{seconds:.3f}")
-                    for package, seconds in inside["packages"].items()
-                ],
-            )
-        )
+        packages = inside["packages"].items()
+        rows = [(f"  {package}", f"{seconds:.3f}") for package, seconds in packages]
+        parts.append(table((title, "seconds"), rows))
     return "\n\n".join(parts)

@@ -1,11 +1,14 @@
-"""Seconds of runs that take turns, their medians, and ratios with their spread: what disturbs the machine disturbs both sides."""
+"""Seconds of runs that take turns, their medians, and ratios with their spread.
+
+The runs take turns so that a disturbance of the machine affects all of them.
+"""
 
 import statistics
 import time
 from collections.abc import Callable, Sequence
 
 Spread = dict[str, float | list[float]]
-"""median, lowest, highest, and all values in the order in which they were measured."""
+"""The median, lowest and highest value, and all values in the order of measurement."""
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -19,7 +22,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 def ratio(slow: Sequence[float], fast: Sequence[float]) -> Spread:
     """How many times longer `slow` took, pair by pair."""
-    return spread([each / other for each, other in zip(slow, fast, strict=True)])
+    return spread([seconds / other for seconds, other in zip(slow, fast, strict=True)])
 
 
 def seconds_of(run: Callable[[], object]) -> float:
@@ -29,15 +32,18 @@ def seconds_of(run: Callable[[], object]) -> float:
 
 
 def take_turns(runs: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
-    """Call each run once a round, `repeats` rounds; what each returned, by name."""
-    rounds = [{name: run() for name, run in runs.items()} for _ in range(repeats)]
-    return {name: [each[name] for each in rounds] for name in runs}
+    """Call each run once a round, for `repeats` rounds; what each returned, by name."""
+    values = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            values[name].append(run())
+    return values
 
 
-def show(found: Spread, unit: str = "", digits: int = 2) -> str:
+def show(values: Spread, unit: str = "", digits: int = 2) -> str:
     """A median with its spread, "28.1 s (27.5 to 29.0)"."""
     median, lowest, highest = (
-        f"{found[key]:,.{digits}f}" for key in ("median", "lowest", "highest")
+        f"{values[key]:,.{digits}f}" for key in ("median", "lowest", "highest")
     )
     return f"{median}{unit} ({lowest} to {highest})"
 

@@ -1,6 +1,6 @@
-"""What several rooms' tests stand on: the real sample, the zoo's file, and runs measured on the sample.
+"""Fixtures for the tests of several packages: the real sample, the zoo's file, and recorded runs.
 
-run = make_run(small_entry, 0)               # sealed, as train.py records it; its weights are in make_run.weights
+run = make_run(small_entry, 0)               # sealed, as train.py records it
 run = make_run(small_entry, 0, steps=999)    # any field changed before the seal
 """
 
@@ -135,7 +135,7 @@ def _record(entry: Entry, seed: int) -> tuple[RecordedRun, bytes]:
 
 
 class RunMaker:
-    """Makes the record of a run that was never trained: its first weights, measured on the sample."""
+    """Records a run that was never trained: its initial weights, measured on the sample."""
 
     def __init__(self, weights: Path) -> None:
         self.weights = weights
@@ -160,7 +160,7 @@ def make_run(tmp_path: Path) -> RunMaker:
     return RunMaker(tmp_path / "weights")
 
 
-# --- files in MNIST's form ---------------------------------------------------------------------------------------------
+# --- files in MNIST's form ------------------------------------------------------------------------
 
 
 def idx(array: torch.Tensor) -> bytes:
@@ -197,12 +197,15 @@ def raw(tmp_path, contents) -> Path:
     return folder
 
 
-# --- a zoo trained for real -------------------------------------------------------------------------------------------
+# --- a zoo trained for real -----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
 def trained_zoo(tmp_path_factory) -> Path:
-    """A folder with `zoo.py` (one entry, `tiny`, two seeds), its results.json and weights/, as train.py left them. Copy it before changing it."""
+    """A folder with `zoo.py` (one entry, `tiny`, two seeds), its results.json and weights/.
+
+    train.py wrote the results and the weights. Copy the folder before changing it.
+    """
     folder = tmp_path_factory.mktemp("trained")
     shutil.copy(ROOT / "tests" / "tiny_zoo.py", folder / "zoo.py")
     for seed in range(2):

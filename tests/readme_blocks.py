@@ -1,8 +1,9 @@
 """Run the README's shell blocks in fresh clones: `python tests/readme_blocks.py ci`.
 
-A comment above each block says who runs it: `<!-- run: suite -->` the test suite, `<!-- run: ci -->`
-`.ci/run`, `<!-- run: stories -->` the tests of the installed package. What comes after "with" is put
-into the clone first: the example network, the example zoo, or files of the competition.
+A comment above each block says who runs it: `<!-- run: suite -->` the test suite,
+`<!-- run: ci -->` `.ci/run`, `<!-- run: stories -->` the tests of the installed package. What comes
+after "with" is put into the clone first: the example network, the example zoo, or files of the
+competition.
 """
 
 import os

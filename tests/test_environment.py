@@ -1,4 +1,4 @@
-"""What `environment.py` says of a machine is what the machine says of itself, and what will not do is named."""
+"""`environment.py` reports what the machine itself reports, and names each package that differs."""
 
 import os
 import platform
@@ -53,7 +53,7 @@ def git(folder: Path, *words: str) -> str:
     ).stdout.strip()
 
 
-# --- whether it will do -----------------------------------------------------------------------------------------------
+# --- whether it will do ---------------------------------------------------------------------------
 
 
 def test_an_environment_as_pinned_is_verified(tmp_path):
@@ -110,7 +110,7 @@ def test_a_build_of_the_pinned_version_is_the_pinned_version(tmp_path, monkeypat
     assert machine.installed_version("some-build") == "1.2.3"
 
 
-# --- which one it is --------------------------------------------------------------------------------------------------
+# --- which one it is ------------------------------------------------------------------------------
 
 
 def test_versions_are_those_that_would_be_imported():

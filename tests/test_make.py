@@ -1,4 +1,4 @@
-"""What `make` and `.ci/run` do, each in a folder of its own with stand-ins for the programs that they start."""
+"""`make` and `.ci/run`, each in its own folder, with stand-ins for the programs that they start."""
 
 import os
 import shutil
@@ -72,7 +72,7 @@ def run_ci(script: Path, **variables: str) -> tuple[int, list[str], str]:
     )
 
 
-# --- the environment --------------------------------------------------------------------------------------------------
+# --- the environment ------------------------------------------------------------------------------
 
 
 def test_the_environment_is_made_once_and_again_when_the_requirements_change(checkout):
@@ -112,7 +112,7 @@ def test_a_target_makes_the_environment_unless_another_python_is_named(checkout,
     assert "pip install" not in make(checkout, "--dry-run", target, "PYTHON=python3").stdout
 
 
-# --- what is asked for ------------------------------------------------------------------------------------------------
+# --- what is asked for ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_cleaning_spares_the_environment_and_what_was_learnt(checkout):
     assert [path.exists() for path in kept + gone] == [True] * len(kept) + [False] * len(gone)
 
 
-# --- .ci/run ----------------------------------------------------------------------------------------------------------
+# --- .ci/run --------------------------------------------------------------------------------------
 
 
 def test_ci_runs_every_gate_where_there_is_mnist(ci, tmp_path):

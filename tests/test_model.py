@@ -79,7 +79,10 @@ def test_logits_are_ten_for_each_image(network, count):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_parameter_gets_a_gradient_in_the_second_step(network):
-    """The first step of a spatial transformer that starts at the identity moves its last layer alone."""
+    """Two steps, because a spatial transformer starts at the identity.
+
+    Its first step moves its last layer alone.
+    """
     torch.manual_seed(0)
     net = network()
     optimizer = torch.optim.SGD(net.parameters(), 0.01)

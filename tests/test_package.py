@@ -98,7 +98,7 @@ def declare_net() -> str:
     )
 
 
-# --- what it holds ----------------------------------------------------------------------------------
+# --- what it holds --------------------------------------------------------------------------------
 
 
 def test_the_wheel_holds_the_package_and_its_metadata_only(dist):
@@ -122,7 +122,7 @@ def test_the_sdist_builds_and_holds_nothing_of_the_zoo(dist):
     assert not {name for name in names if name.startswith(("zoo", "model", "utils", "weights"))}
 
 
-# --- the public names -------------------------------------------------------------------------------
+# --- the public names -----------------------------------------------------------------------------
 
 
 def test_the_public_names_are_there_and_listed():
@@ -138,7 +138,7 @@ def test_importing_it_imports_neither_torch_nor_numpy(module):
     assert run(ROOT, sys.executable, "-c", program).stdout == "set()\n"
 
 
-# --- beside a host project --------------------------------------------------------------------------
+# --- beside a host project ------------------------------------------------------------------------
 
 
 def test_the_command_judges_a_host_project_and_shadows_nothing_of_it(installed, host):
@@ -172,7 +172,7 @@ def test_a_suite_that_makes_errors_of_warnings_gets_the_same_verdict(installed, 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-# --- the README's stories ---------------------------------------------------------------------------
+# --- the README's stories -------------------------------------------------------------------------
 
 TRAIN = """
 import numpy as np

@@ -1,4 +1,4 @@
-"""predict.py from its command line: pictures, a competition's file, and that nothing is predicted that was trained on."""
+"""predict.py from its command line: pictures, a competition's file, and the check for overlap."""
 
 import json
 
@@ -14,7 +14,11 @@ from torchbudget.evidence.results import read_results
 
 @pytest.fixture(scope="module")
 def competition(trained_zoo, sample, tmp_path_factory):
-    """A folder with train.csv and test.csv, of images that `tiny` was not trained on, and planted.csv, which shares three with train.csv."""
+    """A folder with train.csv, test.csv and planted.csv.
+
+    `tiny` was trained on no image of train.csv and test.csv. planted.csv shares three images with
+    train.csv.
+    """
     folder = tmp_path_factory.mktemp("competition")
     images = sample.train[torch.arange(0, 4_000, 10)]
     write_csv(folder / "train.csv", images.pixels, images.labels)
@@ -75,7 +79,7 @@ def rows_of(path) -> list[list[int]]:
     return [[int(value) for value in line.split(",")] for line in lines]
 
 
-# --- pictures ---------------------------------------------------------------------------------------------------------
+# --- pictures -------------------------------------------------------------------------------------
 
 
 def test_the_shipped_network_reads_pictures_and_folders(pictures, capsys):
@@ -93,7 +97,8 @@ def test_programs_are_told_the_same(pictures, capsys):
     found = json.loads(out)
     assert code == 0 and found["entry"] == "slim" and found["unreadable"] == []
     shown = [
-        f"{row['file']}: {row['digit']} ({row['confidence']:.2%}), runner-up {row['runner_up']} ({row['runner_up_confidence']:.2%})"
+        f"{row['file']}: {row['digit']} ({row['confidence']:.2%}), "
+        f"runner-up {row['runner_up']} ({row['runner_up_confidence']:.2%})"
         for row in found["predictions"]
     ]
     assert shown == lines.splitlines()
@@ -144,7 +149,7 @@ def test_wrong_usage_is_named(capsys):
     assert "are for --csv FILE" in refuse(capsys, "a.png", "--drop-overlap")
 
 
-# --- a competition's file ---------------------------------------------------------------------------------------------
+# --- a competition's file -------------------------------------------------------------------------
 
 
 def test_the_kaggle_round_trip(zoo, competition, capsys):
@@ -237,8 +242,8 @@ def test_weights_that_learnt_images_of_the_file_are_void_for_it_unless_those_are
     code, out, err = run(capsys, *asked)
     assert (code, out) == (1, "") and len(err.splitlines()) == 1
     assert (
-        "VOID: 2 of 6 images to be predicted (rows 5, 6) are among those of mnist_sample that the weights were trained on"
-        in err
+        "VOID: 2 of 6 images to be predicted (rows 5, 6) are among those of mnist_sample "
+        "that the weights were trained on" in err
     )
     assert not (zoo / "submission.csv").exists()
     code, out, _ = run(capsys, *asked, "--drop-overlap")

@@ -1,4 +1,4 @@
-"""The rooms of the design, the direction of imports, the pins, and that make, CI and the workflow name what exists."""
+"""The packages of the design, the direction of imports, the pins; make and CI name what exists."""
 
 import ast
 import graphlib
@@ -32,8 +32,9 @@ MAY_IMPORT = {
 IMPORTED_AS = {"PIL": "pillow", "sklearn": "scikit-learn"}
 FOR_DEVELOPERS = {"bench", "torchbudget.plugin"}
 MAX_LINES = {"model.py": 400, "train.py": 500, "zoo.py": 500}
-PROMISED = """setup env-update train train-all search test test-model test-training lint check check-model check-params verify
-view-results show-augment predict badge bench selftest clean clean-checkpoints help""".split()
+PROMISED = """setup env-update train train-all search test test-model test-training lint check
+check-model check-params verify view-results show-augment predict badge bench selftest clean
+clean-checkpoints help""".split()
 SOURCES = sorted(
     path
     for place in ROOT.iterdir()
@@ -85,14 +86,13 @@ def reached(module: str) -> set[str]:
 def pins(name: str) -> dict[str, str]:
     lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("-r ")]
     matches = [re.fullmatch(r"([\w-]+)==(\d+(?:\.\d+)+)", line) for line in lines]
-    assert all(matches), (
-        f"{name}: not an exact pin: {[line for line, match in zip(lines, matches, strict=True) if not match]}"
-    )
+    loose = [line for line, match in zip(lines, matches, strict=True) if not match]
+    assert not loose, f"{name}: not an exact pin: {loose}"
     assert len({match[1].lower() for match in matches}) == len(lines)
     return {match[1]: match[2] for match in matches}
 
 
-# --- rooms and imports ------------------------------------------------------------------------------------------------
+# --- rooms and imports ----------------------------------------------------------------------------
 
 
 def test_every_module_is_in_a_room_of_the_design():
@@ -153,7 +153,7 @@ def test_every_file_can_be_read_in_one_sitting(path):
     assert found <= limit, f"{found} lines, at most {limit}"
 
 
-# --- requirements -----------------------------------------------------------------------------------------------------
+# --- requirements ---------------------------------------------------------------------------------
 
 
 def packages_of(modules: set[str]) -> set[str]:
@@ -198,7 +198,7 @@ def test_the_oldest_python_is_the_same_everywhere():
     assert len(tested) == 3
 
 
-# --- make, CI and the workflow name what exists -----------------------------------------------------------------------
+# --- make, CI and the workflow name what exists ---------------------------------------------------
 
 
 def test_help_is_the_default_and_lists_every_target():

@@ -1,4 +1,4 @@
-"""A search chooses on val alone, starts from the declared recipe, keeps the budget, and goes on where it was."""
+"""A search chooses on val alone, starts from the declared recipe, keeps the budget and resumes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,10 @@ def few(sample) -> Dataset:
 
 @pytest.fixture
 def run(few, tmp_path):
-    """Search `entry` with these words; the study as it then is. Twice in one folder is twice the same study."""
+    """Search `entry` with these words and return the study.
+
+    A second search in the same folder continues the study.
+    """
 
     def go(entry=TINY, words: str = "", dataset=few, out: str = "a") -> optuna.Study:
         options = search.parse(
@@ -65,7 +68,7 @@ def told(study):
     return [(trial.params, trial.value, trial.state) for trial in study.get_trials()]
 
 
-# --- the study --------------------------------------------------------------------------------------------------------
+# --- the study ------------------------------------------------------------------------------------
 
 
 def test_the_first_trial_is_the_declared_recipe_and_the_best_is_what_is_printed(
@@ -200,7 +203,7 @@ def test_an_interrupted_trial_is_the_next_to_be_tried(run):
     assert len(trials) == 4
 
 
-# --- what cannot be searched ------------------------------------------------------------------------------------------
+# --- what cannot be searched ----------------------------------------------------------------------
 
 ZOO_FILE = f"--zoo={ROOT / 'tests/tiny_zoo.py'}"
 

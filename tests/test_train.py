@@ -160,7 +160,11 @@ def wait_for_epoch(process: subprocess.Popen, epoch: int) -> None:
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path):
     shutil.copy(TINY_ZOO, tmp_path / "zoo.py")
-    limit = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000)); runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    limit = (
+        "import resource, runpy, sys; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000)); "
+        "runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    )
     command = [sys.executable, "-Bc", limit, str(ROOT / "train.py"), "tiny", "--zoo", "zoo.py"]
     result = subprocess.run(
         command,
@@ -295,7 +299,7 @@ def test_wrong_usage_is_named_without_a_traceback(words, tmp_path):
     assert result.returncode == 2 and result.stderr.strip() and "Traceback" not in result.stderr
 
 
-# --- repetitions ------------------------------------------------------------------------------------
+# --- repetitions ----------------------------------------------------------------------------------
 
 
 def snapshot(folder: Path) -> dict[str, str]:

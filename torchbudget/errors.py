@@ -80,7 +80,7 @@ class OverlapError(TorchBudgetError):
     exit_code = EXIT_FAIL
 
 
-# --- interrupted ------------------------------------------------------------------------------------------------------
+# --- interrupted ----------------------------------------------------------------------------------
 
 
 class Interrupted(TorchBudgetError):

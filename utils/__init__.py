@@ -1,1 +1,1 @@
-"""The nouns of the zoo, a module for each: entries, data, evidence, verdicts and what is made of them."""
+"""What the zoo's commands share: recipes, training, search, pictures of digits, plots, tables."""

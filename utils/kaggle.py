@@ -1,6 +1,8 @@
-"""The files of Kaggle's digit-recognizer: `label,pixel0..pixel783` to train on, `pixel0..pixel783` to predict, `ImageId,Label` to hand in.
+"""The files of Kaggle's digit-recognizer.
 
-A row is counted as ImageId counts it: the first image is row 1, on the file's second line.
+A train.csv has the columns `label,pixel0..pixel783`, a test.csv `pixel0..pixel783`, and a
+submission `ImageId,Label`. Rows are numbered as ImageId is: the first image is row 1, on the
+file's second line.
 """
 
 import re
@@ -20,30 +22,36 @@ from torchbudget.evidence.files import write_atomically
 NAME = "kaggle_csv"
 FEWEST = 100
 HELD_OUT = 6
-"""One image in so many is dealt out of a train.csv to be its test: the competition's own test has no labels."""
+"""One image in six of a train.csv is held out as test: the competition's test has no labels."""
 
 PIXELS = [f"pixel{index}" for index in range(784)]
 LIMITS = {"label": 9} | dict.fromkeys(PIXELS, 255)
 
 
 def read_train_csv(path: Path) -> Images:
-    """The labelled images of a train.csv; raises `DataError`, which names the row and column of the first fault."""
+    """The labelled images of a train.csv.
+
+    Raises `DataError`, which names the row and column of the first fault.
+    """
     table = _read(path, ["label", *PIXELS])
     return Images(table[:, 1:].reshape(-1, *IMAGE.shape).contiguous(), table[:, 0].long(), IMAGE)
 
 
 def read_test_csv(path: Path) -> torch.Tensor:
-    """The images of a test.csv, uint8 (N, 1, 28, 28); raises `DataError`, which names the row and column of the first fault."""
+    """The images of a test.csv, uint8 (N, 1, 28, 28).
+
+    Raises `DataError`, which names the row and column of the first fault.
+    """
     return _read(path, PIXELS).view(-1, 1, 28, 28)
 
 
 def write_submission(
     path: Path, predictions: torch.Tensor, image_ids: list[int] | None = None
 ) -> None:
-    """The digits (N,) as a submission; `image_ids` are their rows where they are not 1..N."""
+    """Write the digits (N,) as a submission; `image_ids` are their rows, by default 1..N."""
     rows = zip(image_ids or range(1, len(predictions) + 1), predictions.tolist(), strict=True)
     text = "ImageId,Label\n" + "".join(f"{row},{digit}\n" for row, digit in rows)
-    write_atomically(path, lambda partial: partial.write_text(text))
+    write_atomically(path, text)
 
 
 def split_train_csv(
@@ -83,7 +91,7 @@ def split_train_csv(
 
 
 def choose_held_out(count: int) -> torch.Tensor:
-    """bool (count,): which images of a train.csv are its test; raises `DataError` below `FEWEST`."""
+    """bool (count,): the images held out of a train.csv; raises `DataError` below `FEWEST`."""
     if count < FEWEST:
         raise DataError(
             f"a train.csv of {count} images is too small: {FEWEST} are needed, "
@@ -168,51 +176,57 @@ def _read(path: Path, columns: list[str]) -> torch.Tensor:
 
 
 def _parse(lines: list[str], columns: list[str]) -> np.ndarray | None:
-    """uint8 (rows, columns); None where there is a fault."""
+    """uint8 (rows, columns); None if there is a fault."""
     if "" in lines:
-        return None  # which loadtxt would pass over
+        return None  # loadtxt would skip the empty line
     try:
         table = np.loadtxt(lines, dtype=np.uint8, delimiter=",", comments=None, ndmin=2)
     except ValueError:
         return None
-    fits = table.shape == (len(lines), len(columns)) and (
-        columns[0] != "label" or table[:, 0].max() <= LIMITS["label"]
-    )
-    return table if fits else None
+    if table.shape != (len(lines), len(columns)):
+        return None
+    if columns[0] == "label" and table[:, 0].max() > LIMITS["label"]:
+        return None
+    return table
 
 
-def _check_header(path: Path, found: list[str], columns: list[str]) -> None:
+def _check_header(path: Path, header: list[str], columns: list[str]) -> None:
     wanted = f"{columns[0]},{columns[1]},...,{columns[-1]} is expected, {len(columns)} columns"
-    if found in (PIXELS, ["label", *PIXELS]) and found != columns:
-        kind = (
-            "with labels, to train on" if found[0] == "label" else "without labels, to be predicted"
-        )
-        raise DataError(f"{path} is a file {kind}: its header begins with {found[0]}; {wanted}")
-    if found != columns:
-        place = next(
-            (index for index, name in enumerate(columns) if found[index : index + 1] != [name]),
-            len(columns),
-        )
-        name = repr(found[place][:40]) if place < len(found) else "missing"
-        raise DataError(
-            f"{path} has a wrong header: {len(found)} columns, number {place + 1} is {name}; {wanted}"
-        )
+    if header == columns:
+        return
+    if header in (PIXELS, ["label", *PIXELS]):
+        kind = "without labels, to be predicted"
+        if header[0] == "label":
+            kind = "with labels, to train on"
+        raise DataError(f"{path} is a file {kind}: its header begins with {header[0]}; {wanted}")
+    first = 0  # the first column that differs
+    while header[first : first + 1] == columns[first : first + 1]:
+        first += 1
+    name = repr(header[first][:40]) if first < len(header) else "missing"
+    raise DataError(
+        f"{path} has a wrong header: {len(header)} columns, number {first + 1} is {name}; {wanted}"
+    )
 
 
 def _find_fault(lines: list[str], columns: list[str]) -> str:
-    """Where the first fault is, and what: the thousand rows that cannot be parsed, value by value."""
+    """The first fault and its place.
+
+    It is searched for value by value in the first thousand rows that cannot be parsed.
+    """
     start = next(
         start
         for start in range(0, len(lines), 1_000)
         if _parse(lines[start : start + 1_000], columns) is None
     )
     for row, line in enumerate(lines[start : start + 1_000], start + 1):
-        values = line.split(",")
+        place = f"row {row} (line {row + 1})"
+        values = line.split(",") if line else []
         if len(values) != len(columns):
-            return f"row {row} (line {row + 1}): {len(values) if line else 0} values, {len(columns)} are expected"
+            return f"{place}: {len(values)} values, {len(columns)} are expected"
         for column, value in zip(columns, values, strict=True):
+            limit = LIMITS[column]
             if not re.fullmatch(r"\s*[+-]?[0-9]{1,99}\s*", value):
-                return f"row {row} (line {row + 1}), column {column}: {value[:40]!r} is no integer"
-            if not 0 <= int(value) <= LIMITS[column]:
-                return f"row {row} (line {row + 1}), column {column}: {value.strip()[:40]} is outside 0..{LIMITS[column]}"
+                return f"{place}, column {column}: {value[:40]!r} is no integer"
+            if not 0 <= int(value) <= limit:
+                return f"{place}, column {column}: {value.strip()[:40]} is outside 0..{limit}"
     return "no fault found in any row, yet it cannot be read as integers"

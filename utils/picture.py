@@ -1,7 +1,11 @@
-"""A picture file of one digit, as MNIST would have had it: uint8 (1, 28, 28), ink 255 on 0, in a 20x20 box, centre of mass in the middle.
+"""Turns a picture file of one digit into an image like MNIST's.
 
-The paper is what the border shows: a plane is fitted to its brightness, so that light falling from one side does not count as ink, and the
-ink is whatever differs from it most, be it darker or lighter. What the noise of the border explains is no ink, nor are specks.
+The image is uint8 (1, 28, 28), ink 255 on 0, in a box of 20x20, with its centre of mass in the
+middle.
+
+The border of the picture shows the paper. A plane is fitted to the border's brightness, so light
+that falls from one side is not taken for ink. Ink is what differs most from that plane, darker or
+lighter. Differences as small as the border's noise are not ink, and neither are specks.
 """
 
 import warnings
@@ -11,34 +15,38 @@ import numpy as np
 import torch
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
-BOX, SIDE = 20, 28
+BOX = 20
+SIDE = 28
 WORKING = 224
-"""Pixels of the longer side that a larger picture is reduced to first."""
+"""A larger picture is first reduced to this many pixels on its longer side."""
 CONTRAST = 16
-"""Least difference, of 255, between ink and paper."""
+"""The least difference between ink and paper, of 255."""
 TOUCHING = np.ones((3, 3), bool)
-FAINT, SPECK = 0.2, 0.03
-"""Of the darkest ink what counts as ink; of the largest piece of ink what counts as a piece."""
+FAINT = 0.2
+"""The least darkness of ink, as a share of the darkest ink."""
+SPECK = 0.03
+"""The least area of a piece of ink, as a share of the largest piece."""
 
 
 class PictureError(ValueError):
-    """A picture that cannot be read, or that shows nothing; the message names the file."""
+    """A picture that cannot be read or shows nothing; the message names the file."""
 
 
 def find_pictures(path: Path) -> list[Path]:
-    """The PNG and JPEG files directly in a folder, by name, or the file itself; raises `PictureError`."""
+    """The PNG and JPEG files directly in a folder, by name, or the file itself.
+
+    Raises `PictureError`.
+    """
     if not path.is_dir():
         return [path]
-    found = sorted(
-        each for each in path.iterdir() if each.suffix.lower() in SUFFIXES and each.is_file()
-    )
-    if not found:
+    files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
+    if not files:
         raise PictureError(f"{path} is a folder without PNG or JPEG files")
-    return found
+    return sorted(files)
 
 
 def read_picture(path: Path) -> torch.Tensor:
-    """uint8 (1, 28, 28) of the digit on the picture at `path`; raises `PictureError`."""
+    """The digit on the picture at `path`, uint8 (1, 28, 28); raises `PictureError`."""
     grey = read_grey(path)
     ink = find_ink(grey)
     if ink is None:
@@ -47,7 +55,10 @@ def read_picture(path: Path) -> torch.Tensor:
 
 
 def read_grey(path: Path) -> np.ndarray:
-    """float32 (H, W) in 0..255, at most `WORKING` a side, what is transparent composed on white; raises `PictureError`."""
+    """The picture in grey, float32 (H, W) in 0..255, at most `WORKING` pixels a side.
+
+    Transparent pixels become white. Raises `PictureError`.
+    """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -60,16 +71,12 @@ def read_grey(path: Path) -> np.ndarray:
     except UnidentifiedImageError as error:
         raise PictureError(f"{path} is no PNG or JPEG picture") from error
     except (OSError, SyntaxError, ValueError, Warning, Image.DecompressionBombError) as error:
-        reason = (
-            error.strerror
-            if isinstance(error, OSError) and error.strerror
-            else str(error).splitlines()[0]
-        )
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise PictureError(f"{path} cannot be read: {reason}") from error
 
 
 def _to_grey(image: "Image.Image") -> "Image.Image":  # noqa: F821
-    """Of mode "F", 0..255."""
+    """The picture in mode "F", 0..255."""
     from PIL import Image
 
     if image.mode.startswith("I"):
@@ -79,18 +86,20 @@ def _to_grey(image: "Image.Image") -> "Image.Image":  # noqa: F821
     layers = image.convert("RGBA")
     white = Image.new("RGBA", layers.size, "white")
     grey = Image.alpha_composite(white, layers).convert("L")
-    return (grey if len(set(grey.getextrema())) > 1 else layers.getchannel("A")).convert(
-        "F"
-    )  # white ink shows by where it is
+    lowest, highest = grey.getextrema()
+    if lowest == highest:
+        grey = layers.getchannel("A")  # white ink: only the transparency shows it
+    return grey.convert("F")
 
 
 def find_ink(grey: np.ndarray) -> np.ndarray | None:
-    """float32 (H, W) in 0..1, 0 where there is paper; None where nothing stands out."""
+    """The ink, float32 (H, W) in 0..1, 0 on paper; None if nothing stands out."""
     from scipy import ndimage
 
     away = grey - _paper(grey)
     smooth = ndimage.uniform_filter(away, 3, mode="nearest")
-    away = -away if -smooth.min() > smooth.max() else away
+    if -smooth.min() > smooth.max():
+        away = -away  # the ink is darker than the paper
     noise = 1.4826 * np.median(np.abs(_border(away)))
     peak = np.percentile(away[away >= 0.5 * away.max()], 75)
     if peak < max(CONTRAST, 6 * noise):
@@ -100,7 +109,7 @@ def find_ink(grey: np.ndarray) -> np.ndarray | None:
 
 
 def _border(values: np.ndarray) -> np.ndarray:
-    """The frame of (H, W), a twentieth of each side wide, flat."""
+    """The pixels of the frame of (H, W), a twentieth of each side wide, as one row."""
     wide = [max(1, side // 20) for side in values.shape]
     inside = np.zeros(values.shape, bool)
     inside[wide[0] : -wide[0], wide[1] : -wide[1]] = True
@@ -108,22 +117,20 @@ def _border(values: np.ndarray) -> np.ndarray:
 
 
 def _paper(grey: np.ndarray) -> np.ndarray:
-    """(H, W): the plane through the brightness of the border, what crosses the border left aside."""
+    """(H, W): the plane through the brightness of the border, without what crosses the border."""
     rows, columns = np.meshgrid(*(np.linspace(-1, 1, side) for side in grey.shape), indexing="ij")
-    values, places = (
-        _border(grey),
-        np.stack([np.ones_like(_border(rows)), _border(rows), _border(columns)], 1),
-    )
+    values = _border(grey)
+    points = np.stack([np.ones_like(values), _border(rows), _border(columns)], 1)
     plane = np.array([np.median(values), 0, 0])
     for _ in range(4):
-        off = np.abs(values - places @ plane)
+        off = np.abs(values - points @ plane)
         kept = off <= 3 * np.median(off) + 1
-        plane = np.linalg.lstsq(places[kept], values[kept])[0]
+        plane = np.linalg.lstsq(points[kept], values[kept])[0]
     return plane[0] + plane[1] * rows + plane[2] * columns
 
 
 def _without_specks(marked: np.ndarray) -> np.ndarray:
-    """bool (H, W): the pieces of bool (H, W) that are not small beside the largest, a pixel wider."""
+    """bool (H, W): the pieces that are not small beside the largest, each one pixel wider."""
     from scipy import ndimage
 
     pieces, _ = ndimage.label(marked, TOUCHING)
@@ -133,28 +140,28 @@ def _without_specks(marked: np.ndarray) -> np.ndarray:
 
 
 def frame(ink: np.ndarray) -> torch.Tensor:
-    """uint8 (28, 28) of float (H, W) in 0..1: what is inked fills a box of 20, its centre of mass goes to the middle, as far as it stays whole."""
+    """uint8 (28, 28) of float (H, W) in 0..1.
+
+    The inked part fills a box of 20. Its centre of mass is moved to the middle, as far as the part
+    stays inside.
+    """
     from PIL import Image
 
-    (top, bottom), (left, right) = (
-        (inked[0], inked[-1] + 1)
-        for inked in (np.flatnonzero((ink > FAINT).any(axis)) for axis in (1, 0))
-    )
-    cropped = ink[top:bottom, left:right].astype(np.float32)
-    height, width = (max(1, round(side * BOX / max(cropped.shape))) for side in cropped.shape)
-    digit = np.asarray(
-        Image.fromarray(cropped).resize(
-            (width, height),
-            Image.Resampling.BOX if max(cropped.shape) > BOX else Image.Resampling.BILINEAR,
-        )
-    )
+    rows = np.flatnonzero((ink > FAINT).any(1))
+    columns = np.flatnonzero((ink > FAINT).any(0))
+    cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32)
+    longer = max(cropped.shape)
+    height, width = (max(1, round(side * BOX / longer)) for side in cropped.shape)
+    method = Image.Resampling.BOX if longer > BOX else Image.Resampling.BILINEAR
+    digit = np.asarray(Image.fromarray(cropped).resize((width, height), method))
     canvas = np.zeros((SIDE, SIDE), np.float32)
-    down, across = _corner(digit.sum(1)), _corner(digit.sum(0))
+    down = _corner(digit.sum(1))
+    across = _corner(digit.sum(0))
     canvas[down : down + height, across : across + width] = digit
     return torch.from_numpy((canvas * 255).round().clip(0, 255).astype(np.uint8))
 
 
 def _corner(mass: np.ndarray) -> int:
-    """Where along a side of 28 a profile of mass begins when its centre lies in the middle."""
+    """Where a profile of mass begins on a side of 28 if its centre lies in the middle."""
     centre = (mass * np.arange(len(mass))).sum() / mass.sum()
     return int(np.clip(round(SIDE / 2 - centre), 0, SIDE - len(mass)))

@@ -1,8 +1,13 @@
-"""Pictures of a run, of a search and of the augmentations, as PNG files; matplotlib is imported when one is drawn."""
+"""Plots of a run, of a search and of the augmentations, as PNG files.
 
+matplotlib is imported when the first plot is drawn.
+"""
+
+import io
 import itertools
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import torch
@@ -12,42 +17,72 @@ from torchbudget.evidence.files import write_atomically
 from torchbudget.evidence.measure import Measurement
 from torchbudget.evidence.results import Run
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from optuna.trial import FrozenTrial
+
 MAX_SHOWN = 60
+COLUMNS = 10
+"""Images of a row of the misclassified images."""
 
 
-def write_run(folder: Path, run: Run, found: Measurement, test: Images) -> list[Path]:
-    """The history as JSON, and PNGs of curves (of what was trained), confusion matrix and misclassified images, as `folder/<stem>-*`."""
+def write_run(folder: Path, run: Run, measurement: Measurement, test: Images) -> list[Path]:
+    """Write the history of a run as JSON and its plots as PNGs, `folder/<stem>-*`; the paths.
+
+    The plots are the curves, the confusion matrix and the misclassified images. A run without a
+    history has no curves, and one without a confusion matrix (above 100 classes) has none here.
+    """
+    content = {
+        "entry": run.entry,
+        "seed": run.seed,
+        "dataset": run.dataset,
+        "history": msgspec.to_builtins(run.history),
+    }
     history = folder / f"{run.stem}-history.json"
-    text = json.dumps(
-        {
-            "entry": run.entry,
-            "seed": run.seed,
-            "dataset": run.dataset,
-            "history": msgspec.to_builtins(run.history),
-        },
-        indent=1,
-    )
-    write_atomically(history, lambda path: path.write_text(text + "\n"))
-    figures = {"curves": plot_curves(run)} if run.history else {}
-    figures |= {"confusion": plot_confusion(run), "misses": plot_misses(run, found, test)}
-    return [history] + [
-        save_figure(figure, folder / f"{run.stem}-{name}.png") for name, figure in figures.items()
-    ]
+    write_atomically(history, json.dumps(content, indent=1) + "\n")
+    figures = {}
+    if run.history:
+        figures["curves"] = plot_curves(run)
+    if run.confusion:
+        figures["confusion"] = plot_confusion(run)
+    figures["misses"] = plot_misses(run, measurement, test)
+    paths = [history]
+    for name, figure in figures.items():
+        paths.append(save_figure(figure, folder / f"{run.stem}-{name}.png"))
+    return paths
 
 
-def make_figure(**options):
+def make_figure(**options: object) -> "Figure":
     from matplotlib.figure import Figure
 
     return Figure(layout="constrained", dpi=120, **options)
 
 
-def save_figure(figure, path: Path) -> Path:
-    """Write `figure` whole as a PNG at `path`, and return `path`."""
-    write_atomically(path, lambda partial: figure.savefig(partial, format="png"))
+def save_figure(figure: "Figure", path: Path) -> Path:
+    """Write `figure` as a PNG at `path`, whole or not at all; return `path`."""
+    image = io.BytesIO()
+    figure.savefig(image, format="png")
+    write_atomically(path, image.getvalue())
     return path
 
 
-def plot_curves(run: Run):
+def show_image(axes: "Axes", image: torch.Tensor, **options: object) -> None:
+    """Draw `image`, (C, H, W): three channels in colour, else the first channel, dark is high."""
+    axes.set(xticks=[], yticks=[])
+    if len(image) == 3:
+        colours = image if image.dtype == torch.uint8 else image.clamp(0, 1)
+        axes.imshow(colours.permute(1, 2, 0).numpy())  # (C, H, W) -> (H, W, C)
+    else:
+        axes.imshow(image[0].numpy(), cmap="gray_r", **options)
+
+
+def set_title(figure: "Figure", title: str) -> None:
+    """A title of the whole figure, wrapped at its edges."""
+    figure.suptitle(title, fontsize=10, wrap=True)
+
+
+def plot_curves(run: Run) -> "Figure":
     """Loss and val accuracy against the epoch, one panel each."""
     figure = make_figure(figsize=(9, 3.6))
     left, right = figure.subplots(1, 2)
@@ -86,81 +121,77 @@ def plot_curves(run: Run):
 
 
 def name_run(run: Run) -> str:
-    """The run as titles name it; with its data set where that is not MNIST."""
+    """The run's name in titles; its data set is named unless it is MNIST."""
     name = f"{run.entry}, seed {run.seed}"
     return name if run.dataset == "mnist" else f"{name}, {run.dataset}"
 
 
 def choose_colour(right: bool, darkness: float) -> str:
-    """The colour of a count: readable on a cell of that darkness in 0..1."""
+    """The colour of a count that is readable on a cell of that darkness in 0..1."""
     if right:
         return "grey"
     return "white" if darkness > 0.6 else "black"
 
 
-def plot_confusion(run: Run):
-    """Counts on the test images, true digit by predicted digit; the diagonal is written but not coloured."""
+def plot_confusion(run: Run) -> "Figure":
+    """Counts of test images by true and predicted class; the diagonal is written, not coloured."""
     figure = make_figure(figsize=(5.6, 5))
     axes = figure.subplots()
     wrong = torch.tensor(run.confusion).float().fill_diagonal_(0)
-    axes.imshow(wrong.numpy(), cmap="Reds", vmin=0, vmax=max(wrong.max().item(), 1))
+    most = max(wrong.max().item(), 1)
+    axes.imshow(wrong.numpy(), cmap="Reds", vmin=0, vmax=most)
     for true, row in enumerate(run.confusion):
         for predicted, count in enumerate(row):
-            axes.text(
-                predicted,
-                true,
-                count or "",
-                ha="center",
-                va="center",
-                fontsize=7,
-                color=choose_colour(true == predicted, count / max(wrong.max().item(), 1)),
-            )
+            colour = choose_colour(true == predicted, count / most)
+            text = count or ""
+            axes.text(predicted, true, text, ha="center", va="center", fontsize=7, color=colour)
     axes.set(xlabel="predicted", ylabel="true", xticks=range(len(wrong)), yticks=range(len(wrong)))
     axes.set_title(f"{name_run(run)}: {run.test.misses} misses of {run.test.total:,}")
     return figure
 
 
-def plot_misses(run: Run, found: Measurement, test: Images):
-    """The misclassified test images, the most confident mistake first, with index, true and predicted digit and confidence."""
-    confidence = found.logits.softmax(1)
-    worst = sorted(found.missed, key=lambda index: -confidence[index, found.missed[index]].item())[
-        :MAX_SHOWN
-    ]
-    rows = max(1, -(-len(worst) // 10))
-    figure = make_figure(figsize=(10, 1.35 * rows + 0.5))
-    grid = figure.subplots(rows, 10, squeeze=False).flatten()
+def plot_misses(run: Run, measurement: Measurement, test: Images) -> "Figure":
+    """The misclassified test images, the most confident mistake first.
+
+    Above each are its index, true and predicted class, and the confidence.
+    """
+    confidence = measurement.logits.softmax(1)
+    missed = measurement.missed
+    worst = sorted(missed, key=lambda index: -confidence[index, missed[index]].item())
+    worst = worst[:MAX_SHOWN]
+    rows = max(1, -(-len(worst) // COLUMNS))
+    figure = make_figure(figsize=(COLUMNS, 1.22 * rows + 0.3))
+    grid = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
     for axes in grid:
         axes.axis("off")
     for axes, index in zip(grid, worst, strict=False):
-        predicted = found.missed[index]
-        axes.imshow(test.pixels[index, 0].numpy(), cmap="gray_r")
-        axes.set_title(
-            f"#{index}\n{int(test.labels[index])} as {predicted}, {confidence[index, predicted]:.0%}",
-            fontsize=7,
-        )
-    shown = "" if len(worst) == run.test.misses else f", the {len(worst)} most confident"
-    figure.suptitle(
-        f"{name_run(run)}: misclassified test images ({run.test.misses} of {run.test.total:,}{shown})",
-        fontsize=9,
-    )
+        show_image(axes, test.pixels[index])
+        mistake = f"{int(test.labels[index])} as {missed[index]}"
+        axes.set_title(f"#{index}\n{mistake}, {confidence[index, missed[index]]:.0%}", fontsize=7)
+    count = f"{run.test.misses} of {run.test.total:,}"
+    if len(worst) < run.test.misses:
+        count += f", the {len(worst)} most confident"
+    figure.suptitle(f"{name_run(run)}: misclassified test images ({count})", fontsize=9)
     return figure
 
 
-def plot_augmentations(rows: dict[str, torch.Tensor]):
-    """A row of images (N, 1, 28, 28) for each name."""
+def plot_augmentations(rows: dict[str, torch.Tensor]) -> "Figure":
+    """A row of images (N, C, H, W) for each name."""
     columns = max(len(images) for images in rows.values())
     figure = make_figure(figsize=(columns * 0.8 + 1.6, len(rows) * 0.85))
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, (name, images) in zip(grid, rows.items(), strict=True):
         for axes, image in zip(line, images, strict=True):
-            axes.imshow(image[0].numpy(), cmap="gray_r", vmin=0, vmax=1)
-            axes.set(xticks=[], yticks=[])
+            show_image(axes, image, vmin=0, vmax=1)
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
     return figure
 
 
-def plot_search(title: str, trials: list):
-    """Misses against the number of each Optuna trial, pruned ones with the misses they were pruned at, and the best so far; at least one is completed."""
+def plot_search(title: str, trials: "list[FrozenTrial]") -> "Figure":
+    """The misses of each trial, and the best so far; at least one trial is completed.
+
+    A pruned trial is shown with the misses at which it was pruned.
+    """
     figure = make_figure(figsize=(7, 4))
     axes = figure.subplots()
     complete = {trial.number: trial.value for trial in trials if trial.state.name == "COMPLETE"}
@@ -169,10 +200,11 @@ def plot_search(title: str, trials: list):
         for trial in trials
         if trial.state.name == "PRUNED" and trial.intermediate_values
     }
+    everything = complete | pruned
     best = list(itertools.accumulate(complete.values(), min))
     top = max(3 * best[0], 1)  # a trial that went wrong must not squash the others
     axes.step(
-        [*complete, max(complete | pruned)],
+        [*complete, max(everything)],
         [*best, best[-1]],
         where="post",
         color="C2",
@@ -182,8 +214,11 @@ def plot_search(title: str, trials: list):
     axes.plot(
         [*pruned], [min(value, top) for value in pruned.values()], "x", color="grey", label="pruned"
     )
-    cut = f", those above {top:g} at the top" if max((complete | pruned).values()) > top else ""
-    axes.set(xlabel="trial", ylabel=f"val misses{cut}", title=title)
+    label = "val misses"
+    if max(everything.values()) > top:
+        label += f", those above {top:g} at the top"
+    axes.set(xlabel="trial", ylabel=label)
+    set_title(figure, title)
     axes.set_ylim(bottom=0)
     for axis in (axes.xaxis, axes.yaxis):
         axis.get_major_locator().set_params(integer=True)
@@ -192,16 +227,14 @@ def plot_search(title: str, trials: list):
     return figure
 
 
-def plot_importances(title: str, importances: dict[str, float]):
-    """A bar a number searched, the largest on top."""
+def plot_importances(title: str, importances: dict[str, float]) -> "Figure":
+    """A bar for each number searched, the largest on top."""
     figure = make_figure(figsize=(7, 0.28 * len(importances) + 1.2))
     axes = figure.subplots()
     bars = axes.barh(list(importances), [100 * share for share in importances.values()])
     axes.bar_label(bars, fmt="{:.0f} %", padding=2, fontsize=8)
-    axes.set(
-        xlabel="share of the importance (PED-ANOVA), %",
-        title=title,
-        xlim=(0, 110 * max(importances.values())),
-    )
+    axes.set_xlabel("share of the importance (PED-ANOVA), %")
+    axes.set_xlim(0, 110 * max(importances.values()))
+    set_title(figure, title)
     axes.invert_yaxis()
     return figure

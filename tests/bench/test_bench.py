@@ -1,4 +1,4 @@
-"""The bench: runs that take turns, the published pipeline, and figures that add up, on the real sample."""
+"""The bench on the real sample: runs take turns, the figures add up."""
 
 import itertools
 import random
@@ -23,7 +23,7 @@ def few(sample) -> Images:
     return sample.train[torch.arange(300)]
 
 
-# --- turns, medians, ratios -------------------------------------------------------------------------------------------
+# --- turns, medians, ratios -----------------------------------------------------------------------
 
 
 def test_both_sides_run_once_a_round():
@@ -49,7 +49,7 @@ def test_the_race_takes_every_turn_once_and_ours_starts_cold(seeds, epochs):
     assert max(map(len, gaps)) - min(map(len, gaps)) <= 1
 
 
-# --- the published pipeline -------------------------------------------------------------------------------------------
+# --- the published pipeline -----------------------------------------------------------------------
 
 
 def test_the_published_pictures_are_the_data_sets(few):
@@ -93,7 +93,7 @@ def test_the_published_run_goes_on_exactly_whatever_ran_between(few):
     )
 
 
-# --- parts, forms, imports --------------------------------------------------------------------------------------------
+# --- parts, forms, imports ------------------------------------------------------------------------
 
 
 def test_the_parts_add_up_and_a_watched_epoch_is_the_same_epoch(small_entry, few):
@@ -140,10 +140,12 @@ def test_a_form_that_cannot_be_made_says_why(monkeypatch, tmp_path):
 
 
 def test_imports_are_summed_by_package():
-    head = "import time: self [us] | cumulative | imported package\n"
     log = (
-        head
-        + "import time:       100 |        100 |   torch._C\nimport time:   2000000 |    2000100 | torch\nimport time: 5 | 5 | json\nsomething else\n"
+        "import time: self [us] | cumulative | imported package\n"
+        "import time:       100 |        100 |   torch._C\n"
+        "import time:   2000000 |    2000100 | torch\n"
+        "import time: 5 | 5 | json\n"
+        "something else\n"
     )
     assert startup.import_seconds(log) == {"torch": 2.0001, "json": 5e-6}
 

@@ -1,4 +1,4 @@
-"""check.py as a program: what it prints and writes, and that no state of the world without a measurement exits 0."""
+"""check.py as a program: what it prints and writes; without a measurement it never exits 0."""
 
 import json
 import re
@@ -178,7 +178,10 @@ def test_a_report_of_every_kind_is_written(zoo, monkeypatch, capsys):
 def test_a_waiver_is_shown_and_holds_only_while_it_is_needed(zoo, capsys):
     edit(zoo / "zoo.py", "max_misses=900", "max_misses=1")
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
-    waiver = f'[[waiver]]\nentry = "tiny"\ngate = "accuracy"\naccepted = 1000\nreason = "a test"\nowner = "Ada"\nexpires = {tomorrow}\n'
+    waiver = (
+        '[[waiver]]\nentry = "tiny"\ngate = "accuracy"\naccepted = 1000\n'
+        f'reason = "a test"\nowner = "Ada"\nexpires = {tomorrow}\n'
+    )
     (zoo / "waivers.toml").write_text(waiver)
     assert cli.check(["--zoo", str(zoo / "zoo.py")]) == 0 and capsys.readouterr().out.startswith(
         "WAIVED  tiny: accuracy  zoo.py:"

@@ -1,4 +1,4 @@
-"""The pytest plugin in somebody else's suite: a test for each entry and gate, and never a pass without a measurement."""
+"""The pytest plugin in another suite: a test for each entry and gate, no pass unmeasured."""
 
 import os
 import re

@@ -54,7 +54,7 @@ def apply(
 
 
 def boxes(mask: torch.Tensor) -> list[tuple[int, int, int, int]]:
-    """Top, left, height and width of what is set in each (1, H, W) of `mask` that has something set."""
+    """Top, left, height and width of what is set in each (1, H, W) of `mask` that is not empty."""
     corners = [
         (rows, columns)
         for _, rows, columns in (each.nonzero(as_tuple=True) for each in mask)

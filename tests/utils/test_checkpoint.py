@@ -1,4 +1,7 @@
-"""Files are written whole or not at all, the newest checkpoint is the one that loads, and weights fit their network or are refused."""
+"""Files are written whole or not at all, and the newest checkpoint is the one that loads.
+
+Weights that do not fit their network are refused.
+"""
 
 import re
 
@@ -23,7 +26,7 @@ def slim(seed: int = 0) -> torch.nn.Module:
     return Slim()
 
 
-# --- writing ----------------------------------------------------------------------------------------------------------
+# --- writing --------------------------------------------------------------------------------------
 
 
 def test_a_file_is_written_whole_in_folders_that_it_makes(tmp_path):
@@ -66,7 +69,7 @@ def test_a_file_can_be_read_by_others(tmp_path):
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
 
 
-# --- checkpoints ------------------------------------------------------------------------------------------------------
+# --- checkpoints ----------------------------------------------------------------------------------
 
 
 @settings(max_examples=30)
@@ -128,7 +131,8 @@ def test_a_corrupt_newest_checkpoint_is_named_and_the_one_before_still_loads(dam
     newest.write_bytes(DAMAGE[damage](newest.read_bytes()))
     with pytest.raises(
         CheckpointError,
-        match=rf"^{re.escape(str(newest))} is corrupt \(.*\); delete it to resume from the one before$",
+        match=rf"^{re.escape(str(newest))} is corrupt \(.*\); "
+        "delete it to resume from the one before$",
     ):
         load_checkpoint(tmp_path)
     newest.unlink()
@@ -153,7 +157,7 @@ def test_a_checkpoint_runs_no_code(tmp_path):
         load_checkpoint(tmp_path)
 
 
-# --- weights ----------------------------------------------------------------------------------------------------------
+# --- weights --------------------------------------------------------------------------------------
 
 
 def test_weights_come_back_as_they_were_and_to_the_byte(tmp_path):
@@ -212,9 +216,10 @@ def test_weights_that_do_not_fit_are_one_line_that_names_the_file(reason, spoil,
     assert "\n" not in str(caught.value)
 
 
-def test_missing_weights_are_named_with_the_command_that_makes_them(tmp_path):
+def test_missing_weights_are_named_with_what_to_do(tmp_path):
     with pytest.raises(
         WeightsError,
-        match=f"^{re.escape(str(tmp_path / 'net3-seed0.safetensors'))} is missing; restore it, or train and record the run again$",
+        match=f"^{re.escape(str(tmp_path / 'net3-seed0.safetensors'))} is missing; "
+        "restore it, or train and record the run again$",
     ):
         load_weights(tmp_path / "net3-seed0.safetensors", Net3())

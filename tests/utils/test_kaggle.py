@@ -1,4 +1,7 @@
-"""The competition's files: read back as they were written, faults named by row and column, nothing learnt that is to be predicted."""
+"""The competition's files are read back as they were written, and faults are named.
+
+No image to be predicted is trained on.
+"""
 
 import hashlib
 import re
@@ -44,7 +47,7 @@ def complaint(path: Path, lines: list[str], read=read_train_csv) -> str:
     return str(caught.value).removeprefix(str(path))
 
 
-# --- reading and writing ----------------------------------------------------------------------------------------------
+# --- reading and writing --------------------------------------------------------------------------
 
 
 def test_images_are_read_as_they_were_written(some, tmp_path):
@@ -69,7 +72,7 @@ def test_a_submission_counts_images_from_1_or_as_they_are_numbered(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 
-# --- faults -----------------------------------------------------------------------------------------------------------
+# --- faults ---------------------------------------------------------------------------------------
 
 
 def change(line: str, column: int, value: str) -> str:
@@ -179,7 +182,7 @@ def test_what_is_no_csv_is_named(lines, tmp_path):
     assert complaint(tmp_path / "empty.csv", lines[:1]) == " holds a header and no images"
 
 
-# --- the leak check ---------------------------------------------------------------------------------------------------
+# --- the leak check -------------------------------------------------------------------------------
 
 
 def test_twins_are_those_equal_in_every_pixel(some):
@@ -221,7 +224,8 @@ def test_a_training_image_in_the_file_to_be_predicted_is_counted_and_named_or_dr
     rows = sorted((find_shared(some.pixels, planted).nonzero().flatten() + 1).tolist())
     with pytest.raises(
         OverlapError,
-        match=rf"^VOID: 2 of 400 training images \(rows {rows[0]}, {rows[1]}\) are also in the file to be predicted",
+        match=rf"^VOID: 2 of 400 training images \(rows {rows[0]}, {rows[1]}\) "
+        "are also in the file to be predicted",
     ):
         split_train_csv(some, planted)
     kept = split_train_csv(some, planted, drop_overlap=True)

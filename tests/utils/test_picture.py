@@ -1,4 +1,4 @@
-"""Pictures of a digit become what MNIST would have had: any size, polarity, place, light and form of file."""
+"""Pictures of a digit, of any size, polarity, place, light and format, become like MNIST's."""
 
 import io
 from pathlib import Path
@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.zoofile import load_zoo
 from utils.picture import PictureError, find_pictures, read_picture
+from utils.runs import find_image
 
 SIZE = 300
 
@@ -27,8 +27,9 @@ def read_digits(zoo_file):
     from torchbudget.evidence.measure import infer
     from torchbudget.evidence.weights import load_shipped
 
-    network = load_shipped(load_zoo(zoo_file)["slim"], 0, zoo_file.parent / "weights")
-    return lambda pixels: infer(network, pixels, IMAGE).argmax(1)
+    entry = load_zoo(zoo_file)["slim"]
+    network = load_shipped(entry, 0, zoo_file.parent / "weights")
+    return lambda pixels: infer(network, pixels, find_image(entry)).argmax(1)
 
 
 def place(digit: torch.Tensor, random: np.random.Generator) -> np.ndarray:
@@ -44,7 +45,10 @@ def place(digit: torch.Tensor, random: np.random.Generator) -> np.ndarray:
 
 
 def photograph(ink: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Ink on paper that is lit from one side and darker to the corners, a little out of focus, with noise: (300, 300) in 0..255."""
+    """Ink on paper as a camera sees it: (300, 300) in 0..255.
+
+    The light comes from one side, the corners are darker, and there are blur and noise.
+    """
     down, right = np.mgrid[-0.5 : 0.5 : SIZE * 1j, -0.5 : 0.5 : SIZE * 1j]
     angle = random.uniform(0, 2 * np.pi)
     paper = 190 + 70 * (np.cos(angle) * right + np.sin(angle) * down) - 40 * (right**2 + down**2)
@@ -145,7 +149,7 @@ def test_dust_and_pen_dots_do_not_move_the_digit(digits, tmp_path):
     assert torch.equal(read_picture(tmp_path / "dusty.png"), read_picture(tmp_path / "clean.png"))
 
 
-# --- what is no picture of a digit ------------------------------------------------------------------------------------
+# --- what is no picture of a digit ----------------------------------------------------------------
 
 
 def png(image: Image.Image) -> bytes:

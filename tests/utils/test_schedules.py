@@ -1,4 +1,4 @@
-"""Optimisers, schedules, averages and precision: each does what the recipe declares, also when a run is taken up again."""
+"""Optimisers, schedules, averages and precision do what the recipe declares, also on resuming."""
 
 import json
 import math

@@ -166,7 +166,8 @@ class FolderLoader:
             from PIL import Image, UnidentifiedImageError
         except ImportError as error:
             raise DataError(
-                'pictures are read by Pillow, which is not installed: pip install "torchbudget[images]"'
+                "pictures are read by Pillow, which is not installed: "
+                'pip install "torchbudget[images]"'
             ) from error
         try:
             with Image.open(path) as opened:

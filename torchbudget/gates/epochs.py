@@ -38,7 +38,8 @@ def judge_epochs(entry: Entry, observation: Observation) -> Verdict:
     most = max(runs, key=lambda run: run.epochs or 0.0)
     epochs = most.epochs or 0.0
     reasons = [
-        f"seed {run.seed}: {len(run.history)} epochs in the history, {run.epochs:.2f} from its steps"
+        f"seed {run.seed}: {len(run.history)} epochs in the history, "
+        f"{run.epochs:.2f} from its steps"
         for run in runs
         if contradicts_history(run)
     ]

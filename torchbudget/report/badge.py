@@ -14,8 +14,8 @@ GREY, DARK, GREEN, RED = "#333", "#555", "#2c7a2c", "#b3261e"
 def draw_badge(metrics: Metrics, verdicts: list[Verdict]) -> str:
     """An SVG of the entry, its parameters and its worst seed's misses.
 
-    It is green when all gates passed, red otherwise. `verdicts` are those of all gates on the entry;
-    one that is waived or could not be measured is no pass.
+    It is green when all gates passed, red otherwise. `verdicts` are those of all gates on the
+    entry; one that is waived or could not be measured is no pass.
     """
     judged = [verdict for verdict in verdicts if verdict.status is not Status.NOT_APPLICABLE]
     passed = bool(judged) and all(verdict.status is Status.PASS for verdict in judged)

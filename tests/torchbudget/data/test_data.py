@@ -1,4 +1,4 @@
-"""Data: verified before anybody sees a pixel, split by a recorded order, and never taken for what it is not."""
+"""Data sets are verified before use, split by a recorded order, and never confused."""
 
 import gzip
 import os

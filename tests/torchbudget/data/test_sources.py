@@ -39,7 +39,7 @@ def as_arrays(images: Images) -> np.ndarray:
     return images.pixels.permute(0, 2, 3, 1).numpy()
 
 
-# --- npz --------------------------------------------------------------------------------------------
+# --- npz ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (20, 36), (8, 8, 1)])
@@ -124,7 +124,7 @@ def test_more_than_memory_holds_is_refused_before_it_is_read():
     check_memory("mine", 1)
 
 
-# --- a folder of pictures ----------------------------------------------------------------------------
+# --- a folder of pictures -------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_a_folder_without_its_parts_is_refused_by_name(tmp_path):
         load_dataset(data.image_folder("pets"), folder=tmp_path)
 
 
-# --- CSV ---------------------------------------------------------------------------------------------
+# --- CSV ------------------------------------------------------------------------------------------
 
 
 def write_csv(path: Path, pixels, labels, header="label,p0") -> list[str]:
@@ -240,7 +240,7 @@ def test_the_first_fault_of_a_csv_is_named(what, tmp_path):
         load_dataset(data.csv("mine.csv"), folder=tmp_path)
 
 
-# --- a function, and data sets by name ---------------------------------------------------------------
+# --- a function, and data sets by name ------------------------------------------------------------
 
 
 def test_a_function_gives_arrays_or_tensors():
@@ -307,7 +307,7 @@ def test_an_unknown_name_lists_what_there_is():
         data.torchvision("CIFAR")
 
 
-# --- laws of all images ------------------------------------------------------------------------------
+# --- laws of all images ---------------------------------------------------------------------------
 
 
 @given(st.integers(2, 1_000), st.integers(0, 10**6))

@@ -1,4 +1,4 @@
-"""What a zoo file may say: every bad value is rejected with its reason, and what was said can be compared and found again."""
+"""Declarations: every bad value is rejected with its reason; declarations can be compared."""
 
 import copy
 import dataclasses
@@ -168,7 +168,8 @@ WRONG = [
     (
         Ensemble,
         {"members": MIXED},
-        "members must be trained on the same images, not kaggle_deal less 5,000 for val, mnist less 5,000 for val",
+        "members must be trained on the same images, "
+        "not kaggle_deal less 5,000 for val, mnist less 5,000 for val",
     ),
 ]
 
@@ -192,7 +193,8 @@ def test_a_value_of_the_wrong_kind_is_rejected_by_name(kind, field):
 def test_a_value_out_of_bounds_is_rejected_with_the_bounds(kind, field, value):
     with pytest.raises(
         ValueError,
-        match=f"^{kind.__name__}: {field} must be (from .* to .*|an integer of at least [12]), not {value!r}$",
+        match=f"^{kind.__name__}: {field} must be "
+        f"(from .* to .*|an integer of at least [12]), not {value!r}$",
     ):
         make(kind, **{field: value})
 
@@ -261,7 +263,7 @@ def test_a_changed_field_is_named_with_both_its_values(values, field, was, now):
 
 
 def test_a_field_that_a_declaration_has_gained_is_no_change_while_it_is_none():
-    """Records from before stay good, an ensemble's too, which holds its members' recipes in a list."""
+    """Older records stay valid, an ensemble's too: it holds its members' recipes in a list."""
     now = describe(Ensemble(**GOOD[Ensemble]).recipe)
     before = copy.deepcopy(now)
     del before["ballots"][0]["recipe"]["focus"]

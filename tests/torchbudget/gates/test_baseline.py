@@ -34,7 +34,10 @@ def kept(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def history(kept, tmp_path_factory) -> tuple[Path, Baseline]:
-    """A repository whose branch `main` holds the kept zoo in a folder, and the base that it gives to a branch gone on from there."""
+    """A repository and the base of a branch that started from its `main`.
+
+    `main` holds the kept zoo in a folder.
+    """
     top = tmp_path_factory.mktemp("history").resolve()
     shutil.copytree(kept, top / "nets")
     git(top, "init", "-q", "-b", "main")

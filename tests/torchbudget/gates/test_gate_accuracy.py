@@ -1,4 +1,4 @@
-"""The two rules of accuracy, what changed since the base, and laws of all gates that compare with a budget."""
+"""The two rules of accuracy, changes since the base, and laws of all gates that hold a budget."""
 
 import dataclasses
 from dataclasses import replace
@@ -38,7 +38,7 @@ def runs(kept) -> list[Run]:
     return read_results(kept / "results.json")
 
 
-# --- the two rules ----------------------------------------------------------------------------------------------------
+# --- the two rules --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_mcnemars_p_is_that_of_the_binomial():
 
 
 def test_loosening_a_budget_never_turns_a_pass_into_a_fail(kept, entry, runs):
-    """Seeds stay: to declare fewer than were run is to pick among them, which the gate of seeds fails."""
+    """Seeds stay: declaring fewer than were run is picking among them, which its own gate fails."""
     seen = observe(kept, runs)
     worst, params = (
         max(seen.measure(seed).misses for seed in range(2)),
@@ -169,7 +169,7 @@ def test_verdicts_depend_on_the_order_of_neither_entries_nor_runs(kept, entry, r
     assert verdicts([entry, other], both) == verdicts([other, entry], both[::-1])
 
 
-# --- since the base ---------------------------------------------------------------------------------------------------
+# --- since the base -------------------------------------------------------------------------------
 
 
 def test_images_flipped_since_the_base_are_listed_both_ways(kept, entry, runs):

@@ -37,11 +37,11 @@ def runs(kept) -> list[Run]:
     return read_results(kept / "results.json")
 
 
-# --- which images flipped ---------------------------------------------------------------------------------------------
+# --- which images flipped -------------------------------------------------------------------------
 
 
 def flipped(run: Run, seen: Observation, count: int) -> Run:
-    """The run as if it had been right about `count` images that it missed, everything in it agreeing."""
+    """The run as if it had been right about `count` images that it missed; all fields agree."""
     found = seen.measure(run.seed)
     gone = list(run.missed)[:count]
     recorded, confusion = found.predictions.clone(), [list(row) for row in run.confusion]
@@ -103,7 +103,7 @@ def test_a_record_that_disagrees_with_itself_fails_on_any_hardware(kept, entry, 
     assert judge_claim(entry, observe(kept, [claimed, runs[1]])).status is Status.FAIL
 
 
-# --- the chain --------------------------------------------------------------------------------------------------------
+# --- the chain ------------------------------------------------------------------------------------
 
 
 def test_each_broken_link_has_its_own_line_with_file_and_command(kept, entry, runs):

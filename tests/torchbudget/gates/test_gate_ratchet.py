@@ -59,7 +59,7 @@ def weakened(was: Budget, now: Budget) -> list[str]:
     return [change for _, change in find_weakenings(describe(was), describe(now))]
 
 
-# --- what counts as weaker --------------------------------------------------------------------------------------------
+# --- what counts as weaker ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_weakening_can_not_be_done_in_steps_that_weaken_nothing(one, two, three)
         assert not weakened(one, three)
 
 
-# --- what counts as worse ---------------------------------------------------------------------------------------------
+# --- what counts as worse -------------------------------------------------------------------------
 
 
 @given(

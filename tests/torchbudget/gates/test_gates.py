@@ -1,4 +1,4 @@
-"""The whole chain on a small zoo, trained for real on the sample: which gate speaks when one link is changed."""
+"""The whole chain on a small zoo trained on the sample: which gate fails when one link changes."""
 
 import json
 

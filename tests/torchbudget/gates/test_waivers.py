@@ -13,7 +13,10 @@ from torchbudget.report.verdict import EXIT_FAIL, EXIT_PASS, Status, Verdict, ex
 
 TODAY = date(2026, 2, 1)
 GATES, ENTRIES = ("params", "accuracy", "structure", *NEVER_WAIVED), ("slim", "net3")
-GOOD = '[[waiver]]\nentry = "slim"\ngate = "accuracy"\naccepted = 62\nreason = "why"\nowner = "Ada"\nexpires = 2026-03-31\n'
+GOOD = (
+    '[[waiver]]\nentry = "slim"\ngate = "accuracy"\naccepted = 62\n'
+    'reason = "why"\nowner = "Ada"\nexpires = 2026-03-31\n'
+)
 
 
 def fail(

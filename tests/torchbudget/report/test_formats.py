@@ -1,4 +1,7 @@
-"""Verdicts for machines: nothing is lost, nothing in a verdict's text can break the form, and nothing that did not pass looks as if it had."""
+"""Verdicts for machines: nothing is lost, and no text of a verdict breaks the format.
+
+A verdict that is no pass never looks like one.
+"""
 
 import json
 import re
@@ -190,7 +193,7 @@ def test_a_place_is_named_from_here_where_it_lies_below(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("gate", ["accuracy", "claim", "params"])
-def test_the_summary_names_the_images_that_a_failing_accuracy_or_claim_missed_and_the_change_since_the_base(
+def test_the_summary_names_the_images_that_a_failing_gate_missed_and_the_change_since_the_base(
     gate,
 ):
     failure = Verdict(gate=gate, status=Status.FAIL, entry="slim", observed="41", expected="40")
@@ -208,8 +211,8 @@ def test_the_summary_names_the_images_that_a_failing_accuracy_or_claim_missed_an
         [Metrics(entry="slim", params=19_100, multiply_adds=2_000, misses={0: 1})],
     )
     assert (
-        "| slim | 19,000 (-100) | 2,000 (+0) | 2 (+1) |\n| net3 | 5 (new) | not measured | not measured |"
-        in text
+        "| slim | 19,000 (-100) | 2,000 (+0) | 2 (+1) |\n"
+        "| net3 | 5 (new) | not measured | not measured |" in text
     )
     assert ("- seed 0: 321, 947\n- seed 1: 947" in text) == (gate != "params")
     assert "against the base" not in to_markdown([failure], [now])

@@ -1,4 +1,4 @@
-"""What people read: failures first, the count and the exit code last, and the same numbers in every form."""
+"""What people read: failures first, count and exit code last, the same numbers everywhere."""
 
 import io
 import json
@@ -53,7 +53,7 @@ def printed(show, *values) -> str:
     return console.file.getvalue()
 
 
-# --- verdicts ---------------------------------------------------------------------------------------------------------
+# --- verdicts -------------------------------------------------------------------------------------
 
 
 @given(VERDICTS)
@@ -177,7 +177,7 @@ def test_no_remedy_is_to_raise_the_limit(judged):
     ] == []
 
 
-# --- the zoo ----------------------------------------------------------------------------------------------------------
+# --- the zoo --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -241,13 +241,17 @@ def test_the_readmes_table_is_written_between_its_markers_and_only_there(
     )
 
 
-# --- the command ------------------------------------------------------------------------------------------------------
+# --- the command ----------------------------------------------------------------------------------
 
 ZOO = """
 from model import Slim
 from utils.entry import SGD, Budget, Constant, Entry, Recipe
-recipe = Recipe(epochs=2, batch_size=100, optimizer=SGD(), schedule=Constant(lr=0.05), amp="off", val_images=500)
-ZOO = (Entry(name="small", network=Slim, dataset="mnist_sample", recipe=recipe, budget=Budget(max_params=20_000, max_epochs=3, max_misses=1_000)),)
+schedule = Constant(lr=0.05)
+recipe = Recipe(
+    epochs=2, batch_size=100, optimizer=SGD(), schedule=schedule, amp="off", val_images=500
+)
+budget = Budget(max_params=20_000, max_epochs=3, max_misses=1_000)
+ZOO = (Entry(name="small", network=Slim, dataset="mnist_sample", recipe=recipe, budget=budget),)
 """
 
 
