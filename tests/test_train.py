@@ -335,20 +335,3 @@ def test_a_seed_that_the_budget_does_not_declare_is_no_evidence(zoo, capsys):
     assert train.main(["tiny", "--zoo", str(zoo / "zoo.py"), "--seed", "2"]) == 0
     assert "the budget declares 2 seeds, from 0" in capsys.readouterr().out
     assert snapshot(zoo) == before
-
-
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ("nn.Linear(3 * WIDTH, 11)", "the network gives (2, 11) logits, (2, 10) are needed"),
-        ("nn.Linear(5, 10)", "train.py: tiny: classify: "),
-    ],
-)
-def test_a_network_that_cannot_be_trained_is_refused_before_training(
-    changed, said, tmp_path, capsys
-):
-    text = TINY_ZOO.read_text().replace("nn.Linear(3 * WIDTH, 10)", changed)
-    (tmp_path / "zoo.py").write_text(text)
-    assert train.main(["tiny", "--zoo", str(tmp_path / "zoo.py")]) == 3
-    out, err = capsys.readouterr()
-    assert len(err.splitlines()) == 1 and said in err and "epoch" not in out

@@ -5,9 +5,8 @@ A zoo file declares entries:
     from torchbudget import Budget, Entry, data
     from nets import Net
 
-    ZOO = (
-        Entry(name="net", network=Net, data=data.MNIST, budget=Budget(max_params=20_000)),
-    )
+    BUDGET = Budget(max_params=300_000, min_accuracy=0.70)
+    ZOO = (Entry(name="net", network=Net, data=data.torchvision("CIFAR100"), budget=BUDGET),)
 
 The names below are the public ones; every other module may move. They are imported when they are
 first used, so that `import torchbudget` imports neither torch nor numpy.
