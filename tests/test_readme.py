@@ -67,8 +67,15 @@ def test_the_example_is_formatted_and_keeps_the_budget_that_needs_no_training(tm
     copy_tree(tmp_path)
     paste_example(tmp_path)
     make = ["make", f"PYTHON={sys.executable}"]
-    for words in (["format"], ["lint"], ["check-model", "ENTRY=mine"]):
-        done = subprocess.run([*make, *words], cwd=tmp_path, capture_output=True, text=True)
+    ruff = [sys.executable, "-m", "ruff"]
+    commands = (
+        [*make, "format"],
+        [*ruff, "check", "."],
+        [*ruff, "format", "--check", "."],
+        [*make, "check-model", "ENTRY=mine"],
+    )
+    for command in commands:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
     changed = subprocess.run(["git", "diff"], cwd=tmp_path, capture_output=True, text=True).stdout
     network, _, entry = read_examples(README)[:3]
