@@ -88,7 +88,10 @@ def make_zoo(folder: Path, num_classes: int, train_images: int) -> Path:
     np.savez(folder / "colours.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     network, steps = train(folder)
     entry = load_zoo(folder / "zoo.py")["net"]
-    record_run(entry, 0, network, folder=folder, steps=steps, batch_size=BATCH, seconds=1.0)
+    recorded = record_run(
+        entry, 0, network, folder=folder, steps=steps, batch_size=BATCH, seconds=1.0
+    )
+    assert read_results(folder / "results.json") == [recorded.run]
     return folder
 
 

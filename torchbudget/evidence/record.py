@@ -28,6 +28,7 @@ from torchbudget.evidence.results import (
     Score,
     append_run,
     run_stem,
+    seal,
 )
 from torchbudget.evidence.weights import (
     load_shipped,
@@ -60,7 +61,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run as it was recorded, and what its weights gave on the test images."""
+    """A run as it was recorded, sealed, and what its weights gave on the test images."""
 
     run: Run
     test: Measurement
@@ -246,7 +247,7 @@ def observe_run(
         image=None if dataset.image == FIRST_IMAGE else ImageRecord.of(dataset.image),
         worst_confusions=test.worst_confusions,
     )
-    return RecordedRun(run, test)
+    return RecordedRun(seal(run), test)
 
 
 def adopt_weights(entry: Entry, source: nn.Module | Mapping[str, torch.Tensor]) -> nn.Module:
