@@ -30,7 +30,7 @@ def bench(tmp_path, capsys):
 
 ON_SAMPLE = (
     "--entry",
-    "slim",
+    "lenet_sgd",
     "--dataset",
     "mnist_sample",
     "--seeds",

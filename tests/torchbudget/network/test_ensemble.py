@@ -3,15 +3,13 @@
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import train_zoo
 from tampering import edit, failed, judge
 
-import train
 from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.engine import Engine
@@ -41,14 +39,9 @@ def elected(trained_zoo, tmp_path_factory) -> Path:
     shutil.copytree(trained_zoo, folder)
     write_jury(folder, "logits")
     (folder / "weights" / "tiny-seed1-mnist_sample.safetensors").unlink()
-    command = [sys.executable, train.__file__, "jury", "--zoo", "zoo.py"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert (
-        "tiny, seed 0: record in place" in done.stdout
-        and "tiny, seed 1: " in done.stdout
-        and "jury: 2 networks vote" in done.stdout
-    )
+    printed = train_zoo(folder, "jury")
+    assert "tiny, seed 0: record in place" in printed
+    assert "tiny, seed 1: " in printed and "jury: 2 networks vote" in printed
     return folder
 
 
