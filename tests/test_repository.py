@@ -1,6 +1,7 @@
 """The packages of the design, the direction of imports, the pins; make and CI name what exists."""
 
 import ast
+import functools
 import graphlib
 import os
 import re
@@ -57,6 +58,7 @@ JOBS = yaml.safe_load(WORKFLOW.read_text())["jobs"]
 STEPS = [step for job in JOBS.values() for step in job["steps"]]
 
 
+@functools.cache
 def imported(module: str) -> set[str]:
     """Dotted names of all that `module` imports, at its top or in a function."""
     names = set()
