@@ -127,6 +127,17 @@ def hold_memory_in_no_process():
     os.memfd_create("hidden")
 
 
+def start_a_child_in_a_user_namespace():
+    number = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
+    flags = ctypes.c_ulong(0x10000000 | 17)  # CLONE_NEWUSER, SIGCHLD
+    child = ctypes.CDLL(None, use_errno=True).syscall(ctypes.c_long(number), flags, 0, 0, 0, 0)
+    if child == 0:
+        os._exit(0)
+    if child < 0:
+        raise OSError("no child")
+    os.waitpid(child, 0)
+
+
 ATTACKS = {
     "writes elsewhere": (
         append_to_a_file,
@@ -148,7 +159,10 @@ ATTACKS = {
     "signals to other processes": (signal_a_process, signal_from_a_child),
     "memory and environment of other processes": (read_an_environment, trace_a_process),
     "new privileges": (keep_a_capability,),
-    "memory above the limit": (hold_memory_in_no_process,),
+    "memory above the limit": (
+        hold_memory_in_no_process,
+        start_a_child_in_a_user_namespace,  # it could mount a file system in memory
+    ),
 }
 
 for rule, attacks in ATTACKS.items():
