@@ -17,7 +17,8 @@ from torchbudget.report.badge import draw_badge
 from torchbudget.report.formats import to_annotations, to_json, to_junit, to_sarif
 from torchbudget.report.markdown import to_markdown
 from torchbudget.report.metrics import Metrics
-from torchbudget.report.verdict import Verdict, exit_code
+from torchbudget.report.progress import LiveLine
+from torchbudget.report.verdict import Status, Verdict, exit_code
 
 
 def explain_gates(gate: str | None) -> int:
@@ -51,20 +52,48 @@ def judge_here(options: argparse.Namespace) -> int:
     )
     entries = select_entries(engine.zoo, options.entries)
     gates = engine.select_gates(options.only)
-    verdicts = engine.judge_zoo(entries, gates)
-    metrics = [engine.measure_entry(entry) for entry in entries]
+    progress = LiveLine()
     try:
-        write_reports(options, verdicts, metrics, engine.measure_baseline())
+        verdicts = engine.judge_zoo(entries, gates, fail_fast=options.fail_fast, progress=progress)
+    finally:
+        progress.close()
+    judged = {verdict.entry for verdict in verdicts if verdict.status is not Status.NOT_JUDGED}
+    metrics = [engine.measure_entry(entry) for entry in entries if entry.name in judged]
+    baseline = engine.measure_baseline()
+    try:
+        write_reports(options, verdicts, metrics, baseline)
     except OSError as error:
         raise UsageError(f"the report cannot be written: {error}") from error
-    if options.json == "-":
-        print(to_json(verdicts, metrics), end="")
-    else:
-        terminal.print_verdicts(verdicts)
-    if options.github:
+    print_report(options, verdicts, metrics, baseline)
+    return exit_code(verdicts)
+
+
+def print_report(
+    options: argparse.Namespace,
+    verdicts: list[Verdict],
+    metrics: list[Metrics],
+    baseline: list[Metrics],
+) -> None:
+    """Print the report on stdout in the format that was asked for."""
+    match options.format:
+        case "json":
+            print(to_json(verdicts, metrics), end="")
+        case "markdown":
+            print(to_markdown(verdicts, metrics, baseline))
+        case "junit":
+            print(to_junit(verdicts), end="")
+        case "sarif":
+            print(to_sarif(verdicts, list_rules(), options.zoo), end="")
+        case "terminal":
+            terminal.print_verdicts(verdicts)
+    if options.github or options.format == "github":
         for line in to_annotations(verdicts, options.zoo):
             print(line)
-    return exit_code(verdicts)
+
+
+def list_rules() -> dict[str, str]:
+    """What each gate passes."""
+    return {gate: explain(gate)["Judges"] for gate in GATES}
 
 
 def make_engine(
@@ -103,8 +132,7 @@ def write_reports(
     if options.junit:
         write_atomically(options.junit, to_junit(verdicts))
     if options.sarif:
-        rules = {gate: explain(gate)["Judges"] for gate in GATES}
-        write_atomically(options.sarif, to_sarif(verdicts, rules, options.zoo))
+        write_atomically(options.sarif, to_sarif(verdicts, list_rules(), options.zoo))
     if options.badge:
         write_atomically(options.badge, draw_badge(metrics[0], verdicts))
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")

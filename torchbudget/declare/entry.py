@@ -9,7 +9,14 @@ from torch import nn
 
 from torchbudget.data.spec import DataSpec
 from torchbudget.declare.budget import Budget
-from torchbudget.declare.validation import check, check_kind, reject
+from torchbudget.declare.validation import (
+    check,
+    check_kind,
+    check_tuple,
+    describe_class,
+    describe_no_tuple,
+    reject,
+)
 from torchbudget.declare.views import View
 from torchbudget.network.ensemble import EnsembleNetwork
 
@@ -61,11 +68,18 @@ class Entry:
         self._check_network()
         if not isinstance(self.data, DataSpec):
             reject(self, f"data must be a data set such as data.npz(...), not {self.data!r}")
+        if is_dataclass(self.recipe) and isinstance(self.recipe, type):
+            kind = self.recipe.__name__
+            reject(
+                self,
+                f"recipe must be an instance of a dataclass, not the class {self.recipe!r}; "
+                f"write recipe={kind}(...)",
+            )
         if self.recipe is not None and not is_instance_of_dataclass(self.recipe):
             reject(self, f"recipe must be an instance of a dataclass, not {self.recipe!r}")
         check_kind(self, Budget, "budget")
         check_kind(self, str, "source")
-        check_kind(self, tuple, "views")
+        check_tuple(self, "views", of=(View,))
         different = len(set(self.views)) == len(self.views)
         if not different or not all(isinstance(view, View) for view in self.views):
             reject(self, f"views must be different Views, not {self.views!r}")
@@ -170,9 +184,13 @@ class Ensemble(Entry):
 
     def __post_init__(self) -> None:
         members = self.members
-        if not isinstance(members, tuple) or not members:
-            reject(self, f"members must be a tuple of Members, not {members!r}")
-        if not all(isinstance(member, Member) for member in members):
+        if not isinstance(members, tuple):
+            mistake = describe_no_tuple("members", members, (Member,))
+            reject(self, f"members must be a tuple of Members, not {members!r}{mistake}")
+        mistake = describe_class("members", members, (Member,))
+        if mistake:
+            reject(self, mistake)
+        if not members or not all(isinstance(member, Member) for member in members):
             reject(self, f"members must be a tuple of Members, not {members!r}")
         if self.vote not in ("logits", "probabilities"):
             reject(self, f"vote must be logits or probabilities, not {self.vote!r}")

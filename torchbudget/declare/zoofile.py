@@ -1,19 +1,31 @@
 """Zoo files: Python files that define `ZOO`, a tuple of entries."""
 
 import ast
-import difflib
 import functools
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
-from torchbudget.declare.entry import Ensemble, Entry
+from torchbudget.declare.budget import Budget, Requirement, Slack
+from torchbudget.declare.entry import Ensemble, Entry, Member
+from torchbudget.declare.validation import describe_class, describe_no_tuple
+from torchbudget.declare.views import View
 from torchbudget.errors import ZooError
+from torchbudget.suggestion import suggest
 
 JUDGE = __name__.split(".")[0]
 """Our own package, which a zoo's folder never replaces."""
+UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'.*")
+"""How Python words a keyword that a dataclass does not take."""
+DECLARATIONS = {
+    kind.__name__: tuple(part.name for part in fields(kind) if part.init)
+    for kind in (Entry, Ensemble, Member, Budget, Slack, View, *Requirement.__args__)
+}
+"""The keywords of each declaration, by its name."""
 
 
 def load_zoo(path: Path | str, served: tuple[str, ...] = ()) -> dict[str, Entry]:
@@ -28,10 +40,14 @@ def load_zoo(path: Path | str, served: tuple[str, ...] = ()) -> dict[str, Entry]
         raise ZooError(f"{path} is not a file; --zoo names a Python file that defines ZOO")
     zoo = _import_zoo(path, served)
     entries = (zoo,) if isinstance(zoo, Entry) else zoo
-    if not isinstance(entries, (tuple, list)) or not entries:
-        raise ZooError(f"{path} must define ZOO, a tuple of at least one Entry")
-    if not all(isinstance(entry, Entry) for entry in entries):
-        raise ZooError(f"{path} must define ZOO, a tuple of at least one Entry")
+    expected = f"{path} must define ZOO, a tuple of at least one Entry"
+    if not isinstance(entries, (tuple, list)):
+        raise ZooError(f"{expected}{_describe_mistake(entries)}")
+    mistake = describe_class("ZOO", entries, (Entry, Ensemble))
+    if mistake:
+        raise ZooError(f"{expected}; {mistake}")
+    if not entries or not all(isinstance(entry, Entry) for entry in entries):
+        raise ZooError(expected)
     names = [entry.name for entry in entries]
     for name in names:
         if names.count(name) > 1:
@@ -46,6 +62,14 @@ def load_zoo(path: Path | str, served: tuple[str, ...] = ()) -> dict[str, Entry]
     return {entry.name: entry for entry in entries}
 
 
+def _describe_mistake(zoo: object) -> str:
+    """What ZOO is in the place of a tuple; "" where nothing needs to be said."""
+    if zoo is None:
+        return ""
+    mistake = describe_no_tuple("ZOO", zoo, (Entry, Ensemble)).replace("ZOO=", "ZOO = ")
+    return f", not a {type(zoo).__name__}{mistake}"
+
+
 def _import_zoo(path: Path, served: tuple[str, ...]) -> object:
     """What the file calls `ZOO`; None where it does not."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -57,8 +81,22 @@ def _import_zoo(path: Path, served: tuple[str, ...]) -> object:
         try:
             spec.loader.exec_module(module)
         except (Exception, SystemExit) as error:
-            raise ZooError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+            hint = _suggest(error)
+            raise ZooError(
+                f"{path} cannot be imported: {type(error).__name__}: {error}{hint}"
+            ) from error
     return getattr(module, "ZOO", None)
+
+
+def _suggest(error: BaseException) -> str:
+    """What was meant by a name that a module or a declaration does not have."""
+    if isinstance(error, AttributeError) and error.name and error.obj is not None:
+        return suggest(error.name, dir(error.obj))
+    unexpected = UNEXPECTED.fullmatch(str(error)) if isinstance(error, TypeError) else None
+    if unexpected:
+        kind, word = unexpected.groups()
+        return suggest(word, DECLARATIONS.get(kind, ()))
+    return ""
 
 
 @contextmanager
@@ -106,9 +144,7 @@ def select_entries(zoo: dict[str, Entry], names: list[str]) -> list[Entry]:
     """The named entries, or all where none is named; `ZooError` for an unknown one."""
     for name in names:
         if name not in zoo:
-            close = difflib.get_close_matches(name, zoo, n=1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            raise ZooError(f"no entry {name!r}{hint}; the zoo has {', '.join(zoo)}")
+            raise ZooError(f"no entry {name!r}{suggest(name, zoo)}; the zoo has {', '.join(zoo)}")
     return [zoo[name] for name in names] if names else list(zoo.values())
 
 

@@ -26,6 +26,8 @@ WAIVERS_FILE = "waivers.toml"
 MAX_AHEAD = timedelta(days=90)
 NEVER_WAIVED = ("chain", "leak", "claim")
 """Gates without which no other number means anything."""
+WAIVERS_GATE = "waivers"
+"""The gate that verdicts on waivers themselves name."""
 NEEDS_BASELINE = "ratchet"
 """The gate whose entries may be gone from the zoo, and which runs only against a baseline."""
 
@@ -184,7 +186,7 @@ def _is_idle(waiver: Waiver, waivers: list[Waiver], verdicts: list[Verdict]) -> 
 
 def _complain(waiver: Waiver, why: str) -> Verdict:
     return Verdict(
-        gate="waivers",
+        gate=WAIVERS_GATE,
         status=Status.FAIL,
         entry=waiver.entry,
         observed=f"{waiver.gate} waived at {waiver.accepted} by {waiver.owner}: {why}",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from torchbudget.report.metrics import Metrics
-from torchbudget.report.terminal import sort_by_urgency, summarise
+from torchbudget.report.terminal import describe_origin, sort_by_urgency, summarise
 from torchbudget.report.verdict import Status, Verdict
 
 MAX_LISTED = 100
@@ -23,7 +23,7 @@ def to_markdown(
         cells = (
             verdict.entry,
             verdict.gate,
-            verdict.status.replace("_", " "),
+            _describe_status(verdict),
             verdict.observed,
             verdict.expected,
         )
@@ -40,6 +40,12 @@ def to_markdown(
             lines += [f"- seed {seed}: {_list(wrong)}" for seed, wrong in entry.missed.items()]
             lines.append("")
     return "\n".join(lines)
+
+
+def _describe_status(verdict: Verdict) -> str:
+    """The status, of a failure with its origin."""
+    status = verdict.status.replace("_", " ")
+    return f"{status} ({describe_origin(verdict.origin)})" if verdict.origin else status
 
 
 def _compare(metrics: Sequence[Metrics], baseline: Sequence[Metrics]) -> list[str]:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from torchbudget.report.verdict import HARMLESS, Status, Verdict, exit_code
+from torchbudget.report.verdict import HARMLESS, Origin, Status, Verdict, exit_code
 
 COLOURS = {
     Status.PASS: "green",
@@ -17,7 +17,14 @@ COLOURS = {
     Status.NOT_RUN: "magenta",
     Status.NOT_APPLICABLE: "dim",
     Status.ERROR: "bold magenta",
+    Status.NOT_JUDGED: "dim",
 }
+ORIGINS = {
+    Origin.CAUSED_HERE: "it did not fail there: caused here",
+    Origin.INHERITED: "it failed there too: inherited, and still a failure",
+    Origin.UNKNOWN: "unknown whether it failed there",
+}
+"""What is said of a failure's origin."""
 PLAIN_WIDTH = 200
 """Columns of a line where the output is no terminal."""
 
@@ -39,8 +46,8 @@ def print_verdicts(verdicts: list[Verdict], console: Console | None = None) -> N
         table = make_table("entry", "gate", "found", "expected")
         for verdict in harmless:
             observed = verdict.observed
-            if verdict.status is Status.NOT_APPLICABLE:
-                observed = f"not applicable: {observed}"
+            if verdict.status is not Status.PASS:
+                observed = f"{verdict.status.replace('_', ' ')}: {observed}"
             table.add_row(
                 Text(verdict.entry),
                 Text(verdict.gate, COLOURS[verdict.status]),
@@ -56,11 +63,29 @@ def summarise(verdicts: list[Verdict]) -> str:
     """The last line: how many of each status, and the exit code."""
     statuses = [verdict.status for verdict in verdicts]
     counts = [
-        f"{statuses.count(status)} {status.replace('_', ' ')}"
+        f"{statuses.count(status)} {status.replace('_', ' ')}{_count_origins(status, verdicts)}"
         for status in Status
         if status in statuses
     ]
     return f"{', '.join(counts) or 'nothing was judged'}; exit code {exit_code(verdicts)}"
+
+
+def _count_origins(status: Status, verdicts: list[Verdict]) -> str:
+    """How many failures have which origin, in brackets; "" where there is nothing to tell apart."""
+    if status is not Status.FAIL:
+        return ""
+    origins = [verdict.origin for verdict in verdicts if verdict.status is status]
+    counts = [
+        f"{origins.count(origin)} {describe_origin(origin)}"
+        for origin in Origin
+        if origin in origins
+    ]
+    return f" ({', '.join(counts)})" if counts else ""
+
+
+def describe_origin(origin: Origin) -> str:
+    """The origin in a word or three."""
+    return "of unknown origin" if origin is Origin.UNKNOWN else origin.replace("_", " ")
 
 
 def failure_lines(verdict: Verdict) -> list[str]:
@@ -71,6 +96,7 @@ def failure_lines(verdict: Verdict) -> list[str]:
         ("expected", verdict.expected),
         ("found", verdict.observed),
         ("difference", verdict.difference),
+        ("at base", ORIGINS[verdict.origin] if verdict.origin else ""),
         ("to do", verdict.remedy),
     ):
         if text:
@@ -89,10 +115,11 @@ def _print_failure(verdict: Verdict, console: Console) -> None:
 
 
 def sort_by_urgency(verdicts: list[Verdict]) -> list[Verdict]:
-    """Failures first, what is harmless last."""
+    """Failures first, of these the inherited ones last; at the end what is harmless."""
 
-    def urgency(verdict: Verdict) -> tuple[bool, bool]:
-        return verdict.status is not Status.FAIL, verdict.status in HARMLESS
+    def urgency(verdict: Verdict) -> tuple[bool, bool, bool]:
+        inherited = verdict.origin is Origin.INHERITED
+        return verdict.status is not Status.FAIL, verdict.status in HARMLESS, inherited
 
     return sorted(verdicts, key=urgency)
 

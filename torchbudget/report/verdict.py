@@ -11,7 +11,8 @@ class Status(StrEnum):
     """How a gate ended.
 
     A gate that could not measure is `not_run`, one that broke is `error`; neither is ever a pass.
-    One that has nothing to judge is `not_applicable` and counts as nothing.
+    One that has nothing to judge is `not_applicable` and counts as nothing. One that was left out,
+    because an earlier one failed, is `not_judged`.
     """
 
     PASS = "pass"
@@ -20,10 +21,19 @@ class Status(StrEnum):
     NOT_RUN = "not_run"
     NOT_APPLICABLE = "not_applicable"
     ERROR = "error"
+    NOT_JUDGED = "not_judged"
 
 
-HARMLESS = frozenset({Status.PASS, Status.NOT_APPLICABLE})
+HARMLESS = frozenset({Status.PASS, Status.NOT_APPLICABLE, Status.NOT_JUDGED})
 """What nobody need do anything about."""
+
+
+class Origin(StrEnum):
+    """Whether a failure was there at the baseline; `unknown` where that cannot be told."""
+
+    CAUSED_HERE = "caused_here"
+    INHERITED = "inherited"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +43,8 @@ class Verdict:
     `expected` and `observed` are as people read them, `difference` is how far apart they are.
     `field` is the part of the entry's declaration that set the limit (for `where`, file:line),
     `remedy` what to do about a failure. `number` is the observation as one figure of which more is
-    worse, by which a waiver accepts it; None where there is no such figure.
+    worse, by which a waiver accepts it; None where there is no such figure. `origin` is None where
+    nothing failed or there is no baseline.
     """
 
     gate: str
@@ -47,6 +58,7 @@ class Verdict:
     remedy: str = ""
     details: tuple[str, ...] = ()
     number: float | None = None
+    origin: Origin | None = None
 
 
 def not_applicable(gate: str, reason: str) -> Verdict:
@@ -56,14 +68,27 @@ def not_applicable(gate: str, reason: str) -> Verdict:
     )
 
 
+def not_judged(gate: str, entry: str) -> Verdict:
+    """The verdict of a gate that was left out because an earlier one failed."""
+    return Verdict(
+        gate=gate,
+        status=Status.NOT_JUDGED,
+        entry=entry,
+        observed="left out after the first failure",
+        expected="to be judged without --fail-fast",
+    )
+
+
 def exit_code(verdicts: Iterable[Verdict]) -> int:
-    """0: all that was judged passed or is waived. 1: a gate failed.
+    """0: all that was judged passed or is waived.
+
+    1: a gate failed, whether the failure was caused here or is inherited from the baseline.
 
     3: something could not be measured, or nothing was judged.
     """
     statuses = {verdict.status for verdict in verdicts} - {Status.NOT_APPLICABLE}
     if Status.FAIL in statuses:
         return EXIT_FAIL
-    if not statuses or statuses & {Status.NOT_RUN, Status.ERROR}:
+    if not statuses or statuses & {Status.NOT_RUN, Status.ERROR, Status.NOT_JUDGED}:
         return EXIT_UNMEASURED
     return EXIT_PASS
