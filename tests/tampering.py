@@ -35,6 +35,23 @@ def edit_run(folder: Path, seed: int, reseal: bool = False, **changes) -> None:
     path.write_text(json.dumps(document))
 
 
+def rename(folder: Path, seed: int, new: str, new_seed: int | None = None) -> None:
+    """Give a seed of `tiny`, with its record and weights, to the entry `new`."""
+    run = read_run(folder, seed)
+    number = seed if new_seed is None else new_seed
+    weights = folder / "weights"
+    (weights / f"tiny-seed{seed}-mnist_sample.safetensors").rename(
+        weights / f"{new}-seed{number}-mnist_sample.safetensors"
+    )
+    path = folder / "results.json"
+    document = json.loads(path.read_text())
+    document["runs"].remove(run)
+    run |= {"entry": new, "seed": number}
+    run["seal"] = msgspec.convert(run, Run).expected_seal()
+    document["runs"].append(run)
+    path.write_text(json.dumps(document))
+
+
 def failed(verdicts: dict[str, dict]) -> set[str]:
     return {gate for gate, verdict in verdicts.items() if verdict["status"] == Status.FAIL}
 
