@@ -279,4 +279,4 @@ def test_options_that_do_not_go_together_are_refused(words, zoo, capsys):
 
 def test_a_name_with_a_hyphen_is_read_as_it_is(zoo, capsys):
     code, _, err = train_on(capsys, zoo, f"--train-csv={zoo / 'no-such-file.csv'}")
-    assert code == 3 and "no-such-file.csv cannot be read as a CSV" in err
+    assert code == 3 and "no-such-file.csv cannot be read: No such file" in err

@@ -7,11 +7,13 @@ from pathlib import Path
 from torchbudget.declare.zoofile import select_entries
 from torchbudget.engine import Engine, explain
 from torchbudget.errors import EXIT_PASS, UsageError
-from torchbudget.evidence.files import write_atomically
+from torchbudget.evidence.files import check_outputs, write_atomically
 from torchbudget.gates import GATES
+from torchbudget.gates.waivers import WAIVERS_FILE
 from torchbudget.network.layers import layer_table
 from torchbudget.network.trace import build
 from torchbudget.project import find_train_command
+from torchbudget.reading import follow_links
 from torchbudget.report import terminal
 from torchbudget.report.badge import draw_badge
 from torchbudget.report.formats import to_annotations, to_json, to_junit, to_sarif
@@ -42,6 +44,7 @@ def show_why(name: str, zoo: Path) -> int:
 
 def judge_here(options: argparse.Namespace) -> int:
     """Judge what the options name in this process, report it, return the exit code."""
+    check_paths(options)
     engine = make_engine(
         options.zoo,
         results=options.results,
@@ -53,18 +56,36 @@ def judge_here(options: argparse.Namespace) -> int:
     gates = engine.select_gates(options.only)
     verdicts = engine.judge_zoo(entries, gates)
     metrics = [engine.measure_entry(entry) for entry in entries]
-    try:
-        write_reports(options, verdicts, metrics, engine.measure_baseline())
-    except OSError as error:
-        raise UsageError(f"the report cannot be written: {error}") from error
     if options.json == "-":
         print(to_json(verdicts, metrics), end="")
     else:
         terminal.print_verdicts(verdicts)
+    try:
+        write_reports(options, verdicts, metrics, engine.measure_baseline())
+    except OSError as error:
+        raise UsageError(f"the report cannot be written: {error}") from error
     if options.github:
         for line in to_annotations(verdicts, options.zoo):
             print(line)
     return exit_code(verdicts)
+
+
+def check_paths(options: argparse.Namespace) -> None:
+    """Raise `UsageError` for a record that is not there, and for a report in place of an input."""
+    if options.results and not options.results.is_file():
+        raise UsageError(f"--results {options.results} is not a file")
+    folder = follow_links(options.zoo).parent
+    outputs = {
+        f"--{name}": Path(getattr(options, name))
+        for name in ("json", "summary", "junit", "sarif", "badge")
+        if getattr(options, name) and getattr(options, name) != "-"
+    }
+    results = options.results or folder / "results.json"
+    inputs = [options.zoo, results, folder / WAIVERS_FILE, folder / "pyproject.toml"]
+    folders = [options.weights or folder / "weights"]
+    if options.data_root:
+        folders.append(options.data_root)
+    check_outputs(outputs, inputs, folders)
 
 
 def make_engine(

@@ -7,11 +7,9 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
 
 from torchbudget import __version__
-from torchbudget.command import run_main
-from torchbudget.errors import UsageError
+from torchbudget.command import Parser, positive_whole_number, run_main, whole_number
 from torchbudget.project import find_zoo
 
 EXIT_CODES = """\
@@ -125,20 +123,6 @@ def _record(options: argparse.Namespace) -> int:
 
 
 # --- the words ----------------------------------------------------------------------------------
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that takes no abbreviated flags, and whose errors are `UsageError`s.
-
-    An abbreviation of --untrusted would be passed on to the process that judges.
-    """
-
-    def __init__(self, **settings: Any) -> None:
-        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(allow_abbrev=False, **settings)
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; {self.prog} --help lists what it takes")
 
 
 def make_main_parser() -> Parser:
@@ -288,20 +272,6 @@ def _add_report_options(parser: Parser) -> None:
 
 
 # --- the values ----------------------------------------------------------------------------------
-
-
-def whole_number(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
-    return number
-
-
-def positive_whole_number(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return number
 
 
 def positive_number(text: str) -> float:

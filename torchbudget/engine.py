@@ -23,6 +23,7 @@ from torchbudget.gates.baseline import Baseline, BaselineEntry, read_baseline
 from torchbudget.gates.observation import TRAIN_COMMAND, Inspections, Observation, Sources
 from torchbudget.gates.ratchet import judge_against_baseline
 from torchbudget.gates.waivers import WAIVERS_FILE, apply_waivers, read_waivers
+from torchbudget.reading import follow_links
 from torchbudget.report.metrics import Metrics
 from torchbudget.report.verdict import Status, Verdict
 
@@ -47,7 +48,7 @@ class Engine:
     ) -> None:
         self.path = path
         self.zoo = load_zoo(path)
-        folder = path.resolve().parent
+        folder = follow_links(path).parent
 
         @functools.cache
         def load(spec: DataSpec) -> Dataset:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torchbudget.errors import UsageError
+from torchbudget.reading import follow_links, reading
 
 DEFAULT_ZOO = "zoo.py"
 KEYS = ("zoo", "train")
@@ -50,7 +51,7 @@ def find_configured_zoo(folder: Path) -> Path | None:
 
 def find_train_command(zoo: Path) -> str | None:
     """The command that renews a run of the zoo file, where its project configures one."""
-    return read_project(zoo.resolve().parent).train
+    return read_project(follow_links(zoo).parent).train
 
 
 def read_project(folder: Path) -> Project:
@@ -59,7 +60,7 @@ def read_project(folder: Path) -> Project:
     It is looked for in `folder`, then upwards. Raises `UsageError` for a `pyproject.toml` that
     cannot be read, and for a zoo that is not a file.
     """
-    folder = folder.resolve()
+    folder = follow_links(folder)
     for parent in (folder, *folder.parents):
         path = parent / "pyproject.toml"
         if path.is_file():
@@ -71,10 +72,8 @@ def read_project(folder: Path) -> Project:
 
 def _read_table(path: Path) -> object:
     """What stands under `[tool.torchbudget]`; None where there is no such table."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+    with reading(path, UsageError, "cannot be read"):
+        document = tomllib.loads(path.read_bytes().decode("utf-8"))
     tool = document.get("tool")
     return tool.get("torchbudget") if isinstance(tool, dict) else None
 

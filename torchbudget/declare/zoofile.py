@@ -11,6 +11,8 @@ from pathlib import Path
 
 from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.errors import ZooError
+from torchbudget.reading import follow_links
+from torchbudget.report.text import first_line
 
 JUDGE = __name__.split(".")[0]
 """Our own package, which a zoo's folder never replaces."""
@@ -23,7 +25,7 @@ def load_zoo(path: Path | str, served: tuple[str, ...] = ()) -> dict[str, Entry]
     comes first on the import path, but for the modules `served`, which are imported already.
     Raises `ZooError` where it is missing, fails on import, or declares nothing usable.
     """
-    path = Path(path).resolve()
+    path = follow_links(Path(path))
     if not path.is_file():
         raise ZooError(f"{path} is not a file; --zoo names a Python file that defines ZOO")
     zoo = _import_zoo(path, served)
@@ -56,8 +58,11 @@ def _import_zoo(path: Path, served: tuple[str, ...]) -> object:
         sys.modules[path.stem] = module
         try:
             spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:
-            raise ZooError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a zoo file can raise whatever it likes
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            raise ZooError(f"{path} cannot be imported: {reason}") from error
     return getattr(module, "ZOO", None)
 
 
@@ -120,7 +125,10 @@ def locate(path: Path, entry: str, field: str = "") -> str:
 
     "" where it is not written literally.
     """
-    calls = _entry_calls(path, path.stat().st_mtime_ns)
+    try:
+        calls = _entry_calls(path, path.stat().st_mtime_ns)
+    except Exception:  # Python has imported the file; what cannot be parsed here has no place
+        return ""
     if entry not in calls:
         return ""
     lines = calls[entry]
@@ -129,11 +137,11 @@ def locate(path: Path, entry: str, field: str = "") -> str:
 
 @functools.lru_cache(maxsize=16)
 def _entry_calls(path: Path, modified: int) -> dict[str, dict[str, int]]:
-    """By entry: the line of each keyword inside its declaration; "" is the declaration itself."""
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):
-        return {}
+    """By entry: the line of each keyword inside its declaration; "" is the declaration itself.
+
+    The file's bytes are parsed, so that its own encoding holds, as when Python imports it.
+    """
+    tree = ast.parse(path.read_bytes())
     calls: dict[str, dict[str, int]] = {}
     for call in ast.walk(tree):
         if not isinstance(call, ast.Call):

@@ -7,11 +7,13 @@ that. Each run carries a `seal`, the SHA-256 of the rest of it, so that an edit 
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import msgspec
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from msgspec import Meta, Struct
 
 from torchbudget.data.images import ImageSpec
@@ -19,6 +21,7 @@ from torchbudget.data.loading import FIRST_IMAGE, file_suffix
 from torchbudget.errors import ResultsError
 from torchbudget.evidence.files import write_atomically
 from torchbudget.evidence.measure import MAX_MATRIX
+from torchbudget.reading import reading
 
 SCHEMA = 1
 
@@ -176,7 +179,7 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     @property
     def epochs(self) -> float | None:
         """Passes over the training images, counted from the optimiser's steps; None if not told."""
-        if self.steps is None or self.batch_size is None:
+        if self.steps is None or self.batch_size is None or not self.train_images:
             return None
         return self.steps * self.batch_size / self.train_images
 
@@ -238,12 +241,9 @@ def read_results(path: Path) -> list[Run]:
     """All runs in `path`; none where the file does not exist. Raises `ResultsError`."""
     if not path.exists():
         return []
-    try:
+    problem = f"is not a results file of schema {SCHEMA}"
+    with reading(path, ResultsError, problem, "restore it from git"):
         results = msgspec.json.decode(path.read_bytes(), type=Results)
-    except (msgspec.DecodeError, OSError, UnicodeDecodeError) as error:
-        raise ResultsError(
-            f"{path} is not a results file of schema {SCHEMA}: {error}; restore it from git"
-        ) from error
     if results.schema != SCHEMA:
         raise ResultsError(f"{path} has schema {results.schema}, this version reads {SCHEMA}")
     stems = [run.stem for run in results.runs]
@@ -256,11 +256,24 @@ def read_results(path: Path) -> list[Run]:
 def append_run(path: Path, run: Run) -> None:
     """Add `run`, sealed, under a lock; the file is replaced whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock", timeout=60):
+    with lock(path):
         runs = [old for old in read_results(path) if old.stem != run.stem] + [seal(run)]
         text = _to_json(Results(schema=SCHEMA, runs=sorted(runs, key=lambda run: run.stem)))
         msgspec.json.decode(text, type=Results)
         write_atomically(path, text)
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """The only writer of `path` meanwhile; raises `ResultsError` where another one stays."""
+    try:
+        with FileLock(f"{path}.lock", timeout=60):
+            yield
+    except Timeout as error:
+        raise ResultsError(
+            f"{path}.lock is held by another run; wait until that has ended, then record this one "
+            "again (train.py: --resume)"
+        ) from error
 
 
 def _to_json(results: Results) -> str:

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from torchbudget.errors import WaiverError
+from torchbudget.reading import reading
 from torchbudget.report.verdict import HARMLESS, Status, Verdict
 
 WAIVERS_FILE = "waivers.toml"
@@ -70,10 +71,9 @@ def read_waivers(path: Path) -> list[Waiver]:
     """All waivers in `path`; none where the file does not exist. Raises `WaiverError`."""
     if not path.exists():
         return []
-    try:
-        waivers = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Waivers).waiver
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, OSError, UnicodeDecodeError) as error:
-        raise WaiverError(f"{path} is not a waivers file: {error}") from error
+    with reading(path, WaiverError, "is not a waivers file", "mend it or restore it from git"):
+        content = tomllib.loads(path.read_bytes().decode("utf-8"))
+        waivers = msgspec.convert(content, Waivers).waiver
     keys = [(waiver.entry, waiver.gate, waiver.accepted) for waiver in waivers]
     for key in keys:
         if keys.count(key) > 1:

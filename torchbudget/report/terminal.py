@@ -4,10 +4,11 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from torchbudget.report.text import as_one_line, without_commands
 from torchbudget.report.verdict import HARMLESS, Status, Verdict, exit_code
 
 COLOURS = {
@@ -47,9 +48,9 @@ def print_verdicts(verdicts: list[Verdict], console: Console | None = None) -> N
                 Text(observed),
                 Text(verdict.expected),
             )
-        console.print(table)
+        show(console, table)
     code = exit_code(verdicts)
-    console.print(Text(summarise(verdicts), "green" if code == 0 else "bold red"), soft_wrap=True)
+    show(console, Text(summarise(verdicts), "green" if code == 0 else "bold red"))
 
 
 def summarise(verdicts: list[Verdict]) -> str:
@@ -83,9 +84,9 @@ def failure_lines(verdict: Verdict) -> list[str]:
 
 def _print_failure(verdict: Verdict, console: Console) -> None:
     title, *lines = failure_lines(verdict)
-    console.print(Text(title, COLOURS[verdict.status]), soft_wrap=True)
+    show(console, Text(title, COLOURS[verdict.status]))
     for line in lines:
-        console.print(Text(line), soft_wrap=True)
+        show(console, Text(line))
 
 
 def sort_by_urgency(verdicts: list[Verdict]) -> list[Verdict]:
@@ -103,9 +104,9 @@ def sort_by_urgency(verdicts: list[Verdict]) -> list[Verdict]:
 def print_explanation(gate: str, parts: dict[str, str], console: Console | None = None) -> None:
     """What the gate judges, why, and an example of each outcome."""
     console = console or make_console()
-    console.print(Text(gate, "bold"))
+    show(console, Text(gate, "bold"))
     for label, text in parts.items():
-        console.print(Text(f"  {label:<8}{text}"), soft_wrap=True)
+        show(console, Text(f"  {label:<8}{text}"))
 
 
 class Layer(Protocol):
@@ -150,8 +151,8 @@ def print_layers(
     for layer in layers:
         field = layer.receptive_field
         table.add_row(
-            layer.operation,
-            layer.name,
+            as_one_line(layer.operation),
+            as_one_line(layer.name),
             " x ".join(map(str, layer.shape)),
             "" if field is None else f"{field} px",
             *_with_share(layer.params, max_params or params),
@@ -165,7 +166,7 @@ def print_layers(
         *_with_share(params, max_params or params),
         *_with_share(multiply_adds, max_multiply_adds or multiply_adds),
     )
-    console.print(table)
+    show(console, table)
 
 
 def _with_share(count: int, whole: int) -> tuple[str, str]:
@@ -181,6 +182,17 @@ def make_console() -> Console:
     if sys.stdout.isatty():
         return Console(markup=False, emoji=False)
     return Console(width=PLAIN_WIDTH, color_system=None, markup=False, emoji=False)
+
+
+def show(console: Console, content: RenderableType) -> None:
+    """Print on the console; text is not wrapped, and no line is a command to a workflow's runner.
+
+    A table wraps its cells, so only the lines as they are printed show how each begins.
+    """
+    with console.capture() as capture:
+        console.print(content, soft_wrap=isinstance(content, Text))
+    console.file.write(without_commands(capture.get()))
+    console.file.flush()
 
 
 def make_table(*columns: str) -> Table:

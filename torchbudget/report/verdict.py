@@ -1,10 +1,11 @@
 """What a gate says, and what all the verdicts come to: an exit code."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from torchbudget.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNMEASURED
+from torchbudget.report.text import as_one_line
 
 
 class Status(StrEnum):
@@ -34,6 +35,9 @@ class Verdict:
     `field` is the part of the entry's declaration that set the limit (for `where`, file:line),
     `remedy` what to do about a failure. `number` is the observation as one figure of which more is
     worse, by which a waiver accepts it; None where there is no such figure.
+
+    Every text is made one harmless line here, so that no report can forget it: much of it comes
+    from files and networks of others.
     """
 
     gate: str
@@ -47,6 +51,15 @@ class Verdict:
     remedy: str = ""
     details: tuple[str, ...] = ()
     number: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in TEXTS:
+            object.__setattr__(self, name, as_one_line(getattr(self, name)))
+        object.__setattr__(self, "details", tuple(map(as_one_line, self.details)))
+
+
+TEXTS = tuple(field.name for field in fields(Verdict) if field.type is str)
+"""The fields of a verdict that are text."""
 
 
 def not_applicable(gate: str, reason: str) -> Verdict:
