@@ -14,7 +14,7 @@ from torchbudget.project import find_zoo
 
 EXIT_CODES = """\
 Exit codes: 0 all gates ran and passed · 1 a gate failed · 2 wrong usage or configuration ·
-3 something could not be measured.
+3 something could not be measured · 130 interrupted.
 """
 CHECK = f"""\
 Judge the zoo: every gate on every entry, failures first, then the count and the exit code.

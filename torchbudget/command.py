@@ -12,6 +12,7 @@ This module imports neither torch nor numpy, so that wrong usage is answered at 
 import argparse
 import contextlib
 import difflib
+import errno
 import io
 import os
 import signal
@@ -33,6 +34,8 @@ from torchbudget.reading import is_out_of_memory
 from torchbudget.report.text import as_one_line
 
 OUT_OF_MEMORY = "out of memory: close other programs, use a machine with more, or judge less"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk that holds no more; a file that is written is named, the standard output not."""
 MAX_NUMBER = 2**63 - 1
 """The largest integer that a record and torch's generators hold."""
 MAX_MESSAGE = 2_000
@@ -94,7 +97,7 @@ def _describe_os_error(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
     if error.filename is not None:
         return f"{error.filename}: {reason}"
-    return f"standard output cannot be written: {reason}" if _is_broken(sys.stdout) else reason
+    return f"the output cannot be written: {reason}" if error.errno in FULL else reason
 
 
 # --- the streams ----------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Files written whole or not at all, and never in the place of what is read."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -22,6 +23,8 @@ def write_atomically(path: Path, content: Content) -> None:
     """
     target = follow_links(path)
     try:
+        if target.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         if target.exists() and not stat.S_ISREG(target.stat().st_mode):
             _write_through(target, content)
         else:
