@@ -26,10 +26,16 @@ DATA_ROOT_HELP = "a torchvision MNIST root; default MNIST_ROOT, then data/, down
 
 
 def find_zoo(argv: list[str], default: Path) -> Path:
-    """The file that `--zoo` names; its entries decide which other options there are."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    """The file that `--zoo` names; its entries decide which other options there are.
+
+    Raises `UsageError`.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--zoo", type=Path, default=default)
-    return parser.parse_known_args(argv)[0].zoo
+    try:
+        return parser.parse_known_args(argv)[0].zoo
+    except argparse.ArgumentError as error:
+        raise UsageError(str(error)) from error
 
 
 def find_device(name: str) -> str:

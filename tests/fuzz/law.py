@@ -97,8 +97,10 @@ def find_fault_of_command(code: int, out: str, err: str) -> str:
     """How what a command printed breaks the law."""
     if code not in CODES:
         return f"exit code {code}"
-    if "Traceback" in err or (code > 1 and len(err.splitlines()) > 1):
-        return f"stderr of {len(err.splitlines())} lines: {err[:300]!r}"
+    lines = err.splitlines()
+    pictures = [line for line in lines if line.startswith("predict.py: ")]  # a line for each
+    if "Traceback" in err or (code > 1 and len(lines) > max(len(pictures), 1)):
+        return f"stderr of {len(lines)} lines: {err[:300]!r}"
     if code == 2 and not err:
         return "no word on stderr"
     for line in out.split("\n") + err.split("\n"):
