@@ -45,10 +45,9 @@ def run(capsys, *words) -> tuple[int, str, str]:
 
 def refuse(capsys, *words) -> str:
     """What is said of words that are wrong usage."""
-    with pytest.raises(SystemExit) as left:
-        run(capsys, *words)
-    assert left.value.code == 2
-    return capsys.readouterr().err
+    code, out, err = run(capsys, *words)
+    assert code == 2 and not out and len(err.splitlines()) == 1
+    return err
 
 
 def train_on(capsys, folder, *words) -> tuple[int, str, str]:

@@ -102,15 +102,25 @@ def read_options(parser: "ArgumentParser", argv: list[str]) -> Namespace:
     try:
         return parser.instantiate(parser.parse_args(argv))
     except ArgumentError as error:
-        hint = ""
-        for word in argv:
-            name = word.partition("=")[0]
-            if name.startswith("--") and name in str(error):
-                known = [option for action in parser._actions for option in action.option_strings]
-                hint = hint or suggest(name, known)
+        if "import path denylist" in str(error):
+            raise UsageError(
+                "--recipe takes the toolkit's classes by their own names, such as SGD; "
+                "no other class is imported"
+            ) from error
+        hint = suggest_option(parser, argv, str(error))
         raise UsageError(f"{error}{hint}; {parser.prog} --help lists what it takes") from error
     except (ValueError, RecursionError) as error:  # what the recipe rejects of the values together
         raise UsageError(first_line(error)) from error
+
+
+def suggest_option(parser: "ArgumentParser", argv: list[str], message: str) -> str:
+    """The option that is close to the unknown one of which a message speaks; "" for none."""
+    known = [option for action in parser._actions for option in action.option_strings]
+    for word in argv:
+        name = word.partition("=")[0]
+        if name.startswith("--") and name not in known and name in message:
+            return suggest(name, known)
+    return ""
 
 
 def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
