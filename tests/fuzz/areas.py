@@ -151,7 +151,7 @@ def mutate_checkpoints(bench: Bench) -> Iterator[Attempt]:
     while True:
         path = place(bench, "epoch-001.pt", mutate_checkpoint(content, state, bench))
         yield path, functools.partial(load_checkpoint, path.parent), "a checkpoint"
-        yield path, functools.partial(resume, path, data), "a checkpoint to resume from"
+        yield path.parent, functools.partial(resume, path, data), "a checkpoint to resume from"
         path = path.rename(path.with_suffix(".pth"))
         yield path, functools.partial(read_state_dict, path), "a state dict to be recorded"
 
