@@ -108,15 +108,17 @@ def _record(entry: Entry, seed: int) -> tuple[RecordedRun, bytes]:
     train, val = split_train_val(_sample(), recipe.val_images)
     steps = recipe.epochs * (len(train) // recipe.batch_size)
     found = measure(network, val) if len(val) else None
+    val_loss = round(found.loss, 6) if found else None
+    rates = recipe.learning_rates(len(train) // recipe.batch_size, [val_loss] * recipe.epochs)
     history = [
         Epoch(
             train_loss=round(2.3 / (number + 1), 6),
-            val_loss=round(found.loss, 6) if found else None,
+            val_loss=val_loss,
             val_misses=found.misses if found else None,
-            lr=0.05,
+            lr=round(rate, 9),
             seconds=0.75,
         )
-        for number in range(recipe.epochs)
+        for number, rate in enumerate(rates)
     ]
     with tempfile.TemporaryDirectory() as folder:
         recorded = record_run(

@@ -233,11 +233,12 @@ class Training:
         seconds = time.perf_counter() - started
         self.seconds += seconds
         val = measure(self.network, self.val, self.device) if len(self.val) else None
-        self.learning_rate.after_epoch(val.loss if val else None)
+        val_loss = round(val.loss, 6) if val else None  # as recorded, so that the rate follows
+        self.learning_rate.after_epoch(val_loss)
         self.history.append(
             Epoch(
                 train_loss=round(total / self.steps_per_epoch, 6),
-                val_loss=round(val.loss, 6) if val else None,
+                val_loss=val_loss,
                 val_misses=val.misses if val else None,
                 lr=round(self.learning_rate.value, 9),
                 seconds=round(seconds, 3),

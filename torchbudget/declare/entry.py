@@ -1,6 +1,6 @@
 """Entries: what a zoo file declares of a network."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -26,6 +26,20 @@ class TrainingRecipe(Protocol):
 
     def lr_range(self) -> tuple[float, float]:
         """The least and the greatest learning rate that training can reach."""
+        ...
+
+
+@runtime_checkable
+class ScheduledRecipe(TrainingRecipe, Protocol):
+    """A recipe that gives the learning rate of every epoch, so that all of them are judged."""
+
+    def learning_rates(
+        self, steps_per_epoch: int, val_losses: Sequence[float | None]
+    ) -> Sequence[float]:
+        """The rate at the end of each epoch, as a history records it.
+
+        `val_losses` are the history's, an epoch each: a schedule may watch them.
+        """
         ...
 
 

@@ -3,10 +3,17 @@
 It is checked on reading and on writing. Runs are appended by `record_run`; nobody edits them. A run
 of the same stem (entry, seed, data set, overridden or not) takes the older one's place; git keeps
 that. Each run carries a `seal`, the SHA-256 of the rest of it, so that an edit by hand shows.
+
+A file is canonical, or it is refused: read and written again, it gives the same bytes. So no key
+stands in it twice, no number in a form of its own, and no field that this schema does not know.
+
+A seal proves no more than that nobody forgot it. `torchbudget.gates.fields` lists which gate
+computes each field, and which fields are claimed.
 """
 
 import hashlib
 import json
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -21,9 +28,14 @@ from torchbudget.evidence.files import write_atomically
 from torchbudget.evidence.measure import MAX_MATRIX
 
 SCHEMA = 1
+MAX_SHOWN = 60
+"""Characters of a line that a message shows."""
 
-Count = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(ge=1)]
+MAX_COUNT = 2**53
+"""The integers that every reader of JSON can hold."""
+
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+Positive = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Meta(ge=0)]
 
@@ -121,7 +133,7 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     params: Count
     multiply_adds: Count
     precision: str
-    train_images: Count
+    train_images: Positive
     val_images: Count
     batch_size: Positive | None
     steps: Count | None
@@ -149,8 +161,26 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
             raise ValueError(
                 f"missed lists {len(self.missed)} images, test says {self.test.misses}"
             )
+        self._check_missed()
         if self.form.num_classes <= MAX_MATRIX:
             self._check_confusion()
+
+    def _check_missed(self) -> None:
+        """Reject what is no index of a test image, or no class, and any order but the images'."""
+        indices = []
+        for key, predicted in self.missed.items():
+            if not (key.isascii() and key.isdigit()) or str(int(key)) != key:
+                raise ValueError(f"missed: {key!r} is no index of an image")
+            if int(key) >= self.test.total:
+                raise ValueError(f"missed: there is no image {key} among {self.test.total}")
+            if predicted >= self.form.num_classes:
+                raise ValueError(
+                    f"missed: image {key} is taken for class {predicted}, "
+                    f"there are {self.form.num_classes}"
+                )
+            indices.append(int(key))
+        if any(first >= second for first, second in pairwise(indices)):
+            raise ValueError("missed: its images are not in ascending order")
 
     def _check_confusion(self) -> None:
         size = self.form.num_classes
@@ -234,13 +264,19 @@ def evidence_of(entry: Named, runs: list[Run]) -> dict[int, Run]:
     return {run.seed: run for run in runs if is_evidence(run, entry)}
 
 
-def read_results(path: Path) -> list[Run]:
-    """All runs in `path`; none where the file does not exist. Raises `ResultsError`."""
+def read_results(path: Path, *, canonical: bool = True) -> list[Run]:
+    """All runs in `path`; none where the file does not exist. Raises `ResultsError`.
+
+    With `canonical`, a file that would not be written as it is is refused. Only a record that git
+    keeps from before is read without.
+    """
     if not path.exists():
         return []
     try:
-        results = msgspec.json.decode(path.read_bytes(), type=Results)
-    except (msgspec.DecodeError, OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+        results = msgspec.json.decode(content, type=Results)
+        text = _to_json(results)
+    except (msgspec.DecodeError, OSError, ValueError, RecursionError) as error:
         raise ResultsError(
             f"{path} is not a results file of schema {SCHEMA}: {error}; restore it from git"
         ) from error
@@ -250,7 +286,39 @@ def read_results(path: Path) -> list[Run]:
     for stem in stems:
         if stems.count(stem) > 1:
             raise ResultsError(f"{path} holds {stems.count(stem)} runs {stem}; restore it from git")
+    if canonical and stems != sorted(stems):
+        raise ResultsError(f"{path}: its runs are not sorted by their names; restore it from git")
+    if canonical and text.encode() != content:
+        raise ResultsError(
+            f"{path} {_describe_difference(content, text, stems)}; restore it from git"
+        )
     return results.runs
+
+
+def _describe_difference(content: bytes, text: str, stems: list[str]) -> str:
+    """The first line of `content` that is not as it would be written, and the run it is of."""
+    num_begun = 0
+    lines = zip_longest(content.decode("utf-8", "replace").split("\n"), text.split("\n"))
+    for number, (found, expected) in enumerate(lines, start=1):
+        num_begun += expected == "  {"
+        if found != expected:
+            return _describe_line(number, found, expected, stems[:num_begun])
+    return "is not as it is written: it is not UTF-8"
+
+
+def _describe_line(number: int, found: str | None, expected: str | None, begun: list[str]) -> str:
+    """How a line of the file differs; `begun` are the names of the runs up to it."""
+    owner = f", in run {begun[-1]}," if begun else ""
+    return (
+        f"is not as it is written: line {number}{owner} is {_shorten(found)} "
+        f"in place of {_shorten(expected)}"
+    )
+
+
+def _shorten(line: str | None) -> str:
+    if line is None:
+        return "nothing"
+    return repr(line if len(line) <= MAX_SHOWN else line[:MAX_SHOWN] + "...")
 
 
 def append_run(path: Path, run: Run) -> None:

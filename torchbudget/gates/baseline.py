@@ -96,7 +96,7 @@ def read_baseline(ref: str, zoo_file: Path) -> Baseline:
             )
         entries = _measure_in_subprocess(old, zoo_file.parent, folder / "entries.json", commit)
         try:
-            runs = read_results(old.parent / "results.json")
+            runs = read_results(old.parent / "results.json", canonical=False)
             waivers = read_waivers(old.parent / WAIVERS_FILE)
         except (ResultsError, WaiverError) as error:
             raise BaselineError(f"at the base, {commit[:12]}: {error}") from error

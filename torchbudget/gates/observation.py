@@ -107,6 +107,7 @@ class Observation:
         self.runs = [run for run in sources.runs if run.entry == entry.name]
         self.evidence = evidence_of(entry, sources.runs)
         self.measurements: dict[int, Measurement] = {}
+        self.val_measurements: dict[int, Measurement] = {}
 
     @property
     def platform(self) -> tuple[str, str]:
@@ -211,21 +212,33 @@ class Observation:
     def measure(self, seed: int) -> Measurement:
         """The weights of `seed` on all test images, measured here; raises `Unmeasurable`."""
         if seed not in self.measurements:
-            if isinstance(self.entry, Ensemble) and not self.entry.views:
-                self.measurements[seed] = self._count_votes(self.entry)
-            else:
-                self.measurements[seed] = self._measure(seed)
+            self.measurements[seed] = self._measure(seed, self.dataset.test, Observation.measure)
         return self.measurements[seed]
 
-    def _measure(self, seed: int) -> Measurement:
+    def measure_val(self, seed: int) -> Measurement:
+        """The same on the images that the recipe chooses by; there must be some."""
+        if seed not in self.val_measurements:
+            _, val = self.split
+            self.val_measurements[seed] = self._measure(seed, val, Observation.measure_val)
+        return self.val_measurements[seed]
+
+    def _measure(
+        self, seed: int, images: Images, measure_member: Callable[["Observation", int], Measurement]
+    ) -> Measurement:
+        """The weights of `seed` on `images`, on which `measure_member` measures a member.
+
+        The members' measurements are put together as the network that holds them all would.
+        """
+        entry = self.entry
+        if isinstance(entry, Ensemble) and not entry.views:
+            members = [
+                measure_member(self._observe(member), number)
+                for member, number in entry.member_runs
+            ]
+            logits = torch.stack([member.logits for member in members])
+            return Measurement(vote(logits, entry.vote), images.labels)
         try:
-            network = load_shipped(self.entry, seed, self.sources.weights)
-            return measure(network, self.dataset.test, views=self.entry.views)
+            network = load_shipped(entry, seed, self.sources.weights)
+            return measure(network, images, views=entry.views)
         except (WeightsError, NetworkError) as error:
             raise Unmeasurable(str(error), self.renewal(seed)) from error
-
-    def _count_votes(self, ensemble: Ensemble) -> Measurement:
-        """The members' measurements, put together as the network that holds them all would."""
-        members = [self._observe(entry).measure(seed) for entry, seed in ensemble.member_runs]
-        logits = torch.stack([member.logits for member in members])
-        return Measurement(vote(logits, ensemble.vote), self.dataset.test.labels)

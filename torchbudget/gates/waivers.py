@@ -31,7 +31,10 @@ NEEDS_BASELINE = "ratchet"
 
 
 class Waiver(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One failure accepted: `gate` on `entry`, at `accepted` or, where that is a number, better."""
+    """One failure accepted: `gate` on `entry`, as it was observed: no worse, and no better.
+
+    What got better needs a tighter waiver, or room would be left to get worse again.
+    """
 
     entry: str
     gate: str
@@ -49,12 +52,12 @@ class Waiver(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(f"accepted must be a finite number, not {self.accepted}")
 
     def covers(self, verdict: Verdict) -> bool:
-        """Whether the failure is the accepted one, or by number no worse."""
+        """Whether the failure is the accepted one, by its number where it has one."""
         if verdict.status is not Status.FAIL or not self.names(verdict):
             return False
         if isinstance(self.accepted, str) or verdict.number is None:
             return self.accepted == verdict.observed
-        return verdict.number <= self.accepted
+        return verdict.number == self.accepted
 
     def names(self, verdict: Verdict) -> bool:
         return (self.entry, self.gate) == (verdict.entry, verdict.gate)
@@ -159,14 +162,10 @@ def _misfits(verdict: Verdict, waivers: list[Waiver]) -> Iterator[str]:
     for waiver in waivers:
         if waiver.names(verdict):
             by_number = verdict.number is not None and not isinstance(waiver.accepted, str)
-            found = (
-                f"{verdict.number:.15g} is worse than"
-                if by_number
-                else f"{verdict.observed!r} is not"
-            )
+            observed = f"{verdict.number:.15g}" if by_number else repr(verdict.observed)
             yield (
                 f"not covered by the waiver of {waiver.owner}: "
-                f"{found} the accepted {waiver.accepted!r}"
+                f"{observed} is not the accepted {waiver.accepted!r}"
             )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tampering import edit, failed, judge
+from tampering import edit, failed, judge, write_canonical
 
 import train
 from torchbudget.data.mnist import IMAGE
@@ -171,7 +171,7 @@ def test_a_record_of_other_steps_than_the_members_fails(jury):
     document = json.loads((jury / "results.json").read_text())
     (run,) = [run for run in document["runs"] if run["entry"] == "jury"]
     run["steps"] += 1
-    (jury / "results.json").write_text(json.dumps(document))
+    (jury / "results.json").write_text(write_canonical(document))
     assert {"history", "chain"} <= failed(judge(jury, "jury")[1])
 
 
