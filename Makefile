@@ -10,7 +10,7 @@ CHECK := $(PYTHON) check.py $(ENTRY)
 RECORDED := $(if $(RECORD),--record)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env-update verify train train-all search check check-model check-params \
+.PHONY: help setup env-update verify train train-all reproduce search check check-model check-params \
 	view-results summary show-augment predict badge readme bench lint format test test-oldest \
 	dist test-model test-training selftest coverage clean clean-checkpoints
 
@@ -45,6 +45,9 @@ train: $(READY) ## train ENTRY (slim) with SEED (0), judge it; ARGS=--resume con
 
 train-all: $(READY) ## train every entry and declared seed whose evidence is not in place
 	$(PYTHON) train.py --all $(ARGS)
+
+reproduce: $(READY) ## train a recorded run again and compare; without ENTRY a fast one, by the week
+	$(PYTHON) -m torchbudget reproduce $(if $(ENTRY),$(ENTRY) $(or $(SEED),0),--in-turn) $(ARGS)
 
 search: $(READY) ## search for a better recipe of ENTRY (slim) by val, TRIALS (30) in all
 	$(PYTHON) search.py $(or $(ENTRY),slim) --trials $(or $(TRIALS),30) --seed $(or $(SEED),0) $(ARGS)

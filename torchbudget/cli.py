@@ -37,6 +37,15 @@ and write them and the record beside the zoo file.
     %(prog)s net --weights best.pth --seed 0
     %(prog)s net --weights last.safetensors --seed 1 --steps 46900 --batch-size 128
 """
+REPRODUCE = """\
+Train a recorded run again by the project's command ([tool.torchbudget] train in pyproject.toml) and
+compare: byte for byte on the same hardware and versions, elsewhere the misses of the two runs by
+the spread of the entry's seeds. The record stays as it is; reproduced.json beside it keeps when and
+where a run was last reproduced. Exit code 1 says that it was not.
+
+    %(prog)s net 0
+    %(prog)s --in-turn          # one of the fastest runs, another one each week
+"""
 MAIN = f"""\
 Hold PyTorch image classifiers to declared budgets.
 
@@ -44,6 +53,7 @@ Hold PyTorch image classifiers to declared budgets.
     torchbudget check                                    # judge every entry of zoo.py
     torchbudget why net                                  # the network, operation by operation
     torchbudget explain chain                            # what a gate judges and why
+    torchbudget reproduce net 0                          # train it again, and compare
 
 The zoo file is the one that --zoo names, else the one that pyproject.toml names
 ([tool.torchbudget] zoo = "zoo.py"), else zoo.py.
@@ -124,6 +134,14 @@ def _record(options: argparse.Namespace) -> int:
     return record(options)
 
 
+def _reproduce(options: argparse.Namespace) -> int:
+    from torchbudget.reproducing import reproduce
+
+    if options.zoo is None:
+        options.zoo = find_zoo(Path.cwd())
+    return reproduce(options)
+
+
 # --- the words ----------------------------------------------------------------------------------
 
 
@@ -164,6 +182,14 @@ def make_main_parser() -> Parser:
     explain = commands.add_parser("explain", help="say what a gate judges and why")
     explain.add_argument("gate", nargs="?", metavar="GATE", help="default: a line for each gate")
     explain.set_defaults(run=_explain)
+    reproduce = commands.add_parser(
+        "reproduce", help="train a recorded run again, and compare", description=REPRODUCE
+    )
+    reproduce.add_argument("entry", nargs="?", metavar="ENTRY")
+    reproduce.add_argument("seed", nargs="?", type=whole_number, metavar="SEED")
+    reproduce.add_argument("--in-turn", action="store_true", help="choose by the week")
+    reproduce.add_argument("--zoo", type=Path, metavar="FILE", help="the zoo file")
+    reproduce.set_defaults(run=_reproduce)
     return parser
 
 

@@ -3,6 +3,7 @@
 [tool.torchbudget]
 zoo = "zoo.py"                                        # relative to this file
 train = "python train.py {entry} --seed {seed}"       # what renews a run, shown in remedies
+repetitions = "results"                               # where it writes a run that is recorded
 """
 
 import string
@@ -13,17 +14,23 @@ from pathlib import Path
 from torchbudget.errors import UsageError
 
 DEFAULT_ZOO = "zoo.py"
-KEYS = ("zoo", "train")
+KEYS = ("zoo", "train", "repetitions")
 FIELDS = frozenset({"entry", "seed"})
 """What the command that renews a run may name in braces."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """`zoo` is the zoo file, `train` the command that renews a run; None where it is not said."""
+    """What is not said is None.
+
+    `zoo` is the zoo file, `train` the command that renews a run, in `folder`; it writes a run that
+    is already recorded to `results.json` and `weights/` in `repetitions`.
+    """
 
     zoo: Path | None = None
     train: str | None = None
+    repetitions: Path | None = None
+    folder: Path | None = None
 
 
 def find_zoo(folder: Path) -> Path:
@@ -85,14 +92,15 @@ def _to_project(table: object, path: Path) -> Project:
     unknown = sorted(set(table) - set(KEYS))
     if unknown:
         raise UsageError(
-            f"{path}: [tool.torchbudget] has no {unknown[0]!r}; it takes {' and '.join(KEYS)}"
+            f"{path}: [tool.torchbudget] has no {unknown[0]!r}; it takes {', '.join(KEYS)}"
         )
     zoo = None
     if "zoo" in table:
         zoo = path.parent / table["zoo"]
         if not zoo.is_file():
             raise UsageError(f"{path}: zoo = {table['zoo']!r} names no file in {path.parent}")
-    return Project(zoo, _check_train(table.get("train"), path))
+    repetitions = path.parent / table["repetitions"] if "repetitions" in table else None
+    return Project(zoo, _check_train(table.get("train"), path), repetitions, path.parent)
 
 
 def _check_train(command: str | None, path: Path) -> str | None:
