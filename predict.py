@@ -22,6 +22,11 @@ Exit codes: 0 done · 1 the result is void · 2 wrong usage · 3 something is mi
 130 interrupted
 """
 
+if __name__ == "__main__":
+    from torchbudget.command import end_on_interrupt
+
+    end_on_interrupt("predict.py")
+
 import argparse
 import json
 import sys
@@ -30,12 +35,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from torchbudget.command import complain, run_main
+from torchbudget.command import Parser, complain, run_main, whole_number
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.zoofile import load_zoo, select_entries
 from torchbudget.errors import EXIT_PASS, EXIT_UNMEASURED
+from torchbudget.evidence.files import check_outputs
 from torchbudget.evidence.measure import infer
 from torchbudget.evidence.weights import load_shipped, load_weights, weights_paths
+from torchbudget.report.text import as_one_line
 from utils import kaggle
 from utils.picture import PictureError, find_pictures, read_picture
 from utils.runs import RunPaths, find_image
@@ -44,10 +51,8 @@ HERE = Path(__file__).resolve().parent
 PROG = "predict.py"
 
 
-def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def make_parser() -> Parser:
+    parser = Parser(prog=PROG, description=__doc__)
     parser.add_argument(
         "pictures",
         nargs="*",
@@ -57,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--entry", default="slim", help="of the zoo; default: %(default)s")
     parser.add_argument(
-        "--seed", type=int, default=0, help="whose shipped weights; default: %(default)s"
+        "--seed", type=whole_number, default=0, help="whose shipped weights; default: %(default)s"
     )
     parser.add_argument(
         "--weights",
@@ -112,7 +117,21 @@ def parse_options(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--json is for pictures; --csv writes the file that --out names")
     if options.pictures and (options.train_csv or options.drop_overlap):
         parser.error("--train-csv and --drop-overlap are for --csv FILE")
+    if options.out:
+        check_output(options)
     return options
+
+
+def check_output(options: argparse.Namespace) -> None:
+    """Raise `UsageError` where the submission would replace what is read for it."""
+    paths = RunPaths.beside(options.zoo)
+    named = (options.csv, options.train_csv, options.weights, options.zoo)
+    inputs = [path for path in named if path is not None]
+    inputs += [paths.shipped.results, paths.local.results]
+    folders = [paths.shipped.weights, paths.local.weights]
+    if options.data_root:
+        folders.append(options.data_root)
+    check_outputs({"--out": options.out}, inputs, folders)
 
 
 def load_network(entry: Entry, options: argparse.Namespace) -> tuple[nn.Module, list[Path]]:
@@ -167,7 +186,7 @@ def describe_logits(file: Path, logits: torch.Tensor) -> dict[str, object]:
 
 def format_row(row: dict[str, object]) -> str:
     text = "{file}: {digit} ({confidence:.2%}), runner-up {runner_up} ({runner_up_confidence:.2%})"
-    return text.format(**row)
+    return as_one_line(text.format(**row))
 
 
 def predict_pictures(entry: Entry, options: argparse.Namespace) -> int:

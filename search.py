@@ -13,6 +13,11 @@ Exit codes: 0 done · 1 no trial was completed · 2 wrong usage · 3 no data, no
 130 interrupted
 """
 
+if __name__ == "__main__":
+    from torchbudget.command import end_on_interrupt
+
+    end_on_interrupt("search.py")
+
 import argparse
 import re
 import sys
@@ -24,7 +29,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 import environment
-from torchbudget.command import complain, run_main
+from torchbudget.command import Parser, complain, positive_whole_number, run_main, whole_number
 from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_or_sample
 from torchbudget.data.split import split_train_val
@@ -38,6 +43,7 @@ from torchbudget.errors import (
     UsageError,
     ZooError,
 )
+from torchbudget.report.text import first_line
 from train import HERE, scale_val
 from utils import plots
 from utils import study as studies
@@ -53,22 +59,21 @@ FEWEST_FOR_IMPORTANCES = 2
 """Trials for each number searched, below which the importances mean nothing."""
 
 
-def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=PROG,
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def make_parser() -> Parser:
+    parser = Parser(prog=PROG, description=__doc__)
     parser.add_argument("entry", nargs="?", default="slim")
     parser.add_argument(
         "--trials",
-        type=int,
+        type=positive_whole_number,
         default=30,
         help="trials of the study, including those of earlier runs and other machines",
     )
-    parser.add_argument("--epochs", type=int, help="of each trial; default: the recipe's own")
-    parser.add_argument("--seed", type=int, default=0, help="of the draws and of every training")
+    parser.add_argument(
+        "--epochs", type=positive_whole_number, help="of each trial; default: the recipe's own"
+    )
+    parser.add_argument(
+        "--seed", type=whole_number, default=0, help="of the draws and of every training"
+    )
     parser.add_argument(
         "--search",
         action="append",
@@ -107,10 +112,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """The options; raises `UsageError`."""
     options = make_parser().parse_args(argv)
     options.declared_epochs = None  # `find_space` sets it
-    for name in ("trials", "epochs"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name} must be at least 1, not {value}")
     if options.study and not re.fullmatch(r"[\w.-]+", options.study):
         raise UsageError(
             f"--study {options.study!r} names files: "
@@ -159,6 +160,10 @@ def search(space: Space, dataset: Dataset, options: argparse.Namespace) -> int:
     study = studies.open_study(storage, name, objective)
     print(introduce(space, dataset.name, len(train), len(val)), flush=True)
     studies.run_trials(study, objective, options.trials)
+    with studies.reading_study(name):
+        best = studies.best_trial(study)
+        if best is not None:
+            space.apply(best.params)
     return conclude(study, space, len(val), options)
 
 
@@ -270,7 +275,7 @@ def run(argv: list[str] | None) -> int:
         dataset = load_or_sample(space.entry.data, options.data_root)
         return search(space, dataset, options)
     except optuna.exceptions.StorageInternalError as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
+        reason = first_line(error.__cause__ or error)
         raise TorchBudgetError(
             f"the storage failed: {reason}; the same command continues"
         ) from error

@@ -19,6 +19,11 @@ Exit codes: 0 done · 1 the loss was not finite, the result would be void, or a 
 2 wrong usage · 3 no data, no checkpoint or no disk · 130 interrupted
 """
 
+if __name__ == "__main__":
+    from torchbudget.command import end_on_interrupt
+
+    end_on_interrupt("train.py")
+
 import subprocess
 import sys
 from argparse import Namespace
@@ -250,7 +255,9 @@ def judge(result: Run, entry: Entry, zoo_file: Path, paths: RunPaths, options: N
 def check(entry: Entry, zoo_file: Path, store: Store, options: Namespace, *words: str) -> int:
     """Judge `entry` by check.py in a process of its own; its exit code."""
     command = [sys.executable, HERE / "check.py", entry.name, "--zoo", zoo_file, *words]
-    command += ["--results", store.results, "--weights", store.weights]
+    command += ["--weights", store.weights]
+    if store.results.is_file():
+        command += ["--results", store.results]
     if options.data_root:
         command += ["--data-root", options.data_root]
     return subprocess.run(command, check=False).returncode

@@ -19,6 +19,11 @@ versions. With --record it goes into bench/results.json, which git tracks.
 Exit codes: 0 done · 2 wrong usage · 3 no data, no disk, or a measurement failed · 130 interrupted
 """
 
+if __name__ == "__main__":
+    from torchbudget.command import end_on_interrupt
+
+    end_on_interrupt("bench")
+
 import argparse
 import sys
 import time
@@ -27,7 +32,7 @@ from pathlib import Path
 
 from bench import accuracy, breakdown, epoch, growth, inference, results, startup
 from bench.choice import Choice
-from torchbudget.command import run_main
+from torchbudget.command import Parser, run_main
 from torchbudget.data.loading import BY_NAME
 from torchbudget.errors import EXIT_PASS, Interrupted, TorchBudgetError
 from utils.training import Diverged
@@ -51,10 +56,8 @@ def at_least_one(word: str) -> int:
     return number
 
 
-def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def make_parser() -> Parser:
+    parser = Parser(prog=PROG, description=__doc__)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASUREMENTS)}; default: all"
     )

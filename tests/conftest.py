@@ -4,14 +4,14 @@ run = make_run(small_entry, 0)               # sealed, as train.py records it
 run = make_run(small_entry, 0, steps=999)    # any field changed before the seal
 """
 
+import contextlib
 import functools
 import gzip
 import hashlib
+import io
 import os
 import shutil
 import struct
-import subprocess
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +19,10 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import Phase, settings
 
+import train
 from model import Slim
 from torchbudget.data.images import Dataset
 from torchbudget.data.mnist import (
@@ -41,6 +43,8 @@ from torchbudget.evidence.results import Epoch, Run, seal
 from utils.recipe import SGD, Constant, Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
+DONE = ".trained"
+"""The file in the folder of the trained zoo that says that it is whole."""
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # A worker a core and a thread a worker, in what the tests start too.
@@ -108,15 +112,17 @@ def _record(entry: Entry, seed: int) -> tuple[RecordedRun, bytes]:
     train, val = split_train_val(_sample(), recipe.val_images)
     steps = recipe.epochs * (len(train) // recipe.batch_size)
     found = measure(network, val) if len(val) else None
+    val_loss = round(found.loss, 6) if found else None
+    rates = recipe.learning_rates(len(train) // recipe.batch_size, [val_loss] * recipe.epochs)
     history = [
         Epoch(
             train_loss=round(2.3 / (number + 1), 6),
-            val_loss=round(found.loss, 6) if found else None,
+            val_loss=val_loss,
             val_misses=found.misses if found else None,
-            lr=0.05,
+            lr=round(rate, 9),
             seconds=0.75,
         )
-        for number in range(recipe.epochs)
+        for number, rate in enumerate(rates)
     ]
     with tempfile.TemporaryDirectory() as folder:
         recorded = record_run(
@@ -201,25 +207,37 @@ def raw(tmp_path, contents) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained_zoo(tmp_path_factory) -> Path:
+def trained_zoo(tmp_path_factory, worker_id) -> Path:
     """A folder with `zoo.py` (one entry, `tiny`, two seeds), its results.json and weights/.
 
-    train.py wrote the results and the weights. Copy the folder before changing it.
+    train.py wrote the results and the weights, once for all workers. Copy the folder before
+    changing it.
     """
-    folder = tmp_path_factory.mktemp("trained")
-    shutil.copy(ROOT / "tests" / "tiny_zoo.py", folder / "zoo.py")
-    for seed in range(2):
-        subprocess.run(
-            [sys.executable, ROOT / "train.py", "tiny", "--zoo", "zoo.py", "--seed", str(seed)],
-            cwd=folder,
-            check=True,
-            capture_output=True,
-        )
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent
+    folder = shared / "trained"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / DONE).exists():
+            folder.mkdir()
+            shutil.copy(ROOT / "tests" / "tiny_zoo.py", folder / "zoo.py")
+            for seed in range(2):
+                train_zoo(folder, "tiny", "--seed", str(seed))
+            (folder / DONE).touch()
     return folder
+
+
+def train_zoo(folder: Path, *words: str) -> str:
+    """Train by the zoo file in `folder`, and return what train.py prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        code = train.main([*words, "--zoo", str(folder / "zoo.py")])
+    assert code == 0
+    return printed.getvalue()
 
 
 @pytest.fixture
 def zoo(trained_zoo, tmp_path):
     """A copy of the trained zoo, free to be tampered with."""
-    shutil.copytree(trained_zoo, tmp_path / "zoo")
+    shutil.copytree(trained_zoo, tmp_path / "zoo", ignore=shutil.ignore_patterns(DONE))
     return tmp_path / "zoo"

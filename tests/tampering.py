@@ -2,13 +2,18 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+from safetensors.torch import load
 
 from torchbudget import cli
-from torchbudget.evidence.results import Run
+from torchbudget.data.mnist import load_mnist_sample
+from torchbudget.evidence.files import file_digest
+from torchbudget.evidence.measure import count_confusion, predictions_digest
+from torchbudget.evidence.results import Run, seal
 from torchbudget.report.verdict import Status
 
 
@@ -31,8 +36,74 @@ def edit_run(folder: Path, seed: int, reseal: bool = False, **changes) -> None:
     (run,) = [run for run in document["runs"] if run["seed"] == seed]
     run.update(changes)
     if reseal:
-        run["seal"] = msgspec.convert(run, Run).expected_seal()
-    path.write_text(json.dumps(document))
+        fields = msgspec.to_builtins(seal(msgspec.convert(run, Run)))
+        run.clear()
+        run.update(fields)
+    path.write_text(write_canonical(document))
+
+
+def write_canonical(document: dict) -> str:
+    """The document in the form in which the record is written."""
+    blocks = []
+    for run in document["runs"]:
+        fields = [f"   {json.dumps(name)}: {json.dumps(value)}" for name, value in run.items()]
+        blocks.append("  {\n" + ",\n".join(fields) + "\n  }")
+    runs = ",\n".join(blocks)
+    return f'{{\n "schema": {document["schema"]},\n "runs": [\n{runs}\n ]\n}}\n'
+
+
+def right_one(folder: Path, seed: int) -> dict:
+    """The fields of a run as if it had been right about one image that it missed."""
+    run = read_run(folder, seed)
+    labels = load_mnist_sample().test.labels
+    predictions = labels.clone()
+    for index, predicted in run["missed"].items():
+        predictions[int(index)] = predicted
+    index = int(next(iter(run["missed"])))
+    predictions[index] = labels[index]
+    missed = {key: predicted for key, predicted in run["missed"].items() if int(key) != index}
+    return {
+        "missed": missed,
+        "confusion": count_confusion(labels, predictions, 10),
+        "test": run["test"] | {"misses": len(missed)},
+        "digests": run["digests"] | {"predictions": predictions_digest(predictions, 10)},
+    }
+
+
+def copy_run(folder: Path, source: int, target: int) -> None:
+    """Record the run of seed `source` under the name of seed `target`, weights and all."""
+    fields = read_run(folder, source)
+    del fields["seed"]
+    edit_run(folder, target, reseal=True, **fields)
+    weights = folder / "weights"
+    content = (weights / f"tiny-seed{source}-mnist_sample.safetensors").read_bytes()
+    (weights / f"tiny-seed{target}-mnist_sample.safetensors").write_bytes(content)
+
+
+def reship(folder: Path, seed: int, change: Callable[[dict], bytes]) -> None:
+    """Replace a weights file by what `change` makes of its tensors, and seal a record that fits."""
+    path = folder / "weights" / f"tiny-seed{seed}-mnist_sample.safetensors"
+    path.write_bytes(change(load(path.read_bytes())))
+    digests = read_run(folder, seed)["digests"] | {"weights": file_digest(path)}
+    edit_run(folder, seed, reseal=True, digests=digests)
+
+
+def rename(folder: Path, seed: int, new: str, new_seed: int | None = None) -> None:
+    """Give a seed of `tiny`, with its record and weights, to the entry `new`."""
+    run = read_run(folder, seed)
+    number = seed if new_seed is None else new_seed
+    weights = folder / "weights"
+    (weights / f"tiny-seed{seed}-mnist_sample.safetensors").rename(
+        weights / f"{new}-seed{number}-mnist_sample.safetensors"
+    )
+    path = folder / "results.json"
+    document = json.loads(path.read_text())
+    document["runs"].remove(run)
+    run |= {"entry": new, "seed": number}
+    run["seal"] = msgspec.convert(run, Run).expected_seal()
+    document["runs"].append(run)
+    document["runs"].sort(key=lambda each: (each["entry"], each["seed"]))
+    path.write_text(write_canonical(document))
 
 
 def failed(verdicts: dict[str, dict]) -> set[str]:

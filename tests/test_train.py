@@ -1,21 +1,24 @@
 """Runs on the real sample: what they write, that they resume to the byte, and how they fail."""
 
 import json
-import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import train_zoo
 from safetensors.torch import load_file
+from tiny_zoo import Tiny
+from torch import nn
 
 import train
 from model import Slim
+from torchbudget.data.images import Dataset
 from torchbudget.data.mnist import MNIST, MNIST_SAMPLE
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
@@ -46,6 +49,8 @@ ENTRY = Entry(
     budget=Budget(max_params=20_000, max_epochs=10, max_misses=600),
 )
 
+SHORT = replace(ENTRY, network=Tiny, recipe=replace(RECIPE, epochs=1, val_images=100))
+"""For laws that need no network that has learnt much."""
 TINY_ZOO = ROOT / "tests" / "tiny_zoo.py"
 
 
@@ -56,6 +61,12 @@ def places(folder: Path) -> RunPaths:
         output=folder / "results",
         checkpoints=folder / "checkpoints",
     )
+
+
+def few(sample: Dataset) -> Dataset:
+    """400 of the sample's training images, 20 of its test images: few to draw."""
+    train_images = sample.train[torch.arange(0, 4_000, 10)]
+    return Dataset("mnist_sample", train_images, sample.test[torch.arange(0, 1_000, 50)])
 
 
 @pytest.fixture(scope="module")
@@ -92,54 +103,48 @@ def test_a_run_leaves_history_and_pictures(finished):
     assert len(list((folder / "results").glob("*.png"))) == 3
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(finished, tmp_path, sample):
-    _, record = finished
-    again, other = (
-        run(ENTRY, 0, sample, paths=places(tmp_path)),
-        run(ENTRY, 1, sample, paths=places(tmp_path)),
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path, sample):
+    first, again, other = (
+        run(SHORT, seed, few(sample), paths=places(tmp_path)).digests.weights for seed in (0, 0, 1)
     )
-    assert again.digests.weights == record.digests.weights != other.digests.weights
+    assert first == again != other
 
 
-def test_a_run_killed_in_mid_epoch_resumes_to_the_same_bytes(tmp_path):
-    shutil.copy(TINY_ZOO, tmp_path / "zoo.py")
-    command = [sys.executable, str(ROOT / "train.py"), "tiny", "--zoo", "zoo.py"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as killed:
-        wait_for_epoch(killed, 1)
+def start(folder: Path, *words: str) -> subprocess.Popen:
+    """train.py as a process, on `tiny` in `folder`, after its first epoch."""
+    shutil.copy(TINY_ZOO, folder / "zoo.py")
+    command = [sys.executable, str(ROOT / "train.py"), "tiny", "--zoo", "zoo.py", *words]
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,
+    )
+    for line in process.stdout:
+        if line.startswith("epoch  1/"):
+            return process
+    raise AssertionError("the run ended before the epoch")
+
+
+def hear_ctrl_c() -> None:
+    """A suite in the background inherits a deaf SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_a_run_killed_in_mid_epoch_resumes_to_the_same_bytes(tmp_path, trained_zoo):
+    """As the bytes of a run that nobody killed, in another process."""
+    with start(tmp_path) as killed:
         killed.send_signal(signal.SIGKILL)
     assert not (tmp_path / "results.json").exists()
-    resumed = subprocess.run([*command, "--resume"], cwd=tmp_path, capture_output=True, text=True)
-    assert resumed.returncode == 0 and "resumed after epoch 1 of 2" in resumed.stdout, (
-        resumed.stderr
-    )
-    straight = subprocess.run(
-        [*command, "--results", "r.json", "--weights", "w", "--checkpoints", "c"],
-        cwd=tmp_path,
-        capture_output=True,
-    )
-    assert straight.returncode == 0
-    name = "tiny-seed0-mnist_sample.safetensors"
-    assert (tmp_path / "weights" / name).read_bytes() == (tmp_path / "w" / name).read_bytes()
+    assert "resumed after epoch 1 of 2" in train_zoo(tmp_path, "tiny", "--resume")
+    weights = "weights/tiny-seed0-mnist_sample.safetensors"
+    assert (tmp_path / weights).read_bytes() == (trained_zoo / weights).read_bytes()
 
 
 def test_ctrl_c_gives_one_line_and_its_exit_code(tmp_path):
-    shutil.copy(TINY_ZOO, tmp_path / "zoo.py")
-    command = [
-        sys.executable,
-        str(ROOT / "train.py"),
-        "tiny",
-        "--zoo",
-        "zoo.py",
-        "--recipe.epochs",
-        "50",
-    ]
-    heed = {
-        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-    }  # a suite in the background inherits a deaf SIGINT
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heed
-    )
-    wait_for_epoch(process, 1)
+    process = start(tmp_path, "--recipe.epochs", "50")
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert (
@@ -149,53 +154,46 @@ def test_ctrl_c_gives_one_line_and_its_exit_code(tmp_path):
     )
 
 
-def wait_for_epoch(process: subprocess.Popen, epoch: int) -> None:
-    deadline = time.monotonic() + 300
-    for line in process.stdout:
-        if line.startswith(f"epoch  {epoch}/"):
-            return
-        assert time.monotonic() < deadline
-    raise AssertionError("the run ended before the epoch")
+@pytest.fixture
+def full_disk():
+    """No file of this process grows past 9,000 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path):
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, capsys, full_disk):
     shutil.copy(TINY_ZOO, tmp_path / "zoo.py")
-    limit = (
-        "import resource, runpy, sys; "
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000)); "
-        "runpy.run_path(sys.argv.pop(1), run_name='__main__')"
-    )
-    command = [sys.executable, "-Bc", limit, str(ROOT / "train.py"), "tiny", "--zoo", "zoo.py"]
-    result = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert (
-        result.returncode == 3
-        and result.stderr.startswith("train.py: ")
-        and "Traceback" not in result.stderr
-    )
+    assert train.main(["tiny", "--zoo", str(tmp_path / "zoo.py")]) == 3
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert errors[-1].startswith("train.py: ")
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["zoo.py"]
 
 
+class Unbounded(nn.Sequential):
+    """Nothing in it normalises."""
+
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(784, 50), nn.ReLU(), nn.Linear(50, 10))
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path, sample):
-    wild = replace(
-        ENTRY,
-        recipe=replace(RECIPE, schedule=Constant(lr=1000), optimizer=SGD(momentum=0.99), amp="off"),
-    )
+    schedule = Constant(lr=1000)
+    optimizer = SGD(momentum=0.99)
+    short = replace(SHORT.recipe, batch_size=20, amp="off")
+    recipe = replace(short, schedule=schedule, optimizer=optimizer)
+    wild = replace(SHORT, network=Unbounded, recipe=recipe)
     with pytest.raises(Diverged, match=r"step \d+, learning rate 1e\+03; try a lower rate"):
-        run(wild, 0, sample, paths=places(tmp_path))
+        run(wild, 0, few(sample), paths=places(tmp_path))
     assert not (tmp_path / "results.json").exists() and not (tmp_path / "weights").exists()
 
 
 def test_an_overridden_run_is_no_evidence_and_touches_no_shipped_weights(tmp_path, sample):
     record = run(
-        replace(ENTRY, recipe=replace(RECIPE, epochs=1)),
+        SHORT,
         0,
-        sample,
+        few(sample),
         paths=places(tmp_path),
         overrides=["epochs=1"],
     )
@@ -207,9 +205,9 @@ def test_an_overridden_run_is_no_evidence_and_touches_no_shipped_weights(tmp_pat
 
 
 def test_the_sample_never_stands_in_for_mnist(tmp_path, sample):
-    declared = replace(ENTRY, data=MNIST, recipe=replace(RECIPE, epochs=1, val_images=6_000))
-    record = run(declared, 0, sample, paths=places(tmp_path))
-    assert (record.dataset, record.val_images) == ("mnist_sample", 400)
+    declared = replace(SHORT, data=MNIST, recipe=replace(SHORT.recipe, val_images=6_000))
+    record = run(declared, 0, few(sample), paths=places(tmp_path))
+    assert (record.dataset, record.val_images) == ("mnist_sample", 40)
     assert evidence_of(declared, [record]) == {} and not (tmp_path / "weights").exists()
 
 
@@ -287,16 +285,20 @@ def test_without_overrides_there_are_none():
         ["--zoo", "nowhere.py"],
     ],
 )
-def test_wrong_usage_is_named_without_a_traceback(words, tmp_path):
+def test_wrong_usage_is_named_without_a_traceback(words, tmp_path, capsys):
     shutil.copy(TINY_ZOO, tmp_path / "zoo.py")
-    zoo = [] if "--zoo" in words else ["--zoo", "zoo.py"]
-    result = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *words, *zoo],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 2 and result.stderr.strip() and "Traceback" not in result.stderr
+    zoo = [] if "--zoo" in words else ["--zoo", str(tmp_path / "zoo.py")]
+    assert exit_code([*words, *zoo]) == 2
+    errors = capsys.readouterr().err
+    assert errors.strip() and "Traceback" not in errors
+
+
+def exit_code(words: list[str]) -> int:
+    """Of train.py with these words, whether it returns or leaves."""
+    try:
+        return train.main(words)
+    except SystemExit as left:
+        return left.code
 
 
 # --- repetitions ----------------------------------------------------------------------------------

@@ -5,23 +5,31 @@ It is cheap to make, and to observe without the command.
 
 import functools
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 from conftest import RunMaker
+from torch import nn
 
-from torchbudget.data.images import Dataset
+from torchbudget.building.artefact import read_network
+from torchbudget.building.builder import capture_network
+from torchbudget.building.client import BuiltZoo
+from torchbudget.data.images import Dataset, ImageSpec
+from torchbudget.data.loading import load_dataset
 from torchbudget.data.mnist import load_mnist_sample
 from torchbudget.data.spec import DataSpec
-from torchbudget.declare.entry import Entry
+from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import DataError
 from torchbudget.evidence import machine
 from torchbudget.evidence.results import Run, append_run, read_results, seal
 from torchbudget.gates.baseline import Baseline
+from torchbudget.gates.inspections import Inspections
 from torchbudget.gates.observation import Observation, Sources
+from torchbudget.network.captured import BuiltNetwork
+from torchbudget.network.inspection import Inspection
 
 HERE = machine.platform_id()
 """The platform that the runs name."""
@@ -57,18 +65,40 @@ def observe_runs(
     dataset: Dataset | None = None,
     platform: tuple[str, str] = ("", ""),
     baseline: Baseline | None = None,
+    load: Callable[[DataSpec], Dataset] | None = None,
 ) -> Observation:
-    """What there is to observe of `entry` with these runs, and with `dataset` as its data."""
+    """What there is to observe of `entry` with these runs, and with `dataset` as its data.
 
-    def load(spec: DataSpec) -> Dataset:
+    `load` loads the data in another way.
+    """
+
+    def give(spec: DataSpec) -> Dataset:
         if dataset is None:
             raise DataError(f"{spec.name} is not here")
         return dataset
 
     sources = Sources(
-        runs=list(runs), weights=weights, load=load, platform=platform, baseline=baseline
+        runs=list(runs), weights=weights, load=load or give, platform=platform, baseline=baseline
     )
-    return Observation(entry, sources)
+    return Observation(entry, sources, Inspections(build_here(entry)))
+
+
+def build_here(entry: Entry) -> BuiltZoo:
+    """The zoo of this entry, and of its members, its networks captured in this process."""
+    members = [member for member, _ in entry.member_runs] if isinstance(entry, Ensemble) else []
+    entries = {part.name: part for part in [*members, entry]}
+    networks = {name: build_network(part.network, part) for name, part in entries.items()}
+    return BuiltZoo(entries, networks, {name: name for name in entries})
+
+
+def build_network(make: Callable[[], nn.Module], entry: Entry) -> BuiltNetwork:
+    image = entry.data.image or load_dataset(entry.data).image
+    return read_network(*capture_network(make, image))
+
+
+def inspect(make: Callable[[], nn.Module], image: ImageSpec) -> Inspection:
+    """What is static about the network that `make` gives."""
+    return Inspection(read_network(*capture_network(make, image)))
 
 
 @functools.cache

@@ -7,25 +7,27 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
 
 from torchbudget import __version__
-from torchbudget.command import run_main
-from torchbudget.errors import UsageError
+from torchbudget.command import Parser, positive_whole_number, run_main, whole_number
 from torchbudget.project import find_zoo
 
 EXIT_CODES = """\
 Exit codes: 0 all gates ran and passed · 1 a gate failed · 2 wrong usage or configuration ·
-3 something could not be measured.
+3 something could not be measured · 130 interrupted. With --base, 1 is also for a failure that the
+base had.
 """
+FORMATS = ("terminal", "json", "markdown", "junit", "sarif", "github")
+"""What `check` can print on stdout."""
 CHECK = f"""\
 Judge the zoo: every gate on every entry, failures first, then the count and the exit code.
 
     %(prog)s                          # all entries, all gates, all weights re-measured
     %(prog)s slim --only params,structure
     %(prog)s --zoo my/zoo.py          # results.json and weights/ are expected beside it
-    %(prog)s --zoo theirs.py --untrusted   # in a process of its own, with limits
+    %(prog)s --zoo theirs.py          # a zoo file runs confined, in a process of its own
     %(prog)s --base main              # and nothing is worse than where the branch left main
+    %(prog)s --fail-fast --format github   # stop at the first failure, print annotations
     %(prog)s --explain chain          # what a gate judges and why, with examples
     %(prog)s --why slim               # the network, operation by operation
 
@@ -37,6 +39,15 @@ and write them and the record beside the zoo file.
     %(prog)s net --weights best.pth --seed 0
     %(prog)s net --weights last.safetensors --seed 1 --steps 46900 --batch-size 128
 """
+REPRODUCE = """\
+Train a recorded run again by the project's command ([tool.torchbudget] train in pyproject.toml) and
+compare: byte for byte on the same hardware and versions, elsewhere the misses of the two runs by
+the spread of the entry's seeds. The record stays as it is; reproduced.json beside it keeps when and
+where a run was last reproduced. Exit code 1 says that it was not.
+
+    %(prog)s net 0
+    %(prog)s --in-turn          # one of the fastest runs, another one each week
+"""
 MAIN = f"""\
 Hold PyTorch image classifiers to declared budgets.
 
@@ -44,6 +55,7 @@ Hold PyTorch image classifiers to declared budgets.
     torchbudget check                                    # judge every entry of zoo.py
     torchbudget why net                                  # the network, operation by operation
     torchbudget explain chain                            # what a gate judges and why
+    torchbudget reproduce net 0                          # train it again, and compare
 
 The zoo file is the one that --zoo names, else the one that pyproject.toml names
 ([tool.torchbudget] zoo = "zoo.py"), else zoo.py.
@@ -87,16 +99,6 @@ def _check(words: list[str], default_zoo: Path | None, prog: str) -> int:
         return _explain(argparse.Namespace(gate=options.explain))
     if options.zoo is None:
         options.zoo = default_zoo or find_zoo(Path.cwd())
-    if options.untrusted:
-        from torchbudget.untrusted import judge_apart
-
-        return judge_apart(
-            words,
-            options.zoo,
-            prog,
-            max_seconds=options.max_seconds,
-            max_memory=options.max_memory,
-        )
     if options.why:
         return _why(argparse.Namespace(entry=options.why, zoo=options.zoo))
     from torchbudget.checking import judge_here
@@ -124,21 +126,15 @@ def _record(options: argparse.Namespace) -> int:
     return record(options)
 
 
+def _reproduce(options: argparse.Namespace) -> int:
+    from torchbudget.reproducing import reproduce
+
+    if options.zoo is None:
+        options.zoo = find_zoo(Path.cwd())
+    return reproduce(options)
+
+
 # --- the words ----------------------------------------------------------------------------------
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that takes no abbreviated flags, and whose errors are `UsageError`s.
-
-    An abbreviation of --untrusted would be passed on to the process that judges.
-    """
-
-    def __init__(self, **settings: Any) -> None:
-        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(allow_abbrev=False, **settings)
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; {self.prog} --help lists what it takes")
 
 
 def make_main_parser() -> Parser:
@@ -164,6 +160,14 @@ def make_main_parser() -> Parser:
     explain = commands.add_parser("explain", help="say what a gate judges and why")
     explain.add_argument("gate", nargs="?", metavar="GATE", help="default: a line for each gate")
     explain.set_defaults(run=_explain)
+    reproduce = commands.add_parser(
+        "reproduce", help="train a recorded run again, and compare", description=REPRODUCE
+    )
+    reproduce.add_argument("entry", nargs="?", metavar="ENTRY")
+    reproduce.add_argument("seed", nargs="?", type=whole_number, metavar="SEED")
+    reproduce.add_argument("--in-turn", action="store_true", help="choose by the week")
+    reproduce.add_argument("--zoo", type=Path, metavar="FILE", help="the zoo file")
+    reproduce.set_defaults(run=_reproduce)
     return parser
 
 
@@ -210,8 +214,16 @@ def parse_check_options(words: list[str], prog: str) -> argparse.Namespace:
     options = parser.parse_args(words)
     if options.badge and (len(options.entries) != 1 or options.only):
         parser.error("--badge shows one ENTRY judged by all gates")
-    if options.github and options.json == "-":
-        parser.error("--github and --json - both write to stdout; give --json a file")
+    if options.json == "-":
+        if options.format not in (None, "json"):
+            parser.error(f"--format {options.format} and --json - both write to stdout; give one")
+        options.format = "json"
+    options.format = options.format or "terminal"
+    if options.github and options.format not in ("terminal", "github"):
+        other = "--json - both write to stdout; give --json a file"
+        if options.json != "-":
+            other = f"--format {options.format} both write to stdout; give one of them"
+        parser.error(f"--github and {other}")
     return options
 
 
@@ -249,24 +261,39 @@ def make_check_parser(prog: str) -> Parser:
         metavar="ENTRY",
         help="show the entry's network operation by operation, and judge nothing",
     )
-    _add_untrusted_options(parser)
+    parser.add_argument(
+        "--fail-fast",
+        action="store_true",
+        help="stop at the first failure; the gates that are left are listed as not judged",
+    )
+    _add_limits(parser)
     _add_report_options(parser)
     return parser
 
 
-def _add_untrusted_options(parser: Parser) -> None:
-    group = parser.add_argument_group("a zoo file that you did not write")
+def _add_limits(parser: Parser) -> None:
+    group = parser.add_argument_group("limits of the process that runs the zoo file")
+    group.add_argument(
+        "--max-seconds", type=positive_number, default=900, metavar="S", help="default: 900"
+    )
+    group.add_argument(
+        "--max-memory", type=positive_number, default=8, metavar="GIB", help="default: 8"
+    )
     group.add_argument(
         "--untrusted",
         action="store_true",
-        help="judge in a process of its own, which must end with its verdict within the limits",
+        help="changes nothing: every zoo file runs confined, in a process of its own",
     )
-    group.add_argument("--max-seconds", type=positive_number, default=900, metavar="S")
-    group.add_argument("--max-memory", type=positive_number, default=8, metavar="GIB")
 
 
 def _add_report_options(parser: Parser) -> None:
     group = parser.add_argument_group("reports")
+    group.add_argument(
+        "--format",
+        choices=FORMATS,
+        metavar="FORMAT",
+        help=f"what is printed on stdout: {', '.join(FORMATS)}; default: terminal",
+    )
     group.add_argument(
         "--json",
         metavar="FILE",
@@ -288,20 +315,6 @@ def _add_report_options(parser: Parser) -> None:
 
 
 # --- the values ----------------------------------------------------------------------------------
-
-
-def whole_number(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
-    return number
-
-
-def positive_whole_number(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return number
 
 
 def positive_number(text: str) -> float:

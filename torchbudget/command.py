@@ -1,25 +1,45 @@
 """Run the main function of a command: every failure that is no bug is one line and an exit code.
 
     if __name__ == "__main__":
+        end_on_interrupt("train.py")   # before torch is imported
+
+    if __name__ == "__main__":
         sys.exit(run_main(main, "train.py"))
 
 This module imports neither torch nor numpy, so that wrong usage is answered at once.
 """
 
+import argparse
+import contextlib
+import errno
+import io
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import IO, Any, NoReturn
 
 from torchbudget.errors import (
     EXIT_INTERRUPTED,
     EXIT_PASS,
     EXIT_UNMEASURED,
+    Interrupted,
     TorchBudgetError,
+    UsageError,
 )
+from torchbudget.reading import is_out_of_memory
+from torchbudget.report.text import as_one_line
+from torchbudget.suggestion import suggest
 
 OUT_OF_MEMORY = "out of memory: close other programs, use a machine with more, or judge less"
-TORCH_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
-"""Parts of the messages of the `RuntimeError`s by which torch says that memory ran out."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk that holds no more; a file that is written is named, the standard output not."""
+MAX_NUMBER = 2**63 - 1
+"""The largest integer that a record and torch's generators hold."""
+MAX_MESSAGE = 2_000
+"""Characters of a message that are printed."""
 
 
 def run_main(main: Callable[[], int | None], prog: str) -> int:
@@ -30,72 +50,179 @@ def run_main(main: Callable[[], int | None], prog: str) -> int:
     `prog`, on stderr. Where the reader of a pipe is gone, nothing is printed and the code is 3.
     `SystemExit` passes. Any other exception is a bug and shows its traceback.
     """
-    try:
-        return _call(main)
-    except TorchBudgetError as error:
-        complain(prog, _describe(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        complain(prog, "interrupted")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        _discard_stdout()
-        return EXIT_UNMEASURED
-    except OSError as error:
-        complain(prog, _describe_os_error(error))
-        return EXIT_UNMEASURED
-    except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+    prepare_streams()
+    with _noticing_interrupts() as interrupts:
+        try:
+            code = main()
+            sys.stdout.flush()
+            return EXIT_PASS if code is None else code
+        except SystemExit:
             raise
-        complain(prog, OUT_OF_MEMORY)
-        return EXIT_UNMEASURED
+        except BaseException as error:
+            if interrupts and not isinstance(error, Interrupted):
+                error = KeyboardInterrupt()  # whatever the library that it interrupted made of it
+            message, code = _describe(error)
+            if message:
+                complain(prog, message)
+            return code
+        finally:
+            _release(sys.stdout, 1)
+            _release(sys.stderr, 2)
 
 
 def complain(prog: str, message: str) -> None:
-    """Print "prog: message" on stderr as one line."""
-    print(f"{prog}: {as_one_line(message)}", file=sys.stderr)
+    """Print "prog: message" on stderr as one line; nothing where stderr cannot be written."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"{prog}: {as_one_line(message)[:MAX_MESSAGE]}", file=sys.stderr, flush=True)
 
 
-def as_one_line(text: str) -> str:
-    """The text with runs of white space as one space, and control characters escaped."""
-    words = " ".join(text.split())
-    characters = []
-    for character in words:
-        if character.isprintable():
-            characters.append(character)
-        else:
-            characters.append(character.encode("unicode_escape", "surrogatepass").decode("ascii"))
-    return "".join(characters)
-
-
-def _call(main: Callable[[], int | None]) -> int:
-    """The exit code of `main`, after all that it printed has been written."""
-    try:
-        code = main()
-    finally:
-        sys.stdout.flush()
-    return EXIT_PASS if code is None else code
-
-
-def _describe(error: TorchBudgetError) -> str:
-    message = str(error) or type(error).__name__
-    remedy = getattr(error, "remedy", "")
-    return f"{message}: {remedy}" if remedy else message
+def _describe(error: BaseException) -> tuple[str, int]:
+    """The line of an exception, "" for none, and its exit code; a bug is raised again."""
+    if isinstance(error, TorchBudgetError):
+        message = str(error) or type(error).__name__
+        remedy = getattr(error, "remedy", "")
+        return (f"{message}: {remedy}" if remedy else message), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", EXIT_INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        return "", EXIT_UNMEASURED
+    if isinstance(error, OSError):
+        return _describe_os_error(error), EXIT_UNMEASURED
+    if is_out_of_memory(error):
+        return OUT_OF_MEMORY, EXIT_UNMEASURED
+    raise error
 
 
 def _describe_os_error(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {reason}" if error.filename is not None else reason
+    if error.filename is not None:
+        return f"{error.filename}: {reason}"
+    return f"the output cannot be written: {reason}" if error.errno in FULL else reason
 
 
-def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
-    if isinstance(error, MemoryError):
+# --- the streams ----------------------------------------------------------------------------------
+
+
+def prepare_streams() -> None:
+    """Make stdout and stderr take any text: one that is closed counts as the null device.
+
+    A character that the stream's encoding lacks is escaped.
+    """
+    for name in ("stdout", "stderr"):
+        stream: IO[str] | None = getattr(sys, name)
+        if stream is None or stream.closed:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_broken(stream: IO[str]) -> bool:
+    """Whether what is left to be written to a stream cannot be written."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
         return True
-    return any(part in str(error) for part in TORCH_OUT_OF_MEMORY)
+    return False
 
 
-def _discard_stdout() -> None:
-    """Point stdout at the null device: Python flushes it once more when the process ends."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
+def _release(stream: IO[str], descriptor: int) -> None:
+    """Point a stream that cannot be written at the null device: Python flushes it at its end."""
+    if not _is_broken(stream):
+        return
+    with contextlib.suppress(OSError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, descriptor)
+        os.close(null)
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------
+
+
+def end_on_interrupt(prog: str) -> None:
+    """From now on, until `run_main`, Ctrl-C prints one line and ends the process with 130.
+
+    A program calls it before it imports torch, which takes seconds and turns a
+    `KeyboardInterrupt` into errors of its own. Nothing is begun yet that would be left half-done.
+    """
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        complain(prog, "interrupted")
+        os._exit(EXIT_INTERRUPTED)
+
+    signal.signal(signal.SIGINT, end)
+
+
+@contextlib.contextmanager
+def _noticing_interrupts() -> Iterator[list[int]]:
+    """A list that is not empty once Ctrl-C was pressed, which raises `KeyboardInterrupt`.
+
+    Where Ctrl-C is ignored (a job in the background) it stays ignored. Signals are for the main
+    thread to handle; elsewhere the list stays empty.
+    """
+    interrupts: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+# --- the words ------------------------------------------------------------------------------------
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that takes no abbreviated flags, and whose errors are `UsageError`s.
+
+    An unknown word is answered with the one that it is close to.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; {self.prog} --help lists what it takes")
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """The options; none are left over: the first unknown word is an error."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            word = unknown[0].partition("=")[0]
+            self.error(f"unknown {word!r}{suggest(word, self._option_string_actions)}")
+        return options, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = [str(choice) for choice in action.choices]
+            hint = suggest(str(value), choices)
+            named = action.metavar if isinstance(action.metavar, str) else action.dest
+            self.error(f"{named}: no {value!r}{hint}; there are {', '.join(choices)}")
+
+
+def whole_number(text: str) -> int:
+    """A number from 0 that a record can hold."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    if number > MAX_NUMBER:
+        raise argparse.ArgumentTypeError(f"{text[:40]} is more than {MAX_NUMBER}")
+    return number
+
+
+def positive_whole_number(text: str) -> int:
+    """A number from 1 that a record can hold."""
+    number = whole_number(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number

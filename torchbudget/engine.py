@@ -1,38 +1,46 @@
 """Judging a zoo file: the one engine behind the command line and the pytest plugin."""
 
 import contextlib
-import difflib
 import functools
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from torchbudget.building.client import MEMORY, SECONDS, build_zoo
 from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_dataset
 from torchbudget.data.spec import DataSpec
+from torchbudget.declare.declaration import History
 from torchbudget.declare.entry import Entry
-from torchbudget.declare.zoofile import load_zoo, locate
+from torchbudget.declare.zoofile import locate
 from torchbudget.errors import UsageError
 from torchbudget.evidence.machine import platform_id
-from torchbudget.evidence.results import read_results
+from torchbudget.evidence.results import Run, evidence_of, read_results
 from torchbudget.gates import GATES, WITHOUT_BASELINE, judge
 from torchbudget.gates.baseline import Baseline, BaselineEntry, read_baseline
-from torchbudget.gates.observation import TRAIN_COMMAND, Inspections, Observation, Sources
+from torchbudget.gates.inspections import Inspections
+from torchbudget.gates.observation import TRAIN_COMMAND, Observation, Sources
+from torchbudget.gates.origin import find_origin, find_waiver_origin
 from torchbudget.gates.ratchet import judge_against_baseline
+from torchbudget.gates.succession import Identity, find_predecessors, identify
 from torchbudget.gates.waivers import WAIVERS_FILE, apply_waivers, read_waivers
+from torchbudget.reading import follow_links
 from torchbudget.report.metrics import Metrics
-from torchbudget.report.verdict import Status, Verdict
+from torchbudget.report.progress import LiveLine
+from torchbudget.report.verdict import Status, Verdict, not_judged
+from torchbudget.suggestion import suggest
 
 
 class Engine:
     """A zoo file with its record, weights and waivers, and the baseline it is compared with.
 
-    What is observed of an entry is shared by its gates. `results` and `weights` are beside the zoo
-    file by default. `train_command` renews a run, with {entry} and {seed} in it. Raises a
-    `UsageError` where a file cannot be read.
+    The zoo is built in a process of its own, which may take `seconds` and `memory` bytes. `entries`
+    are those that will be judged, all where none is named. What is observed of an entry is shared
+    by its gates. `results` and `weights` are beside the zoo file by default. `train_command` renews
+    a run, with {entry} and {seed} in it. Raises a `UsageError` where a file cannot be read.
     """
 
     def __init__(
@@ -44,26 +52,58 @@ class Engine:
         data_root: Path | None = None,
         base: str | None = None,
         train_command: str | None = None,
+        entries: Sequence[str] = (),
+        seconds: float = SECONDS,
+        memory: int = MEMORY,
     ) -> None:
         self.path = path
-        self.zoo = load_zoo(path)
-        folder = path.resolve().parent
+        folder = follow_links(path).parent
+        runs = read_results(results or folder / "results.json")
+        self._built = build_zoo(
+            path,
+            data_root=data_root,
+            entries=entries,
+            histories=collect_histories(runs),
+            seconds=seconds,
+            memory=memory,
+        )
+        self.zoo = self._built.entries
 
         @functools.cache
         def load(spec: DataSpec) -> Dataset:
             return load_dataset(spec, data_root, folder)
 
+        self._observations: dict[str, Observation] = {}
+        self._inspections = Inspections(self._built)
         self._sources = Sources(
-            runs=read_results(results or folder / "results.json"),
+            runs=runs,
             weights=weights or folder / "weights",
             load=load,
             platform=platform_id(),
-            baseline=None if base is None else read_baseline(base, path),
+            baseline=None if base is None else self._read_baseline(base, runs),
             train_command=train_command or TRAIN_COMMAND,
         )
         self._waivers = read_waivers(folder / WAIVERS_FILE)
-        self._observations: dict[str, Observation] = {}
-        self._inspections = Inspections()
+
+    def _read_baseline(self, ref: str, runs: list[Run]) -> Baseline:
+        """The baseline, whose entries are recognised under other names."""
+        baseline = read_baseline(ref, self.path)
+        now = {name: self._identify(entry, runs) for name, entry in self.zoo.items()}
+        then = {name: identify(entry) for name, entry in baseline.entries.items()}
+        find = functools.cache(functools.partial(find_predecessors, now=now, then=then))
+        return replace(baseline, find_predecessors=find)
+
+    def _identify(self, entry: Entry, runs: list[Run]) -> Identity:
+        """By what the entry is recognised; its network is traced only where that decides."""
+
+        @functools.cache
+        def digest_network() -> str:
+            with contextlib.suppress(Exception, SystemExit):  # the gates say what is wrong
+                return self.observe(entry).network_digest
+            return ""
+
+        weights = frozenset(run.digests.weights for run in evidence_of(entry, runs).values())
+        return Identity(dataset=entry.dataset, weights=weights, digest_network=digest_network)
 
     @property
     def baseline(self) -> Baseline | None:
@@ -89,23 +129,61 @@ class Engine:
             )
         return self._observations[entry.name]
 
-    def judge_zoo(self, entries: list[Entry], gates: list[str]) -> list[Verdict]:
+    def judge_zoo(
+        self,
+        entries: list[Entry],
+        gates: list[str],
+        *,
+        fail_fast: bool = False,
+        progress: LiveLine | None = None,
+    ) -> list[Verdict]:
         """A verdict for each entry and gate, entry by entry, waivers applied.
 
-        Then those on what is beside them: runs of no entry, weakened budgets, void waivers.
+        Then those on what is beside them: runs of no entry, weakened budgets, void waivers. With
+        `fail_fast` the first failure that is not waived ends it, and what is left is `not_judged`.
         """
-        verdicts = []
+        progress = progress or LiveLine(enabled=False)
+        steps = [(entry.name, gate) for entry in entries for gate in gates]
+        progress.start(steps)
+        verdicts: list[Verdict] = []
+        for verdict in self._judge_in_turn(entries, gates, progress):
+            verdicts.append(verdict)
+            if fail_fast and self._is_failure(verdict):
+                break
+        else:
+            verdicts += map(self._with_origin, self._judge_beside(entries, gates))
+        left = [not_judged(gate, entry) for entry, gate in steps[len(verdicts) :]]
+        return [*self._waive(verdicts), *left]
+
+    def _judge_in_turn(
+        self, entries: list[Entry], gates: list[str], progress: LiveLine
+    ) -> Iterator[Verdict]:
         for number, entry in enumerate(entries, start=1):
-            observation = self.observe(entry)
-            verdicts += [judge(gate, entry, observation) for gate in gates]
+            for gate in gates:
+                progress.show(entry.name, gate)
+                yield self._with_origin(judge(gate, entry, self.observe(entry)))
             self.measure_entry(entry)  # what is shown of it, while its network is still here
             self._inspections.release_all_but(entries[number:])
+
+    def _judge_beside(self, entries: list[Entry], gates: list[str]) -> Iterator[Verdict]:
+        """Verdicts on what is beside the entries; void waivers come with the waivers."""
         if "chain" in gates and len(entries) == len(self.zoo):
-            verdicts += self._judge_orphans()
+            yield from self._judge_orphans()
         if "ratchet" in gates and self.baseline:
             names = [entry.name for entry in entries]
-            verdicts += judge_against_baseline(self.zoo, self.baseline, self._waivers, names)
-        return self._waive(verdicts)
+            yield from judge_against_baseline(self.zoo, self.baseline, self._waivers, names)
+
+    def _with_origin(self, verdict: Verdict) -> Verdict:
+        """The verdict; a failure says whether it was there at the baseline, if there is one."""
+        if verdict.status is not Status.FAIL or self.baseline is None:
+            return verdict
+        entry = self.zoo.get(verdict.entry)
+        observation = self.observe(entry) if entry else None
+        return replace(verdict, origin=find_origin(verdict, self.baseline, observation))
+
+    def _is_failure(self, verdict: Verdict) -> bool:
+        """Whether the verdict is a failure that no waiver covers."""
+        return self._waive([verdict])[0].status is Status.FAIL
 
     def judge(self, entry: Entry, gate: str) -> list[Verdict]:
         """The verdict of one gate on one entry, and on a waiver of it that is no longer needed."""
@@ -137,6 +215,9 @@ class Engine:
         waived = apply_waivers(
             verdicts, self._waivers, datetime.now(UTC).date(), entries=known, gates=list(GATES)
         )
+        if self.baseline:
+            known_there = self.baseline.waivers
+            waived = [find_waiver_origin(verdict, self._waivers, known_there) for verdict in waived]
         return [
             replace(verdict, where=verdict.where or locate(self.path, verdict.entry, verdict.field))
             for verdict in waived
@@ -165,6 +246,16 @@ class Engine:
         return [to_metrics(entry) for entry in entries]
 
 
+def collect_histories(runs: list[Run]) -> dict[str, list[History]]:
+    """The histories of each entry's runs, those that have any."""
+    histories: dict[str, list[History]] = {}
+    for run in runs:
+        if run.history:
+            losses = [row.val_loss for row in run.history]
+            histories.setdefault(run.entry, []).append((run.train_images, losses))
+    return histories
+
+
 def to_metrics(entry: BaselineEntry) -> Metrics:
     """The numbers of an entry at the baseline, without its sizes where they were not measured."""
     if entry.error:
@@ -180,9 +271,7 @@ def to_metrics(entry: BaselineEntry) -> Metrics:
 def check_gate(name: str) -> None:
     """Raises `UsageError` for an unknown gate."""
     if name not in GATES:
-        close = difflib.get_close_matches(name, GATES, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise UsageError(f"no gate {name!r}{hint}; there are {', '.join(GATES)}")
+        raise UsageError(f"no gate {name!r}{suggest(name, GATES)}; there are {', '.join(GATES)}")
 
 
 def explain(gate: str) -> dict[str, str]:

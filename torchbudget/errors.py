@@ -47,6 +47,10 @@ class BaselineError(UsageError):
 # --- something is missing, or cannot be measured ------------------------------------------------
 
 
+class BuildError(TorchBudgetError):
+    """A zoo file that was not built: it ended its process, or took too much time or memory."""
+
+
 class DataError(TorchBudgetError):
     """A data set that is missing, corrupt or not what its name says; the message names the file."""
 

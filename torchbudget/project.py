@@ -3,6 +3,7 @@
 [tool.torchbudget]
 zoo = "zoo.py"                                        # relative to this file
 train = "python train.py {entry} --seed {seed}"       # what renews a run, shown in remedies
+repetitions = "results"                               # where it writes a run that is recorded
 """
 
 import string
@@ -11,19 +12,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torchbudget.errors import UsageError
+from torchbudget.reading import follow_links, reading
 
 DEFAULT_ZOO = "zoo.py"
-KEYS = ("zoo", "train")
+KEYS = ("zoo", "train", "repetitions")
 FIELDS = frozenset({"entry", "seed"})
 """What the command that renews a run may name in braces."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """`zoo` is the zoo file, `train` the command that renews a run; None where it is not said."""
+    """What is not said is None.
+
+    `zoo` is the zoo file, `train` the command that renews a run, in `folder`; it writes a run that
+    is already recorded to `results.json` and `weights/` in `repetitions`.
+    """
 
     zoo: Path | None = None
     train: str | None = None
+    repetitions: Path | None = None
+    folder: Path | None = None
 
 
 def find_zoo(folder: Path) -> Path:
@@ -50,7 +58,7 @@ def find_configured_zoo(folder: Path) -> Path | None:
 
 def find_train_command(zoo: Path) -> str | None:
     """The command that renews a run of the zoo file, where its project configures one."""
-    return read_project(zoo.resolve().parent).train
+    return read_project(follow_links(zoo).parent).train
 
 
 def read_project(folder: Path) -> Project:
@@ -59,7 +67,7 @@ def read_project(folder: Path) -> Project:
     It is looked for in `folder`, then upwards. Raises `UsageError` for a `pyproject.toml` that
     cannot be read, and for a zoo that is not a file.
     """
-    folder = folder.resolve()
+    folder = follow_links(folder)
     for parent in (folder, *folder.parents):
         path = parent / "pyproject.toml"
         if path.is_file():
@@ -71,10 +79,8 @@ def read_project(folder: Path) -> Project:
 
 def _read_table(path: Path) -> object:
     """What stands under `[tool.torchbudget]`; None where there is no such table."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+    with reading(path, UsageError, "cannot be read"):
+        document = tomllib.loads(path.read_bytes().decode("utf-8"))
     tool = document.get("tool")
     return tool.get("torchbudget") if isinstance(tool, dict) else None
 
@@ -85,14 +91,15 @@ def _to_project(table: object, path: Path) -> Project:
     unknown = sorted(set(table) - set(KEYS))
     if unknown:
         raise UsageError(
-            f"{path}: [tool.torchbudget] has no {unknown[0]!r}; it takes {' and '.join(KEYS)}"
+            f"{path}: [tool.torchbudget] has no {unknown[0]!r}; it takes {', '.join(KEYS)}"
         )
     zoo = None
     if "zoo" in table:
         zoo = path.parent / table["zoo"]
         if not zoo.is_file():
             raise UsageError(f"{path}: zoo = {table['zoo']!r} names no file in {path.parent}")
-    return Project(zoo, _check_train(table.get("train"), path))
+    repetitions = path.parent / table["repetitions"] if "repetitions" in table else None
+    return Project(zoo, _check_train(table.get("train"), path), repetitions, path.parent)
 
 
 def _check_train(command: str | None, path: Path) -> str | None:

@@ -1,11 +1,16 @@
 """Draw what each augmentation does: `python -m utils.augment` writes a grid with a row for each."""
 
-import argparse
+if __name__ == "__main__":
+    from torchbudget.command import end_on_interrupt
+
+    end_on_interrupt("augment")
+
 import sys
 from pathlib import Path
 
 import torch
 
+from torchbudget.command import Parser, run_main, whole_number
 from torchbudget.data.images import ImageSpec, as_floats
 from torchbudget.data.mnist import load_mnist_sample
 from utils.augmentations import (
@@ -64,9 +69,14 @@ def name_row(augmentation: Augmentation) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Write the grid: two images of each class, from the sample that needs no download."""
-    parser = argparse.ArgumentParser(prog="python -m utils.augment", description=main.__doc__)
+    return run_main(lambda: draw(argv), "augment")
+
+
+def draw(argv: list[str] | None) -> None:
+    """Parse the options, write the grid and print where it is."""
+    parser = Parser(prog="python -m utils.augment", description=main.__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/augmentations.png"))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=whole_number, default=0)
     options = parser.parse_args(argv)
     images = load_mnist_sample().test
     chosen = [
@@ -74,12 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     ]
     images = images[torch.cat(chosen)]
     rows = show(as_floats(images.pixels), images.labels, images.image, options.seed)
-    try:
-        print(save_figure(plot_augmentations(rows), options.out))
-    except OSError as error:
-        print(f"augment: {options.out} cannot be written: {error}", file=sys.stderr)
-        return 3
-    return 0
+    print(save_figure(plot_augmentations(rows), options.out))
 
 
 if __name__ == "__main__":

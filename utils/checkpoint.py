@@ -1,13 +1,16 @@
 """Checkpoints: the last five of a run, each written whole or not at all."""
 
 import io
+import re
 import zipfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
 
 from torchbudget.errors import CheckpointError
 from torchbudget.evidence.files import write_atomically
+from torchbudget.reading import reading
 
 KEPT = 5
 """Checkpoints of a run that stay."""
@@ -24,8 +27,10 @@ def save_checkpoint(folder: Path, epochs_done: int, state: dict[str, object]) ->
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in `folder`, oldest first."""
-    return sorted(folder.glob("epoch-*.pt"), key=lambda path: int(path.stem.removeprefix("epoch-")))
+    """The checkpoints in `folder`, oldest first; other files of its owner's are left alone."""
+    names = re.compile(r"epoch-[0-9]{3,9}\.pt")
+    paths = [path for path in folder.glob("epoch-*.pt") if names.fullmatch(path.name)]
+    return sorted(paths, key=lambda path: int(path.stem.removeprefix("epoch-")))
 
 
 def clear_checkpoints(folder: Path) -> None:
@@ -35,18 +40,26 @@ def clear_checkpoints(folder: Path) -> None:
 
 
 def load_checkpoint(folder: Path) -> dict[str, object]:
-    """The newest checkpoint in `folder`, on the CPU. Raises `CheckpointError`."""
+    """The newest checkpoint in `folder`, on the CPU; no code in it is run.
+
+    Raises `CheckpointError`.
+    """
     paths = list_checkpoints(folder)
     if not paths:
         raise CheckpointError(f"{folder} holds no checkpoint; start without --resume")
     newest = paths[-1]
-    try:
+    with reading_checkpoint(newest):
         with zipfile.ZipFile(newest) as archive:
             damaged = archive.testzip()
         if damaged:
-            raise CheckpointError(f"the checksum of {damaged} is wrong")
-        return torch.load(newest, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise CheckpointError(
-            f"{newest} is corrupt ({type(error).__name__}); delete it to resume from the one before"
-        ) from error
+            raise ValueError(f"the checksum of {damaged} is wrong")
+        state = torch.load(newest, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise ValueError(f"it holds a {type(state).__name__}")
+        return state
+
+
+def reading_checkpoint(path: Path) -> AbstractContextManager[None]:
+    """The boundary inside which the content of a checkpoint is read; see `reading`."""
+    advice = "delete it to resume from the one before"
+    return reading(path, CheckpointError, "is corrupt", advice)

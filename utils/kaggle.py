@@ -18,6 +18,7 @@ from torchbudget.data.overlap import find_shared, name_rows
 from torchbudget.data.split import fixed_permutation, split_train_val
 from torchbudget.errors import DataError, OverlapError, UsageError
 from torchbudget.evidence.files import write_atomically
+from torchbudget.reading import reading
 
 NAME = "kaggle_csv"
 FEWEST = 100
@@ -162,17 +163,15 @@ def recover_trained(
 
 def _read(path: Path, columns: list[str]) -> torch.Tensor:
     """uint8 (rows, columns) of the CSV at `path`."""
-    try:
+    with reading(path, DataError, "cannot be read as a CSV"):
         header, *lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as a CSV: {error}") from error
-    _check_header(path, header.split(","), columns)
-    if not lines:
-        raise DataError(f"{path} holds a header and no images")
-    table = _parse(lines, columns)
-    if table is None:
-        raise DataError(f"{path}, {_find_fault(lines, columns)}")
-    return torch.from_numpy(table)
+        _check_header(path, header.split(","), columns)
+        if not lines:
+            raise DataError(f"{path} holds a header and no images")
+        table = _parse(lines, columns)
+        if table is None:
+            raise DataError(f"{path}, {_find_fault(lines, columns)}")
+        return torch.from_numpy(table)
 
 
 def _parse(lines: list[str], columns: list[str]) -> np.ndarray | None:

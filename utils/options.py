@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from torchbudget.command import suggest, whole_number
 from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
 from torchbudget.declare.zoofile import select_entries
 from torchbudget.errors import UsageError
+from torchbudget.report.text import first_line
 from utils.augmentations import Augmentation
 from utils.recipe import Average, Optimizer, Recipe, Schedule
 from utils.runs import RunPaths
@@ -24,19 +26,24 @@ DATA_ROOT_HELP = "a torchvision MNIST root; default MNIST_ROOT, then data/, down
 
 
 def find_zoo(argv: list[str], default: Path) -> Path:
-    """The file that `--zoo` names; its entries decide which other options there are."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    """The file that `--zoo` names; its entries decide which other options there are.
+
+    Raises `UsageError`.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--zoo", type=Path, default=default)
-    return parser.parse_known_args(argv)[0].zoo
+    try:
+        return parser.parse_known_args(argv)[0].zoo
+    except argparse.ArgumentError as error:
+        raise UsageError(str(error)) from error
 
 
 def find_device(name: str) -> str:
     """`name` where torch can compute on it; raises `UsageError`."""
     try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError, ImportError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"--device {name} cannot be used here: {reason}") from error
+        torch.zeros(1, device=name).item()
+    except Exception as error:  # whatever the backend of the device raises
+        raise UsageError(f"--device {name} cannot be used here: {first_line(error)}") from error
     return name
 
 
@@ -65,21 +72,20 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], Nam
     """
     from jsonargparse import set_parsing_settings
 
-    set_parsing_settings(subclasses_enabled=[Optimizer, Schedule, Average, Augmentation])
+    set_parsing_settings(
+        subclasses_enabled=[Optimizer, Schedule, Average, Augmentation],
+        import_path_denylist=["*"],  # an option names a class of the toolkit, and imports nothing
+        import_path_allowlist=["utils"],
+    )
     argv = normalise_flags(argv)
     name = find_name(argv, zoo)
     (entry,) = select_entries(zoo, [name])
     if not isinstance(entry, Ensemble) and not isinstance(entry.recipe, Recipe):
         raise UsageError(f"{name} declares no recipe that this program can train it by")
     parser = make_parser(entry, zoo)
-    try:
-        options = parser.instantiate(parser.parse_args(argv))
-    except ValueError as error:  # what the recipe rejects of the new values together
-        raise UsageError(str(error)) from error
+    options = read_options(parser, argv)
     if options.entry != name:
         raise UsageError(f"the entry comes first: train.py {options.entry} ...")
-    if options.seed < 0:
-        raise UsageError(f"--seed must be at least 0, not {options.seed}")
     if isinstance(entry, Ensemble):
         return entry, [], options
     changes = changed_fields(describe(entry.recipe), describe(options.recipe))
@@ -89,16 +95,47 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], Nam
     return replace(entry, recipe=options.recipe), overrides, options
 
 
+def read_options(parser: "ArgumentParser", argv: list[str]) -> Namespace:
+    """The options, the recipe made of its fields; raises `UsageError`."""
+    from jsonargparse import ArgumentError
+
+    try:
+        return parser.instantiate(parser.parse_args(argv))
+    except ArgumentError as error:
+        if "import path denylist" in str(error):
+            raise UsageError(
+                "--recipe takes the toolkit's classes by their own names, such as SGD; "
+                "no other class is imported"
+            ) from error
+        hint = suggest_option(parser, argv, str(error))
+        raise UsageError(f"{error}{hint}; {parser.prog} --help lists what it takes") from error
+    except (ValueError, RecursionError) as error:  # what the recipe rejects of the values together
+        raise UsageError(first_line(error)) from error
+
+
+def suggest_option(parser: "ArgumentParser", argv: list[str], message: str) -> str:
+    """The option that is close to the unknown one of which a message speaks; "" for none."""
+    known = [option for action in parser._actions for option in action.option_strings]
+    for word in argv:
+        name = word.partition("=")[0]
+        if name.startswith("--") and name not in known and name in message:
+            return suggest(name, known)
+    return ""
+
+
 def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
     """The parser for `entry`, whose recipe's fields are options."""
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(
-        prog="train.py", description="Train an entry of the zoo: one run, one seed, one record."
+        prog="train.py",
+        description="Train an entry of the zoo: one run, one seed, one record.",
+        allow_abbrev=False,
+        exit_on_error=False,
     )
     add = parser.add_argument
     add("entry", nargs="?", default=entry.name, help=f"comes first; one of: {', '.join(zoo)}")
-    add("--seed", type=int, default=0, help="which run of the entry; default 0")
+    add("--seed", type=whole_number, default=0, help="which run of the entry; default 0")
     add("--resume", action="store_true", help="continue from the newest checkpoint")
     add("--check", action="store_true", help="judge the run; exit with the gates' exit code")
     add("--record", action="store_true", help="let a repetition replace the run that is shipped")

@@ -14,6 +14,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from torchbudget.errors import TorchBudgetError
+from torchbudget.reading import reading
+
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 BOX = 20
 SIDE = 28
@@ -28,7 +31,7 @@ SPECK = 0.03
 """The least area of a piece of ink, as a share of the largest piece."""
 
 
-class PictureError(ValueError):
+class PictureError(TorchBudgetError, ValueError):
     """A picture that cannot be read or shows nothing; the message names the file."""
 
 
@@ -37,21 +40,23 @@ def find_pictures(path: Path) -> list[Path]:
 
     Raises `PictureError`.
     """
-    if not path.is_dir():
-        return [path]
-    files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
+    with reading(path, PictureError, "cannot be read"):
+        if not path.is_dir():
+            return [path]
+        pictures = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
+        files = sorted(file for file in pictures if file.is_file())
     if not files:
         raise PictureError(f"{path} is a folder without PNG or JPEG files")
-    return sorted(files)
+    return files
 
 
 def read_picture(path: Path) -> torch.Tensor:
     """The digit on the picture at `path`, uint8 (1, 28, 28); raises `PictureError`."""
-    grey = read_grey(path)
-    ink = find_ink(grey)
-    if ink is None:
-        raise PictureError(f"{path} is blank: nothing on it stands out from its border")
-    return frame(ink).unsqueeze(0)
+    with reading(path, PictureError, "cannot be read"):
+        ink = find_ink(read_grey(path))
+        if ink is None:
+            raise PictureError(f"{path} is blank: nothing on it stands out from its border")
+        return frame(ink).unsqueeze(0)
 
 
 def read_grey(path: Path) -> np.ndarray:
@@ -61,18 +66,15 @@ def read_grey(path: Path) -> np.ndarray:
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+    with reading(path, PictureError, "cannot be read"):
+        warnings.simplefilter("error")  # what Pillow warns of, such as a bomb, is refused
+        try:
             with Image.open(path, formats=("PNG", "JPEG")) as image:
                 grey = _to_grey(ImageOps.exif_transpose(image))
+        except UnidentifiedImageError as error:
+            raise PictureError(f"{path} is no PNG or JPEG picture") from error
         grey.thumbnail((WORKING, WORKING), Image.Resampling.BOX)
         return np.asarray(grey)
-    except UnidentifiedImageError as error:
-        raise PictureError(f"{path} is no PNG or JPEG picture") from error
-    except (OSError, SyntaxError, ValueError, Warning, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise PictureError(f"{path} cannot be read: {reason}") from error
 
 
 def _to_grey(image: "Image.Image") -> "Image.Image":  # noqa: F821

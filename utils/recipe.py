@@ -4,6 +4,7 @@ A recipe is made of values, each of which checks itself when it is made. All of 
 from here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,7 @@ from utils.averaging import EMA, SWA, Average
 from utils.mixing import Mix
 from utils.optimizers import SGD, Adam, Lookahead, Optimizer
 from utils.sampler import Focus
-from utils.schedules import Constant, Cosine, OneCycle, ReduceOnPlateau, Schedule
+from utils.schedules import Constant, Cosine, OneCycle, ReduceOnPlateau, Schedule, replay_rates
 
 __all__ = [
     "EMA",
@@ -123,6 +124,12 @@ class Recipe:
             reject(
                 self, f"average.start_epoch {self.average.start_epoch} is past epochs {self.epochs}"
             )
+
+    def learning_rates(
+        self, steps_per_epoch: int, val_losses: Sequence[float | None]
+    ) -> list[float]:
+        """The rate at the end of each epoch, which `val_losses` (an epoch each) may decide."""
+        return replay_rates(self.schedule, self.average, steps_per_epoch, val_losses)
 
     def lr_range(self) -> tuple[float, float]:
         """The least and the greatest learning rate that training can reach."""

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
+
 from torchbudget.declare.entry import changed_fields, describe
 from torchbudget.errors import CheckpointError
-from utils.checkpoint import load_checkpoint
+from torchbudget.reading import reading
+from utils.checkpoint import list_checkpoints, load_checkpoint, reading_checkpoint
 from utils.training import Training
 
 CHANGEABLE = {"epochs", "schedule", "augment", "mix", "finish", "label_smoothing", "clip_norm"}
@@ -20,27 +23,24 @@ def resume_training(training: Training, folder: Path) -> list[str]:
     or it does not fit.
     """
     state = load_checkpoint(folder)
+    newest = list_checkpoints(folder)[-1]
     recipe = training.recipe
-    earlier = state.pop("resumed", [])
-    changes = changed_fields(state.pop("recipe"), describe(recipe))
-    changed = {field.partition(".")[0] for field, _, _ in changes}
+    with reading_checkpoint(newest):
+        earlier = msgspec.convert(state.pop("resumed", []), list[str])
+        changes = changed_fields(state.pop("recipe"), describe(recipe))
+        changed = {field.partition(".")[0] for field, _, _ in changes}
+        done = len(state["history"])
     fixed = sorted(changed - CHANGEABLE)
     if fixed:
         raise CheckpointError(
             f"{folder} was trained with another recipe ({', '.join(fixed)}); start without --resume"
         )
-    done = len(state["history"])
     if done > recipe.epochs:
         raise CheckpointError(
             f"{folder} holds {done} epochs, the recipe has {recipe.epochs}; start without --resume"
         )
-    try:
+    with reading(newest, CheckpointError, "does not fit this entry", "start without --resume"):
         training.load_state_dict(state, same_recipe=not changed)
-    except (RuntimeError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(
-            f"{folder} does not fit this entry ({reason}); start without --resume"
-        ) from error
     print(f"resumed after epoch {done} of {recipe.epochs}", end="")
     if not changed:
         print()

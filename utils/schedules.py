@@ -1,6 +1,7 @@
 """The learning-rate schedules that a recipe can name, and the one object that runs them."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -209,6 +210,24 @@ class LearningRate:
         if "swa" in state:
             self.swa = self.average.build_scheduler(self.optimizer, self.steps_per_epoch)
             self.swa.load_state_dict(state["swa"])
+
+
+def replay_rates(
+    schedule: Schedule,
+    average: Average | None,
+    steps_per_epoch: int,
+    val_losses: Sequence[float | None],
+) -> list[float]:
+    """The rate at the end of each epoch of a run with these val losses, without a network."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], schedule.base_lr)
+    learning_rate = LearningRate(schedule, average, optimizer, len(val_losses), steps_per_epoch)
+    rates = []
+    for val_loss in val_losses:
+        learning_rate.fast_forward(steps_per_epoch)
+        learning_rate.after_epoch(val_loss)
+        rates.append(learning_rate.value)
+    return rates
 
 
 def reset_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

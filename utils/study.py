@@ -8,6 +8,7 @@ import hashlib
 import re
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import optuna
@@ -15,8 +16,7 @@ import torch
 from optuna.distributions import BaseDistribution
 from optuna.pruners import MedianPruner
 from optuna.samplers import BaseSampler, TPESampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalRedisBackend
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
@@ -27,9 +27,13 @@ from torchbudget.evidence.measure import measure
 from torchbudget.evidence.weights import round_weights
 from torchbudget.network.structure import count_params
 from torchbudget.network.trace import build
+from torchbudget.reading import reading
+from torchbudget.report.text import first_line
 from utils.space import Range, Space
 from utils.training import Diverged, Training
 
+DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
+"""Storages whose content is plain values; a driver may follow, as in mysql+pymysql."""
 HEARTBEAT_SECONDS = 30
 GRACE_SECONDS = 120
 """A trial that is silent for this long counts as killed, and is tried again."""
@@ -70,7 +74,7 @@ class Objective:
             trial.study.enqueue_trial(values)
             raise
         except (Diverged, NetworkError, ValueError, torch.OutOfMemoryError) as error:
-            raise prune(trial, _first_line(error)) from error
+            raise prune(trial, first_line(error)) from error
 
     def train_and_count(self, trial: optuna.Trial, values: dict[str, float]) -> int:
         """Train the recipe with `values`, and count the misses. Raises `optuna.TrialPruned`."""
@@ -161,18 +165,22 @@ class SeededSampler(BaseSampler):
 
 
 def open_storage(url: str) -> BaseStorage:
-    """The Optuna storage at `url`: a database by SQLAlchemy's URLs, or Redis.
+    """The Optuna storage at `url`: a database by SQLAlchemy's URLs.
 
-    Raises `StudyError`, which never repeats a URL: it may hold a password.
+    Raises `StudyError`, which never repeats a URL: it may hold a password. A storage that unpickles
+    what it holds is refused, as Redis is: whoever can write there could run code here.
     """
     scheme = re.match(r"(\w[\w+.-]*)://", url)
     if not scheme:
         raise StudyUsageError(
-            "--storage takes a URL: sqlite:///study.db, postgresql://..., mysql://..., redis://..."
+            "--storage takes a URL: sqlite:///study.db, postgresql://..., mysql://..."
+        )
+    if scheme[1].partition("+")[0] not in DATABASES:
+        raise StudyUsageError(
+            f"the storage {scheme[1]}://... is none of {', '.join(DATABASES)}, which hold plain "
+            "values; others may hold pickles, which could run code here"
         )
     try:
-        if scheme[1].startswith("redis"):
-            return JournalStorage(JournalRedisBackend(url))
         with warnings.catch_warnings(
             category=optuna.exceptions.ExperimentalWarning, action="ignore"
         ):
@@ -183,7 +191,7 @@ def open_storage(url: str) -> BaseStorage:
                 heartbeat_stale_trial_callback=retry_trial,
             )
     except Exception as error:
-        reason = _first_line(error.__cause__ or error)
+        reason = first_line(error.__cause__ or error)
         raise StudyError(f"the storage {scheme[1]}://... cannot be opened: {reason}") from error
 
 
@@ -192,11 +200,6 @@ def retry_trial(study: optuna.Study, trial: FrozenTrial) -> None:
     tries = [other for other in study.get_trials(deepcopy=False) if other.params == trial.params]
     if len(tries) < 3:
         study.enqueue_trial(trial.params)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def describe_search(objective: Objective) -> dict[str, object]:
@@ -218,6 +221,17 @@ def open_study(storage: BaseStorage, name: str, objective: Objective) -> optuna.
 
     Raises `StudyUsageError` if the study is of another search.
     """
+    with reading_study(name):
+        return _open_study(storage, name, objective)
+
+
+def reading_study(name: str) -> AbstractContextManager[None]:
+    """The boundary inside which a stored study is read; see `reading`."""
+    advice = "name another with --study, or restore its storage"
+    return reading(f"study {name}", StudyError, "is damaged", advice)
+
+
+def _open_study(storage: BaseStorage, name: str, objective: Objective) -> optuna.Study:
     warmup = objective.space.entry.recipe.epochs // 4
     study = optuna.create_study(
         study_name=name,
@@ -237,6 +251,8 @@ def open_study(storage: BaseStorage, name: str, objective: Objective) -> optuna.
     study.set_user_attr("search", described)
     if not study.get_trials(deepcopy=False) and objective.space.holds_declared:
         study.enqueue_trial(objective.space.declared)
+    for trial in study.get_trials():
+        describe_trial(trial, study, len(objective.val))  # reads what a search goes by later
     return study
 
 

@@ -3,19 +3,24 @@
 python -m utils.summary slim
 """
 
-import argparse
+if __name__ == "__main__":
+    from torchbudget.command import end_on_interrupt
+
+    end_on_interrupt("summary")
+
 import sys
 from pathlib import Path
 
 from torchinfo import ModelStatistics
 from torchinfo import summary as summarise
 
-from torchbudget.command import run_main
+from torchbudget.command import Parser, run_main
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.zoofile import load_zoo, select_entries
 from torchbudget.network.trace import build
 from utils.runs import find_image
 
+HELP = "Print torchinfo's table of an entry's network, with the shape of each layer's output."
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = ("input_size", "output_size", "num_params", "mult_adds")
 
@@ -30,7 +35,7 @@ def describe_network(entry: Entry) -> ModelStatistics:
 
 
 def show(argv: list[str] | None) -> None:
-    parser = argparse.ArgumentParser(prog="summary", description=__doc__.split("\n\n")[0])
+    parser = Parser(prog="summary", description=HELP)
     parser.add_argument("entry", nargs="?", default="slim")
     parser.add_argument("--zoo", type=Path, default=ROOT / "zoo.py")
     options = parser.parse_args(argv)

@@ -4,6 +4,11 @@
 gives the same to programs, `--readme` writes the table into README.md.
 """
 
+if __name__ == "__main__":
+    from torchbudget.command import end_on_interrupt
+
+    end_on_interrupt("table")
+
 import argparse
 import json
 import statistics
@@ -13,14 +18,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
-from torchbudget.command import run_main
+from torchbudget.command import Parser, run_main
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import UsageError
 from torchbudget.evidence.files import write_atomically
 from torchbudget.evidence.results import Run, evidence_of, read_results
+from torchbudget.reading import reading
 from torchbudget.report.terminal import make_console, make_table
+from torchbudget.report.terminal import show as show_on
+from torchbudget.report.text import as_one_line
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- zoo table: make readme -->", "<!-- end of zoo table -->"
@@ -69,7 +78,7 @@ def make_row(entry: Entry, runs: list[Run]) -> Row:
     misses = [run.test.misses for run in evidence]
     difference = None
     if entry.published is not None:
-        accuracy = 100 * (1 - first.test.misses / first.test.total)
+        accuracy = 100 * (1 - first.test.misses / max(first.test.total, 1))
         difference = round(accuracy - entry.published, 3)
     headroom = None
     if entry.budget.max_misses is not None:
@@ -147,13 +156,11 @@ def print_zoo(rows: list[Row], console: Console | None = None, wide: bool = Fals
         table.add_column(heading, justify=side, no_wrap=heading == "entry")
     for row in rows:
         table.add_row(*format_row(row, headings), style="" if (row.headroom or 0) >= 0 else "red")
-    console.print(table)
-    console.print(
-        f"seconds: training and augmentation, median over the seeds, on {_devices(rows)}",
-        soft_wrap=True,
-    )
+    show_on(console, table)
+    note = f"seconds: training and augmentation, median over the seeds, on {_devices(rows)}"
+    show_on(console, Text(note))
     if not wide:
-        console.print("all columns: --wide (make view-results ARGS=--wide)", soft_wrap=True)
+        show_on(console, Text("all columns: --wide (make view-results ARGS=--wide)"))
 
 
 def format_markdown_row(row: Row) -> str:
@@ -176,7 +183,8 @@ def readme_table(rows: list[Row]) -> str:
 
 
 def _devices(rows: list[Row]) -> str:
-    return "; ".join(sorted({row.device for row in rows if row.device})) or "no hardware yet"
+    named = sorted({as_one_line(row.device) for row in rows if row.device})
+    return "; ".join(named) or "no hardware yet"
 
 
 def write_readme(path: Path, rows: list[Row]) -> bool:
@@ -184,10 +192,8 @@ def write_readme(path: Path, rows: list[Row]) -> bool:
 
     Raises `UsageError` where the markers are missing.
     """
-    try:
+    with reading(path, UsageError, "cannot be read"):
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
@@ -217,9 +223,13 @@ def refresh_readme(zoo_file: Path, results: Path) -> Path | None:
     return readme if write_readme(readme, make_rows(zoo_file, results)) else None
 
 
+BESIDE = Path()
+"""Stands for the README that is beside the zoo file."""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print the zoo's table, or write it where asked."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m utils.table",
         description="The zoo's table, from the evidence in results.json.",
     )
@@ -230,8 +240,8 @@ def main(argv: list[str] | None = None) -> int:
         "--readme",
         type=Path,
         nargs="?",
-        const=ROOT / "README.md",
-        help="write the table into this file",
+        const=BESIDE,
+        help="write the table into this file; default: README.md beside the zoo file",
     )
     parser.add_argument("--wide", action="store_true", help="all columns")
     return run_main(lambda: show_zoo(parser.parse_args(argv)), "table")
@@ -239,9 +249,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def show_zoo(options: argparse.Namespace) -> None:
     """Print the table, or write it, as the options say."""
+    if options.results and not options.results.is_file():
+        raise UsageError(f"--results {options.results} is not a file")
     rows = make_rows(options.zoo, options.results or options.zoo.parent / "results.json")
     if options.readme:
-        write_readme(options.readme, rows)
+        beside = options.zoo.parent / "README.md"
+        write_readme(beside if options.readme == BESIDE else options.readme, rows)
     elif options.json:
         print(json.dumps([asdict(row) for row in rows], indent=1))
     else:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 
+import msgspec
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -13,7 +14,7 @@ from torchbudget.data.images import Images, as_floats
 from torchbudget.declare.entry import Entry
 from torchbudget.errors import EXIT_FAIL, TorchBudgetError
 from torchbudget.evidence.measure import measure
-from torchbudget.evidence.results import Epoch
+from torchbudget.evidence.results import Count, Epoch, Seconds
 from torchbudget.network.soundness import check_network, make_network
 from utils.augmentations import augment_batches
 from utils.averaging import SWA, Averager
@@ -134,12 +135,11 @@ class Training:
             reset_lr(self.optimizer, self.recipe.schedule.base_lr)
             self.learning_rate = self._make_learning_rate()
             self.learning_rate.fast_forward(state["steps"])
-        self.steps = state["steps"]
-        self.seconds = state["seconds"]
-        self.history = [
-            Epoch(train_loss=row[0], val_loss=row[1], val_misses=row[2], lr=row[3], seconds=row[4])
-            for row in state["history"]
-        ]
+        self.steps = msgspec.convert(state["steps"], Count)
+        self.seconds = msgspec.convert(state["seconds"], Seconds)
+        names = Epoch.__struct_fields__
+        rows = [dict(zip(names, row, strict=True)) for row in state["history"]]
+        self.history = msgspec.convert(rows, list[Epoch])
         torch.set_rng_state(state["random"])
         self.generator.set_state(state["generator"])
         torch.cuda.set_rng_state_all(state["cuda"])
@@ -233,11 +233,12 @@ class Training:
         seconds = time.perf_counter() - started
         self.seconds += seconds
         val = measure(self.network, self.val, self.device) if len(self.val) else None
-        self.learning_rate.after_epoch(val.loss if val else None)
+        val_loss = round(val.loss, 6) if val else None  # as recorded, so that the rate follows
+        self.learning_rate.after_epoch(val_loss)
         self.history.append(
             Epoch(
                 train_loss=round(total / self.steps_per_epoch, 6),
-                val_loss=round(val.loss, 6) if val else None,
+                val_loss=val_loss,
                 val_misses=val.misses if val else None,
                 lr=round(self.learning_rate.value, 9),
                 seconds=round(seconds, 3),

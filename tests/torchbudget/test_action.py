@@ -87,11 +87,9 @@ def test_an_honest_zoo_passes_and_a_tampered_one_fails_on_its_line(repository):
 @pytest.mark.parametrize(
     ("inputs", "code"),
     [
-        ({"gates": "params", "data-root": "no where"}, 0),
+        ({"gates": "params", "data-root": "no where", "entries": "tiny tiny"}, 0),
         ({"zoo": "$(touch injected)"}, 2),
         ({"gates": "beauty"}, 2),
-        ({"gates": "params", "entries": "tiny tiny"}, 0),
-        ({"entries": "nobody"}, 2),
         ({"entries": "$(touch injected)"}, 2),
         ({"gates": "params", "max-seconds": "0.01"}, 3),
     ],

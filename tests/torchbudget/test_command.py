@@ -1,15 +1,21 @@
 """What a command prints and returns where its main function raises."""
 
+import argparse
+import ast
+import os
+import re
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchbudget.command import as_one_line, run_main
-from torchbudget.errors import TorchBudgetError, Unmeasurable
+from torchbudget.command import Parser, as_one_line, run_main, whole_number
+from torchbudget.errors import Interrupted, TorchBudgetError, Unmeasurable, UsageError
 
 
 def list_errors(root: type[TorchBudgetError] = TorchBudgetError) -> list[type[TorchBudgetError]]:
@@ -92,6 +98,125 @@ def test_a_reader_that_is_gone_leaves_no_word():
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 3
+
+
+# --- the streams ----------------------------------------------------------------------------------
+
+PRINT = """
+import sys
+from torchbudget.command import run_main
+sys.exit(run_main(lambda: print("\\u00b7 " + "x" * 9000), "judge"))
+"""
+
+
+def run_shell(words: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run `PRINT` by a shell that sets up the streams."""
+    settings = {**os.environ, "PROGRAM": PRINT, "PYTHON": sys.executable, **environment}
+    command = ["bash", "-c", f'"$PYTHON" -c "$PROGRAM" {words}']
+    return subprocess.run(command, capture_output=True, text=True, env=settings)
+
+
+@pytest.mark.parametrize("words", [">&-", "2>&-", ">&- 2>&-", "> /dev/null"])
+def test_a_closed_stream_counts_as_the_null_device(words):
+    done = run_shell(words)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_full_disk_behind_stdout_is_one_line():
+    done = run_shell("> /dev/full")
+    assert done.returncode == 3
+    assert done.stderr == "judge: the output cannot be written: No space left on device\n"
+
+
+def test_a_full_disk_behind_both_streams_is_the_exit_code_alone():
+    assert run_shell("> /dev/full 2>&1").returncode == 3
+
+
+def test_an_encoding_that_lacks_a_character_escapes_it():
+    done = run_shell("", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0 and done.stdout.startswith("\\xb7 x")
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------
+
+
+def import_interrupted() -> None:
+    """As a library does whose import is interrupted: it raises an error of its own."""
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()
+    except KeyboardInterrupt as error:
+        raise ImportError("the library could not be imported") from error
+
+
+def test_what_a_library_makes_of_an_interruption_is_an_interruption(capsys):
+    assert run_main(import_interrupted, "judge") == 130
+    assert capsys.readouterr().err == "judge: interrupted\n"
+
+
+def test_an_interruption_keeps_its_own_words_on_how_to_continue(capsys):
+    assert run_main(lambda: raise_it(Interrupted("continue by --resume")), "judge") == 130
+    assert capsys.readouterr().err == "judge: continue by --resume\n"
+
+
+def test_a_command_leaves_the_handling_of_interruptions_as_it_was():
+    before = signal.getsignal(signal.SIGINT)
+    run_main(lambda: None, "judge")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interruption_before_main_is_one_line():
+    program = (
+        "import os, signal; from torchbudget.command import end_on_interrupt\n"
+        "end_on_interrupt('judge'); os.kill(os.getpid(), signal.SIGINT); signal.pause()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "judge: interrupted\n")
+
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = "check predict search train bench/__main__ utils/augment utils/summary utils/table"
+
+
+@pytest.mark.parametrize("program", PROGRAMS.split())
+def test_a_program_answers_an_interruption_before_it_imports_anything_else(program):
+    _, first, *_ = ast.parse((ROOT / f"{program}.py").read_text()).body
+    assert isinstance(first, ast.If)
+    assert ast.unparse(first.test) == "__name__ == '__main__'"
+    assert "end_on_interrupt(" in ast.unparse(first.body)
+
+
+# --- the words ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def parser() -> Parser:
+    parser = Parser(prog="judge")
+    parser.add_argument("--untrusted", action="store_true")
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("check").add_argument("--results")
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--untrust", "unknown '--untrust' (did you mean --untrusted?)"),
+        ("check --reslts=a", "unknown '--reslts' (did you mean --results?)"),
+        ("chek", "no 'chek' (did you mean check?); there are check"),
+        ("--zzzzzz", "unknown '--zzzzzz'; judge --help"),
+    ],
+)
+def test_an_unknown_word_is_answered_with_the_one_it_is_close_to(words, message, parser):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        parser.parse_args(words.split())
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "", "x", "9" * 40, str(2**63)])
+def test_a_number_that_no_record_holds_is_no_number(text):
+    with pytest.raises((ValueError, argparse.ArgumentTypeError)):
+        whole_number(text)
+    assert whole_number("0") == 0 and whole_number(str(2**63 - 1)) == 2**63 - 1
 
 
 def test_running_a_main_needs_neither_torch_nor_numpy():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tampering import edit
+from tampering import edit, write_canonical
 from torch import nn
 
 from torchbudget.declare.zoofile import load_zoo
@@ -149,7 +149,7 @@ def tamper_with_record(folder: Path, **changes) -> None:
     (run,) = document["runs"]
     run.update(changes)
     run["seal"] = msgspec.convert(run, Run).expected_seal()
-    (folder / "results.json").write_text(json.dumps(document))
+    (folder / "results.json").write_text(write_canonical(document))
 
 
 def repeat_test_images(arrays: dict[str, np.ndarray]) -> np.ndarray:

@@ -131,7 +131,7 @@ def test_a_corrupt_newest_checkpoint_is_named_and_the_one_before_still_loads(dam
     newest.write_bytes(DAMAGE[damage](newest.read_bytes()))
     with pytest.raises(
         CheckpointError,
-        match=rf"^{re.escape(str(newest))} is corrupt \(.*\); "
+        match=rf"^{re.escape(str(newest))} is corrupt: .*; "
         "delete it to resume from the one before$",
     ):
         load_checkpoint(tmp_path)
@@ -153,7 +153,7 @@ def test_a_folder_without_checkpoints_is_named(made, tmp_path):
 
 def test_a_checkpoint_runs_no_code(tmp_path):
     torch.save({"epoch": print}, tmp_path / "epoch-001.pt")
-    with pytest.raises(CheckpointError, match=r"epoch-001\.pt is corrupt \(UnpicklingError\)"):
+    with pytest.raises(CheckpointError, match=r"epoch-001\.pt is corrupt: UnpicklingError"):
         load_checkpoint(tmp_path)
 
 
@@ -202,7 +202,7 @@ CORRUPT = {
 
 
 REFUSED = [("does not fit the network: ", spoil) for spoil in UNFIT.values()] + [
-    ("is corrupt ", spoil) for spoil in CORRUPT.values()
+    ("is corrupt: ", spoil) for spoil in CORRUPT.values()
 ]
 
 

@@ -4,8 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from tiny_zoo import Tiny
 
+from torchbudget.data.images import Dataset
 from torchbudget.data.mnist import MNIST_SAMPLE
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
@@ -17,7 +19,7 @@ from utils.recipe import SGD, Constant, OneCycle, Recipe
 from utils.runs import RunPaths
 
 RECIPE = Recipe(
-    epochs=1, batch_size=100, optimizer=SGD(), schedule=OneCycle(max_lr=0.05), val_images=500
+    epochs=1, batch_size=20, optimizer=SGD(), schedule=OneCycle(max_lr=0.05), val_images=100
 )
 ENTRY = Entry(
     name="tiny",
@@ -38,31 +40,38 @@ def places(tmp_path: Path) -> RunPaths:
     )
 
 
+@pytest.fixture(scope="module")
+def few(sample) -> Dataset:
+    """400 of the sample's training images, 20 of its test images: few to draw."""
+    train = sample.train[torch.arange(0, 4_000, 10)]
+    return Dataset("mnist_sample", train, sample.test[torch.arange(0, 1_000, 50)])
+
+
 def with_recipe(**changes) -> Entry:
     return replace(ENTRY, recipe=replace(RECIPE, **changes))
 
 
-def test_a_run_goes_on_at_another_learning_rate_and_is_no_evidence(places, sample, capsys):
-    run(ENTRY, 0, sample, paths=places)
+def test_a_run_goes_on_at_another_learning_rate_and_is_no_evidence(places, few, capsys):
+    run(ENTRY, 0, few, paths=places)
     longer = with_recipe(epochs=2, schedule=Constant(lr=1e-3), augment=(Affine(rotate=5),))
-    record = run(longer, 0, sample, paths=places, overrides=["schedule.lr=0.001"], resume=True)
+    record = run(longer, 0, few, paths=places, overrides=["schedule.lr=0.001"], resume=True)
     assert "resumed after epoch 1 of 2, at learning rate 0.001" in capsys.readouterr().out
     assert (
         record.overrides == ["schedule.lr=0.001", "resumed_after_epoch=1"]
         and evidence_of(longer, [record]) == {}
     )
-    assert [row.lr for row in record.history][1] == 1e-3 and record.steps == 2 * 35
+    assert [row.lr for row in record.history][1] == 1e-3 and record.steps == 2 * 15
 
 
-def test_the_schedule_goes_on_as_if_it_had_run_from_the_start(places, sample):
-    run(ENTRY, 0, sample, paths=places)
+def test_the_schedule_goes_on_as_if_it_had_run_from_the_start(places, few):
+    run(ENTRY, 0, few, paths=places)
     straight = run(
         with_recipe(epochs=2),
         0,
-        sample,
+        few,
         paths=replace(places, checkpoints=places.checkpoints / "straight"),
     )
-    resumed = run(with_recipe(epochs=2), 0, sample, paths=places, resume=True)
+    resumed = run(with_recipe(epochs=2), 0, few, paths=places, resume=True)
     assert resumed.history[1].lr == straight.history[1].lr and resumed.overrides == [
         "resumed_after_epoch=1"
     ]
@@ -70,30 +79,30 @@ def test_the_schedule_goes_on_as_if_it_had_run_from_the_start(places, sample):
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
-    [({"batch_size": 50}, "batch_size"), ({"optimizer": SGD(momentum=0.5)}, "optimizer")],
+    [({"batch_size": 10}, "batch_size"), ({"optimizer": SGD(momentum=0.5)}, "optimizer")],
 )
-def test_what_the_checkpoint_holds_cannot_be_changed(changes, reason, places, sample):
-    run(ENTRY, 0, sample, paths=places)
+def test_what_the_checkpoint_holds_cannot_be_changed(changes, reason, places, few):
+    run(ENTRY, 0, few, paths=places)
     with pytest.raises(
         CheckpointError,
         match=rf"was trained with another recipe \({reason}\); start without --resume",
     ):
-        run(with_recipe(epochs=2, **changes), 0, sample, paths=places, resume=True)
+        run(with_recipe(epochs=2, **changes), 0, few, paths=places, resume=True)
 
 
-def test_fewer_epochs_than_are_done_cannot_be_resumed(places, sample):
-    run(with_recipe(epochs=2), 0, sample, paths=places)
+def test_fewer_epochs_than_are_done_cannot_be_resumed(places, few):
+    run(with_recipe(epochs=2), 0, few, paths=places)
     with pytest.raises(CheckpointError, match="holds 2 epochs, the recipe has 1"):
-        run(ENTRY, 0, sample, paths=places, resume=True)
+        run(ENTRY, 0, few, paths=places, resume=True)
 
 
-def test_a_run_of_two_recipes_is_no_evidence_however_often_it_is_resumed(places, sample):
+def test_a_run_of_two_recipes_is_no_evidence_however_often_it_is_resumed(places, few):
     """The recipe of the zoo itself changed in between: nothing on the command line tells."""
-    run(ENTRY, 0, sample, paths=places)
+    run(ENTRY, 0, few, paths=places)
     changed = with_recipe(epochs=3, schedule=Constant(lr=1e-3))
-    run(changed, 0, sample, paths=places, resume=True)
+    run(changed, 0, few, paths=places, resume=True)
     for checkpoint in sorted(places.checkpoints.rglob("epoch-*.pt"))[-1:]:
         checkpoint.unlink()
-    record = run(changed, 0, sample, paths=places, resume=True)
+    record = run(changed, 0, few, paths=places, resume=True)
     assert record.overrides == ["resumed_after_epoch=1"] and evidence_of(changed, [record]) == {}
     assert (places.local.weights / f"{record.stem}.safetensors").exists()

@@ -307,15 +307,29 @@ def test_the_range_is_from_the_least_rate_to_the_greatest(declared, bounds):
     assert declared.lr_range() == pytest.approx(bounds)
 
 
-def test_every_recorded_rate_of_this_zoo_is_within_the_range_of_its_recipe():
+@pytest.mark.parametrize("average", AVERAGES, ids=repr)
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_the_rates_of_every_epoch_are_those_that_training_has(schedule, average, sample):
+    declared = recipe(schedule, average)
+    losses = (1.0, 2.0, 0.5, 4.0)
+    loop = Loop(declared, sample, losses=())
+    trained = []
+    for number, loss in enumerate(losses):
+        loop.epoch(number, loss)
+        trained.append(loop.learning_rate.value)
+    assert declared.learning_rates(STEPS, losses) == trained
+
+
+def test_every_recorded_rate_of_this_zoo_is_that_of_its_recipe():
     entries = {entry.name: entry for entry in ZOO if isinstance(entry.recipe, Recipe)}
     judged = 0
     for run in RESULTS:
         entry = entries.get(run["entry"])
         if entry is None or run.get("overrides"):
             continue
-        least, greatest = entry.recipe.lr_range()
-        for row in run["history"]:
-            assert least - 1e-6 <= row["lr"] <= greatest + 1e-6
-            judged += 1
+        losses = [row["val_loss"] for row in run["history"]]
+        steps = run["train_images"] // run["batch_size"]
+        rates = entry.recipe.learning_rates(steps, losses)
+        assert [row["lr"] for row in run["history"]] == pytest.approx(rates, rel=1e-9, abs=1e-9)
+        judged += len(rates)
     assert judged > 500

@@ -15,6 +15,8 @@ from torchbudget.data.memory import check_memory
 from torchbudget.data.spec import DataSpec, Place
 from torchbudget.data.split import fixed_permutation
 from torchbudget.errors import DataError
+from torchbudget.reading import reading
+from torchbudget.report.text import first_line
 
 Statistics = tuple[float, ...] | None
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -48,7 +50,7 @@ class NpzLoader:
 
     def __call__(self, place: Place) -> Dataset:
         path = place.folder / self.path
-        try:
+        with reading(path, DataError, "cannot be read as an .npz file"):
             check_memory(str(path), sum(unpacked_sizes(path)))
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 missing = [key for key in KEYS if key not in archive.files]
@@ -56,9 +58,6 @@ class NpzLoader:
                     needed = ", ".join(KEYS)
                     raise DataError(f"{path} lacks {', '.join(missing)}; it needs {needed}")
                 arrays = {key: archive[key] for key in KEYS}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-            reason = first_line(error)
-            raise DataError(f"{path} cannot be read as an .npz file: {reason}") from error
         parts = [
             (f"{path}, {part}", arrays[f"x_{part}"], arrays[f"y_{part}"])
             for part in ("train", "test")
@@ -70,12 +69,6 @@ def unpacked_sizes(path: Path) -> list[int]:
     """Bytes of each member of a zip archive when it is unpacked."""
     with zipfile.ZipFile(path) as archive:
         return [member.file_size for member in archive.infolist()]
-
-
-def first_line(error: BaseException) -> str:
-    """What an exception says, in one line."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def npz(
@@ -163,23 +156,21 @@ class FolderLoader:
     def _read_file(self, path: Path) -> np.ndarray:
         """uint8 (H, W, C) of one picture: grey with one channel, anything else with three."""
         try:
-            from PIL import Image, UnidentifiedImageError
+            from PIL import Image
         except ImportError as error:
             raise DataError(
                 "pictures are read by Pillow, which is not installed: "
                 'pip install "torchbudget[images]"'
             ) from error
-        try:
-            with Image.open(path) as opened:
-                grey = opened.mode in ("1", "L") if self.channels is None else self.channels == 1
-                picture = opened.convert("L" if grey else "RGB")
-                if self.size:
-                    picture = picture.resize(self.size[::-1])
-                pixels = np.asarray(picture)
-        except UnidentifiedImageError as error:
-            raise DataError(f"{path} is no picture that Pillow can read") from error
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"{path} cannot be read: {first_line(error)}") from error
+        with (
+            reading(path, DataError, "is no picture that Pillow can read"),
+            Image.open(path) as opened,
+        ):
+            grey = opened.mode in ("1", "L") if self.channels is None else self.channels == 1
+            picture = opened.convert("L" if grey else "RGB")
+            if self.size:
+                picture = picture.resize(self.size[::-1])
+            pixels = np.asarray(picture)
         return pixels.reshape(*pixels.shape[:2], -1)
 
 
@@ -246,10 +237,8 @@ class CsvLoader:
 
 def read_rows(path: Path) -> np.ndarray:
     """int64 (rows, 1 + pixels) of a CSV, with or without a header; raises `DataError`."""
-    try:
+    with reading(path, DataError, "cannot be read as a CSV"):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as a CSV: {first_line(error)}") from error
     has_header = bool(lines) and not all(is_integer(cell) for cell in lines[0].split(","))
     rows = lines[1:] if has_header else lines
     if not rows:

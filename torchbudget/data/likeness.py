@@ -119,12 +119,11 @@ def centre(pixels: torch.Tensor) -> torch.Tensor:
     mass = ink.sum((1, 2)).clamp(min=1)
     down = (height / 2 - ink.sum(2) @ torch.arange(float(height)) / mass).round().long()
     right = (width / 2 - ink.sum(1) @ torch.arange(float(width)) / mass).round().long()
-    moved = images.clone()
     for move in torch.stack([down, right], 1).unique(dim=0):
         if move.any():
             chosen = (down == move[0]) & (right == move[1])
-            moved[chosen] = images[chosen].roll(move.tolist(), (2, 3))
-    return moved
+            images[chosen] = images[chosen].roll(move.tolist(), (2, 3))
+    return images
 
 
 def free_of_mean(pixels: torch.Tensor) -> torch.Tensor:

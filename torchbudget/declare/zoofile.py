@@ -1,19 +1,33 @@
 """Zoo files: Python files that define `ZOO`, a tuple of entries."""
 
 import ast
-import difflib
 import functools
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
-from torchbudget.declare.entry import Ensemble, Entry
+from torchbudget.declare.budget import Budget, Requirement, Slack
+from torchbudget.declare.entry import Ensemble, Entry, Member
+from torchbudget.declare.validation import describe_class, describe_no_tuple
+from torchbudget.declare.views import View
 from torchbudget.errors import ZooError
+from torchbudget.reading import follow_links
+from torchbudget.report.text import first_line
+from torchbudget.suggestion import suggest
 
 JUDGE = __name__.split(".")[0]
 """Our own package, which a zoo's folder never replaces."""
+UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'.*")
+"""How Python words a keyword that a dataclass does not take."""
+DECLARATIONS = {
+    kind.__name__: tuple(part.name for part in fields(kind) if part.init)
+    for kind in (Entry, Ensemble, Member, Budget, Slack, View, *Requirement.__args__)
+}
+"""The keywords of each declaration, by its name."""
 
 
 def load_zoo(path: Path | str, served: tuple[str, ...] = ()) -> dict[str, Entry]:
@@ -23,15 +37,19 @@ def load_zoo(path: Path | str, served: tuple[str, ...] = ()) -> dict[str, Entry]
     comes first on the import path, but for the modules `served`, which are imported already.
     Raises `ZooError` where it is missing, fails on import, or declares nothing usable.
     """
-    path = Path(path).resolve()
+    path = follow_links(Path(path))
     if not path.is_file():
         raise ZooError(f"{path} is not a file; --zoo names a Python file that defines ZOO")
     zoo = _import_zoo(path, served)
     entries = (zoo,) if isinstance(zoo, Entry) else zoo
-    if not isinstance(entries, (tuple, list)) or not entries:
-        raise ZooError(f"{path} must define ZOO, a tuple of at least one Entry")
-    if not all(isinstance(entry, Entry) for entry in entries):
-        raise ZooError(f"{path} must define ZOO, a tuple of at least one Entry")
+    expected = f"{path} must define ZOO, a tuple of at least one Entry"
+    if not isinstance(entries, (tuple, list)):
+        raise ZooError(f"{expected}{_describe_mistake(entries)}")
+    mistake = describe_class("ZOO", entries, (Entry, Ensemble))
+    if mistake:
+        raise ZooError(f"{expected}; {mistake}")
+    if not entries or not all(isinstance(entry, Entry) for entry in entries):
+        raise ZooError(expected)
     names = [entry.name for entry in entries]
     for name in names:
         if names.count(name) > 1:
@@ -46,6 +64,34 @@ def load_zoo(path: Path | str, served: tuple[str, ...] = ()) -> dict[str, Entry]
     return {entry.name: entry for entry in entries}
 
 
+def _describe_mistake(zoo: object) -> str:
+    """What ZOO is in the place of a tuple; "" where nothing needs to be said."""
+    if zoo is None:
+        return ""
+    mistake = describe_no_tuple("ZOO", zoo, (Entry, Ensemble)).replace("ZOO=", "ZOO = ")
+    return f", not a {type(zoo).__name__}{mistake}"
+
+
+FIRST_VERSION = Path("utils/entry.py")
+"""Where the first version declared its entries; a module of that name in the zoo forwards to us."""
+
+
+def load_first_version(zoo_file: Path, current: Path) -> dict[str, Entry]:
+    """The entries of a zoo file of an earlier commit, be it of the first version.
+
+    Those import `utils.entry`, which declared entries of its own then; now a module of that name
+    beside today's zoo file, in the folder `current`, forwards to this package. Raises `ZooError`.
+    """
+    old = zoo_file.parent / FIRST_VERSION
+    served = current / FIRST_VERSION
+    if old.is_file() and served.is_file() and "torchbudget" not in old.read_text(encoding="utf-8"):
+        sys.path.insert(0, str(current))
+        __import__(".".join(FIRST_VERSION.with_suffix("").parts))
+        sys.path.remove(str(current))
+        return load_zoo(zoo_file, served=(FIRST_VERSION.parts[0],))
+    return load_zoo(zoo_file)
+
+
 def _import_zoo(path: Path, served: tuple[str, ...]) -> object:
     """What the file calls `ZOO`; None where it does not."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -56,9 +102,23 @@ def _import_zoo(path: Path, served: tuple[str, ...]) -> object:
         sys.modules[path.stem] = module
         try:
             spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:
-            raise ZooError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a zoo file can raise whatever it likes
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            raise ZooError(f"{path} cannot be imported: {reason}{_suggest(error)}") from error
     return getattr(module, "ZOO", None)
+
+
+def _suggest(error: BaseException) -> str:
+    """What was meant by a name that a module or a declaration does not have."""
+    if isinstance(error, AttributeError) and error.name and error.obj is not None:
+        return suggest(error.name, dir(error.obj))
+    unexpected = UNEXPECTED.fullmatch(str(error)) if isinstance(error, TypeError) else None
+    if unexpected:
+        kind, word = unexpected.groups()
+        return suggest(word, DECLARATIONS.get(kind, ()))
+    return ""
 
 
 @contextmanager
@@ -106,9 +166,7 @@ def select_entries(zoo: dict[str, Entry], names: list[str]) -> list[Entry]:
     """The named entries, or all where none is named; `ZooError` for an unknown one."""
     for name in names:
         if name not in zoo:
-            close = difflib.get_close_matches(name, zoo, n=1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            raise ZooError(f"no entry {name!r}{hint}; the zoo has {', '.join(zoo)}")
+            raise ZooError(f"no entry {name!r}{suggest(name, zoo)}; the zoo has {', '.join(zoo)}")
     return [zoo[name] for name in names] if names else list(zoo.values())
 
 
@@ -120,7 +178,10 @@ def locate(path: Path, entry: str, field: str = "") -> str:
 
     "" where it is not written literally.
     """
-    calls = _entry_calls(path, path.stat().st_mtime_ns)
+    try:
+        calls = _entry_calls(path, path.stat().st_mtime_ns)
+    except Exception:  # Python has imported the file; what cannot be parsed here has no place
+        return ""
     if entry not in calls:
         return ""
     lines = calls[entry]
@@ -129,11 +190,11 @@ def locate(path: Path, entry: str, field: str = "") -> str:
 
 @functools.lru_cache(maxsize=16)
 def _entry_calls(path: Path, modified: int) -> dict[str, dict[str, int]]:
-    """By entry: the line of each keyword inside its declaration; "" is the declaration itself."""
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):
-        return {}
+    """By entry: the line of each keyword inside its declaration; "" is the declaration itself.
+
+    The file's bytes are parsed, so that its own encoding holds, as when Python imports it.
+    """
+    tree = ast.parse(path.read_bytes())
     calls: dict[str, dict[str, int]] = {}
     for call in ast.walk(tree):
         if not isinstance(call, ast.Call):

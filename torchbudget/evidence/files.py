@@ -1,34 +1,109 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and never in the place of what is read."""
 
+import errno
 import hashlib
 import os
+import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from torchbudget.errors import UsageError
+from torchbudget.reading import follow_links
 
-def write_atomically(path: Path, content: str | bytes | Callable[[Path], object]) -> None:
+Content = str | bytes | Callable[[Path], object]
+"""Text (UTF-8), bytes, or a function that writes the file whose path it is given."""
+
+
+def write_atomically(path: Path, content: Content) -> None:
     """Write beside `path`, then replace it: a reader sees the old file or the new one.
 
-    `content` is text (UTF-8), bytes, or a function that writes the file whose path it is given.
+    A link stays, and the file that it leads to is replaced. A pipe or a device stays, and is
+    written to. Raises an `OSError` that names `path`.
     """
+    target = follow_links(path)
+    try:
+        if target.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+            _write_through(target, content)
+        else:
+            _replace(target, content)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+def _replace(path: Path, content: Content) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
     os.close(handle)
     partial = Path(name)
     try:
-        if isinstance(content, str):
-            partial.write_text(content, encoding="utf-8")
-        elif isinstance(content, bytes):
-            partial.write_bytes(content)
-        else:
-            content(partial)
+        _write(partial, content)
         with open(partial, "rb+") as written:
             os.fsync(written.fileno())
         partial.chmod(0o644)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _write_through(path: Path, content: Content) -> None:
+    """Write to what cannot be replaced: a pipe or a device."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "content"
+        _write(whole, content)
+        with open(path, "wb") as file:
+            file.write(whole.read_bytes())
+
+
+def _write(path: Path, content: Content) -> None:
+    if isinstance(content, str):
+        path.write_text(content, encoding="utf-8", errors="backslashreplace")
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        content(path)
+
+
+def check_outputs(
+    outputs: Mapping[str, Path], inputs: Iterable[Path], folders: Iterable[Path] = ()
+) -> None:
+    """Raise `UsageError` where a command would write over what it reads.
+
+    `outputs` are by the option that names each. An output may be none of the `inputs`, whatever
+    link it is named by, no file that is already in one of the `folders`, no Python file, and no
+    other output.
+    """
+    read = [follow_links(path) for path in inputs]
+    kept = [follow_links(folder) for folder in folders]
+    written: dict[Path, str] = {}
+    for option, path in outputs.items():
+        target = follow_links(path)
+        if target in read or any(_is_same(target, other) for other in read):
+            raise UsageError(f"{option} {path} would replace what this command reads")
+        if target.is_file() and any(target.is_relative_to(folder) for folder in kept):
+            raise UsageError(f"{option} {path} would replace what this command reads")
+        if target.suffix == ".py":
+            raise UsageError(f"{option} {path} names a Python file, which is never written")
+        if target in written and not _is_stream(target):
+            raise UsageError(f"{option} and {written[target]} both write {path}")
+        written[target] = option
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, such as two hard links."""
+    try:
+        return path.is_file() and os.path.samefile(path, other)
+    except OSError:
+        return False
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is a pipe or a device, which several outputs may write to."""
+    return path.exists() and not path.is_file()
 
 
 def file_digest(path: Path) -> str:

@@ -3,27 +3,40 @@
 It is checked on reading and on writing. Runs are appended by `record_run`; nobody edits them. A run
 of the same stem (entry, seed, data set, overridden or not) takes the older one's place; git keeps
 that. Each run carries a `seal`, the SHA-256 of the rest of it, so that an edit by hand shows.
+
+A file is canonical, or it is refused: read and written again, it gives the same bytes. So no key
+stands in it twice, no number in a form of its own, and no field that this schema does not know.
+
+A seal proves no more than that nobody forgot it. `torchbudget.gates.fields` lists which gate
+computes each field, and which fields are claimed.
 """
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import msgspec
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from msgspec import Meta, Struct
 
 from torchbudget.data.images import ImageSpec
 from torchbudget.data.loading import FIRST_IMAGE, file_suffix
 from torchbudget.errors import ResultsError
+from torchbudget.evidence.canonical import describe_difference
 from torchbudget.evidence.files import write_atomically
 from torchbudget.evidence.measure import MAX_MATRIX
+from torchbudget.reading import reading
 
 SCHEMA = 1
+MAX_COUNT = 2**53
+"""The integers that every reader of JSON can hold."""
 
-Count = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+Positive = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Meta(ge=0)]
 
@@ -121,7 +134,7 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     params: Count
     multiply_adds: Count
     precision: str
-    train_images: Count
+    train_images: Positive
     val_images: Count
     batch_size: Positive | None
     steps: Count | None
@@ -149,8 +162,26 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
             raise ValueError(
                 f"missed lists {len(self.missed)} images, test says {self.test.misses}"
             )
+        self._check_missed()
         if self.form.num_classes <= MAX_MATRIX:
             self._check_confusion()
+
+    def _check_missed(self) -> None:
+        """Reject what is no index of a test image, or no class, and any order but the images'."""
+        indices = []
+        for key, predicted in self.missed.items():
+            if not (key.isascii() and key.isdigit()) or str(int(key)) != key:
+                raise ValueError(f"missed: {key!r} is no index of an image")
+            if int(key) >= self.test.total:
+                raise ValueError(f"missed: there is no image {key} among {self.test.total}")
+            if predicted >= self.form.num_classes:
+                raise ValueError(
+                    f"missed: image {key} is taken for class {predicted}, "
+                    f"there are {self.form.num_classes}"
+                )
+            indices.append(int(key))
+        if any(first >= second for first, second in pairwise(indices)):
+            raise ValueError("missed: its images are not in ascending order")
 
     def _check_confusion(self) -> None:
         size = self.form.num_classes
@@ -176,7 +207,7 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     @property
     def epochs(self) -> float | None:
         """Passes over the training images, counted from the optimiser's steps; None if not told."""
-        if self.steps is None or self.batch_size is None:
+        if self.steps is None or self.batch_size is None or not self.train_images:
             return None
         return self.steps * self.batch_size / self.train_images
 
@@ -234,33 +265,55 @@ def evidence_of(entry: Named, runs: list[Run]) -> dict[int, Run]:
     return {run.seed: run for run in runs if is_evidence(run, entry)}
 
 
-def read_results(path: Path) -> list[Run]:
-    """All runs in `path`; none where the file does not exist. Raises `ResultsError`."""
+def read_results(path: Path, *, canonical: bool = True) -> list[Run]:
+    """All runs in `path`; none where the file does not exist. Raises `ResultsError`.
+
+    With `canonical`, a file that would not be written as it is is refused. Only a record that git
+    keeps from before is read without.
+    """
     if not path.exists():
         return []
-    try:
-        results = msgspec.json.decode(path.read_bytes(), type=Results)
-    except (msgspec.DecodeError, OSError, UnicodeDecodeError) as error:
-        raise ResultsError(
-            f"{path} is not a results file of schema {SCHEMA}: {error}; restore it from git"
-        ) from error
+    problem = f"is not a results file of schema {SCHEMA}"
+    with reading(path, ResultsError, problem, "restore it from git"):
+        content = path.read_bytes()
+        results = msgspec.json.decode(content, type=Results)
+        text = _to_json(results)
     if results.schema != SCHEMA:
         raise ResultsError(f"{path} has schema {results.schema}, this version reads {SCHEMA}")
     stems = [run.stem for run in results.runs]
     for stem in stems:
         if stems.count(stem) > 1:
             raise ResultsError(f"{path} holds {stems.count(stem)} runs {stem}; restore it from git")
+    if canonical and stems != sorted(stems):
+        raise ResultsError(f"{path}: its runs are not sorted by their names; restore it from git")
+    if canonical and text.encode() != content:
+        raise ResultsError(
+            f"{path} {describe_difference(content, text, stems)}; restore it from git"
+        )
     return results.runs
 
 
 def append_run(path: Path, run: Run) -> None:
     """Add `run`, sealed, under a lock; the file is replaced whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock", timeout=60):
+    with lock(path):
         runs = [old for old in read_results(path) if old.stem != run.stem] + [seal(run)]
         text = _to_json(Results(schema=SCHEMA, runs=sorted(runs, key=lambda run: run.stem)))
         msgspec.json.decode(text, type=Results)
         write_atomically(path, text)
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """The only writer of `path` meanwhile; raises `ResultsError` where another one stays."""
+    try:
+        with FileLock(f"{path}.lock", timeout=60):
+            yield
+    except Timeout as error:
+        raise ResultsError(
+            f"{path}.lock is held by another run; wait until that has ended, then record this one "
+            "again (train.py: --resume)"
+        ) from error
 
 
 def _to_json(results: Results) -> str:

@@ -1,12 +1,15 @@
 """Reading the weights that somebody's own training loop has saved."""
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
-from torchbudget.errors import WeightsError
+from torchbudget.data.memory import check_memory
+from torchbudget.errors import DataError, WeightsError
+from torchbudget.reading import reading
 
 KEYS = ("state_dict", "model_state_dict", "model")
 """Under which keys checkpoints hold the network's state dict."""
@@ -28,31 +31,37 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not a file of safetensors: {error}") from error
+    with reading(path, WeightsError, "is not a file of safetensors"):
+        return load(path.read_bytes())
 
 
 def _read_torch(path: Path) -> object:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) or "GLOBAL" in str(error):
+    problem = "is not a file that torch.save wrote, or is damaged"
+    with reading(path, WeightsError, problem, HOW_TO_SAVE):
+        check_unpacked_size(path)
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            if "Unsupported" not in str(error) and "GLOBAL" not in str(error):
+                raise
             raise WeightsError(
                 f"{path} holds Python objects, such as a whole network, not only tensors; "
                 f"{HOW_TO_SAVE}"
             ) from error
-        raise _unreadable(path) from error
-    except Exception as error:  # a damaged pickle raises whatever its bytes lead to
-        raise _unreadable(path) from error
 
 
-def _unreadable(path: Path) -> WeightsError:
-    return WeightsError(f"{path} is not a file that torch.save wrote, or is damaged; {HOW_TO_SAVE}")
+def check_unpacked_size(path: Path) -> None:
+    """Raises `WeightsError` for an archive that unpacks to more than memory holds."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    try:
+        check_memory(str(path), size)
+    except DataError as error:
+        raise WeightsError(f"{path} unpacks to more than memory holds") from error
 
 
 def _unwrap(content: object, path: Path) -> dict[str, torch.Tensor]:

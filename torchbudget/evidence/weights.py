@@ -1,18 +1,20 @@
 """Weights files, and the network with its weights: an entry's own, or its members'."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import nn
 
 from torchbudget.declare.entry import Ensemble, Entry
-from torchbudget.errors import WeightsError
+from torchbudget.errors import NetworkError, WeightsError
 from torchbudget.evidence.files import file_digest, write_atomically
 from torchbudget.evidence.results import run_stem
+from torchbudget.network.captured import Network
 from torchbudget.network.ensemble import EnsembleNetwork
+from torchbudget.reading import reading
 
 
 def round_weights(network: nn.Module, stored: str) -> nn.Module:
@@ -55,19 +57,51 @@ def save_weights(path: Path, network: nn.Module, stored: str = "float32") -> str
 
 
 def load_weights(path: Path, network: nn.Module) -> nn.Module:
-    """`network` with the weights at `path`, every key and shape matched; raises `WeightsError`."""
-    if not path.is_file():
-        raise WeightsError(f"{path} is missing; restore it, or train and record the run again")
+    """`network` with the weights at `path`, every key and shape matched, every number finite.
+
+    Raises `WeightsError`.
+    """
+    state = read_tensors(path)
     try:
-        network.load_state_dict(load_file(path))
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"{path} is corrupt ({error}); restore it from git or train again"
-        ) from error
+        network.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise WeightsError(f"{path} does not fit the network: {reason}") from error
     return network
+
+
+def load_state(path: Path, network: Network) -> dict[str, torch.Tensor]:
+    """The state of a captured network with the weights at `path`, every name and shape matched.
+
+    Raises `WeightsError`.
+    """
+    tensors = read_tensors(path)
+    try:
+        return network.with_weights(tensors)
+    except NetworkError as error:
+        raise WeightsError(f"{path} does not fit the network: {error}") from error
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a weights file by name, every number finite; raises `WeightsError`."""
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing; restore it, or train and record the run again")
+    with reading(path, WeightsError, "is corrupt", "restore it from git or train again"):
+        tensors: dict[str, torch.Tensor] = load(path.read_bytes())
+        check_numbers(path, tensors)
+    return tensors
+
+
+def check_numbers(path: Path, state: Mapping[str, torch.Tensor]) -> None:
+    """Raises `WeightsError` for a tensor that is complex, or holds NaN or infinity."""
+    for name, tensor in state.items():
+        if tensor.is_complex():
+            raise WeightsError(f"{path}: {name} holds complex numbers, which no weights are")
+        if tensor.is_floating_point() and not tensor.to(torch.float64).isfinite().all():
+            raise WeightsError(
+                f"{path}: {name} holds numbers that are not finite; "
+                "restore it from git or train again"
+            )
 
 
 def weights_paths(

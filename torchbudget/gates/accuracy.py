@@ -47,9 +47,9 @@ def judge_accuracy(entry: Entry, observation: Observation) -> Verdict:
     total = min(measurement.total for measurement in found.values())
     verdict = judge_misses(misses, total, budget)
     baseline = observation.baseline
-    was = baseline.entries.get(entry.name) if baseline else None
-    if was and was.dataset == entry.dataset:
-        return replace(verdict, details=tuple(compare_images(was, found)))
+    predecessors = baseline.predecessors_of(entry.name) if baseline else []
+    if predecessors and predecessors[0].dataset == entry.dataset:
+        return replace(verdict, details=tuple(compare_images(predecessors[0], found)))
     return verdict
 
 

@@ -1,12 +1,15 @@
 """The chain of digests: network, recipe, data, weights and record."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
 from torchbudget.errors import Unmeasurable
 from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.results import ImageRecord, Run
 from torchbudget.evidence.weights import weights_digest
+from torchbudget.evidence.weights_file import find_odd_content
 from torchbudget.gates.observation import Observation
 from torchbudget.report.verdict import Status, Verdict
 
@@ -21,10 +24,12 @@ def judge_chain(entry: Entry, observation: Observation) -> Verdict:
 
     Why: a number belongs to one network, recipe, data set and file of weights. Change any of them
     and it is the number of something that no longer exists. Every record of the entry must carry
-    its seal, whether or not it counts as evidence.
+    its seal, whether or not it counts as evidence. A weights file holds the network's tensors in
+    the declared precision and nothing else, so that nothing hides in it.
 
     Fails: a layer widened, `max_lr` changed or a number edited in `results.json` after the run:
-    STALE, until it is trained again.
+    STALE, until it is trained again. A field that the recipe does not know; a weights file that,
+    loaded and saved again, is other bytes.
 
     Passes: comments, formatting and names in the source change as they like, for they change
     nothing that is computed.
@@ -36,6 +41,7 @@ def judge_chain(entry: Entry, observation: Observation) -> Verdict:
         find_other_networks,
         find_other_recipes,
         find_other_weights,
+        find_odd_weights,
         find_other_images,
     ):
         try:
@@ -99,8 +105,31 @@ def find_other_recipes(entry: Entry, observation: Observation) -> Iterator[Link]
     for run in declared_runs(entry, observation):
         for field, was, now in changed_fields(run.recipe, declared):
             yield run, f"recipe.{field}: {was!r} recorded, {now!r} in the zoo"
+        for field in find_unknown_fields(run.recipe, declared, "recipe"):
+            yield run, f"{field} is recorded, the zoo's has no such value"
         if run.views != views:
             yield run, f"views: {run.views} recorded, {views} in the zoo"
+        for field in find_unknown_fields(run.views, views, "views"):
+            yield run, f"{field} is recorded, the zoo's has no such value"
+
+
+def find_unknown_fields(was: Any, now: Any, path: str) -> Iterator[str]:
+    """Where `was` has a field that `now` lacks, be it null, or a truth value in a number's place.
+
+    Both are declarations as plain JSON, `path` is where they stand. A field that `was` lacks is no
+    difference: it was recorded before its kind had it. Numbers are compared by their value.
+    """
+    if isinstance(was, dict) and isinstance(now, dict):
+        for name, value in was.items():
+            if name not in now:
+                yield f"{path}.{name}"
+            else:
+                yield from find_unknown_fields(value, now[name], f"{path}.{name}")
+    elif isinstance(was, list) and isinstance(now, list):
+        for index, (value, other) in enumerate(zip(was, now, strict=False)):
+            yield from find_unknown_fields(value, other, f"{path}[{index}]")
+    elif isinstance(was, bool) != isinstance(now, bool):
+        yield f"{path} = {json.dumps(was)}"
 
 
 def find_other_weights(entry: Entry, observation: Observation) -> Iterator[Link]:
@@ -123,6 +152,23 @@ def find_other_weights(entry: Entry, observation: Observation) -> Iterator[Link]
                 yield run, f"{path.name} is not the file that {run.entry}'s record names"
 
 
+def find_odd_weights(entry: Entry, observation: Observation) -> Iterator[Link]:
+    """Weights files that hold anything but the network's tensors, each once.
+
+    An ensemble ships none of its own.
+    """
+    if isinstance(entry, Ensemble):
+        return
+    expected = observation.network.state_dict
+    for run in declared_runs(entry, observation):
+        (path,) = observation.weights_paths(run.seed)
+        if not path.is_file():
+            continue  # named above
+        reason = find_odd_content(path.read_bytes(), expected, entry.stored)
+        if reason:
+            yield run, f"{path.name} {reason}"
+
+
 def find_other_images(entry: Entry, observation: Observation) -> Iterator[Link]:
     train, val = observation.split
     test = observation.dataset.test
@@ -130,13 +176,15 @@ def find_other_images(entry: Entry, observation: Observation) -> Iterator[Link]:
     runs = {run.stem: run for run in declared_runs(entry, observation)}
     runs |= {run.stem: run for run in observation.trainings}
     for run in runs.values():
-        for name, images, recorded in (
-            ("training", train, run.digests.train),
-            ("val", val, run.digests.val),
-            ("test", test, run.digests.test),
+        for name, images, count, recorded in (
+            ("training", train, run.train_images, run.digests.train),
+            ("val", val, run.val_images, run.digests.val),
+            ("test", test, run.test.total, run.digests.test),
         ):
             if (images.digest if len(images) else None) != recorded:
                 yield run, f"the {name} images of {entry.dataset} are others than those recorded"
+            if len(images) != count:
+                yield run, f"{count:,} {name} images recorded, {entry.dataset} has {len(images):,}"
         if run.form != image:
             yield (
                 run,

@@ -1,6 +1,7 @@
 """Cost: multiply-adds, activations, bytes of weights, and how much of the image a feature sees."""
 
 from torchbudget.declare.entry import Entry
+from torchbudget.gates.baseline import COSTS
 from torchbudget.gates.observation import Observation
 from torchbudget.report.verdict import Status, Verdict
 
@@ -44,13 +45,7 @@ def judge_cost(entry: Entry, observation: Observation) -> Verdict:
 
 def measure_cost(observation: Observation) -> dict[str, int]:
     """What a forward of one image costs, by the field of the budget that limits it."""
-    inspection = observation.inspection
-    return {
-        "max_multiply_adds": inspection.multiply_adds,
-        "max_activation_bytes": inspection.activation_bytes,
-        "max_weight_bytes": inspection.weight_bytes,
-        "min_receptive_field": inspection.receptive_field,
-    }
+    return {name: measure(observation.inspection) for name, measure in COSTS.items()}
 
 
 def _describe(name: str, value: int, side: int) -> str:

@@ -1,6 +1,6 @@
 """What there is to observe of an entry: measured when a gate first asks, shared by all gates."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,10 +15,12 @@ from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.errors import DataError, NetworkError, Unmeasurable, WeightsError
 from torchbudget.evidence.measure import Measurement, measure
 from torchbudget.evidence.results import Run, evidence_of
-from torchbudget.evidence.weights import load_shipped, weights_paths
+from torchbudget.evidence.weights import load_state, weights_paths
 from torchbudget.gates.baseline import Baseline
+from torchbudget.gates.inspections import Inspections
+from torchbudget.network.captured import CapturedModule, Network
 from torchbudget.network.ensemble import EnsembleNetwork, vote
-from torchbudget.network.inspection import EnsembleInspection, Inspection
+from torchbudget.network.inspection import Inspection
 from torchbudget.network.trace import Trace
 
 TRAIN_COMMAND = (
@@ -48,43 +50,6 @@ class Sources:
         return self.train_command.format(entry=entry, seed=seed)
 
 
-class Inspections:
-    """The networks of a zoo: entries of the same network share what is measured of it."""
-
-    def __init__(self) -> None:
-        self._by_key: dict[tuple[Hashable, ...], Inspection] = {}
-
-    def of(self, entry: Entry, image: ImageSpec) -> Inspection:
-        """The inspection of an entry's network, on images of this form."""
-        key = (identify(entry.network), image.shape, image.num_classes)
-        if key not in self._by_key:
-            if isinstance(entry, Ensemble):
-                members = [self.of(member, image) for member, _ in entry.member_runs]
-                self._by_key[key] = EnsembleInspection(entry.network, image, members)
-            else:
-                self._by_key[key] = Inspection(entry.network, image)
-        return self._by_key[key]
-
-    def release_all_but(self, entries: list[Entry]) -> None:
-        """Let go of networks and traces that neither `entries` nor their members need."""
-        needed: set[Hashable] = set()
-        for entry in entries:
-            needed.add(identify(entry.network))
-            if isinstance(entry, Ensemble):
-                needed.update(identify(member.network) for member, _ in entry.member_runs)
-        for key, inspection in self._by_key.items():
-            if key[0] not in needed:
-                inspection.release()
-
-
-def identify(network: Callable[[], nn.Module]) -> Hashable:
-    """The same for two entries whose networks the same callables make."""
-    if isinstance(network, partial) and network.func is EnsembleNetwork:
-        members, how = network.args
-        return (EnsembleNetwork, how, *map(identify, members))
-    return id(network)
-
-
 class Observation:
     """The network as built and traced, the evidence by seed, the weights measured on test.
 
@@ -97,16 +62,17 @@ class Observation:
         self,
         entry: Entry,
         sources: Sources,
+        inspections: Inspections,
         observe: Callable[[Entry], "Observation"] | None = None,
-        inspections: Inspections | None = None,
     ) -> None:
         self.entry = entry
         self.sources = sources
-        self._observe = observe or (lambda member: Observation(member, sources))
-        self._inspections = inspections or Inspections()
+        self._observe = observe or (lambda member: Observation(member, sources, inspections))
+        self._inspections = inspections
         self.runs = [run for run in sources.runs if run.entry == entry.name]
         self.evidence = evidence_of(entry, sources.runs)
         self.measurements: dict[int, Measurement] = {}
+        self.val_measurements: dict[int, Measurement] = {}
 
     @property
     def platform(self) -> tuple[str, str]:
@@ -129,11 +95,11 @@ class Observation:
     @property
     def inspection(self) -> Inspection:
         """What is static about the network; raises `Unmeasurable`."""
-        return self._inspections.of(self.entry, self.image)
+        return self._inspections.of(self.entry)
 
     @property
-    def network(self) -> nn.Module:
-        """The network as built, with its first weights; raises `Unmeasurable`."""
+    def network(self) -> Network:
+        """The network as captured, with its first weights; raises `Unmeasurable`."""
         return self.inspection.network
 
     @property
@@ -209,23 +175,47 @@ class Observation:
         return weights_paths(self.entry, seed, self.sources.weights)
 
     def measure(self, seed: int) -> Measurement:
-        """The weights of `seed` on all test images, measured here; raises `Unmeasurable`."""
+        """The graph with the weights of `seed` on all test images; raises `Unmeasurable`."""
         if seed not in self.measurements:
-            if isinstance(self.entry, Ensemble) and not self.entry.views:
-                self.measurements[seed] = self._count_votes(self.entry)
-            else:
-                self.measurements[seed] = self._measure(seed)
+            self.measurements[seed] = self._measure(seed, self.dataset.test, Observation.measure)
         return self.measurements[seed]
 
-    def _measure(self, seed: int) -> Measurement:
+    def measure_val(self, seed: int) -> Measurement:
+        """The same on the images that the recipe chooses by; there must be some."""
+        if seed not in self.val_measurements:
+            _, val = self.split
+            self.val_measurements[seed] = self._measure(seed, val, Observation.measure_val)
+        return self.val_measurements[seed]
+
+    def _measure(
+        self, seed: int, images: Images, measure_member: Callable[["Observation", int], Measurement]
+    ) -> Measurement:
+        """The weights of `seed` on `images`, on which `measure_member` measures a member.
+
+        The members' measurements are put together as the network that holds them all would.
+        """
+        entry = self.entry
+        if isinstance(entry, Ensemble) and not entry.views:
+            members = [
+                measure_member(self._observe(member), number)
+                for member, number in entry.member_runs
+            ]
+            logits = torch.stack([member.logits for member in members])
+            return Measurement(vote(logits, entry.vote), images.labels)
         try:
-            network = load_shipped(self.entry, seed, self.sources.weights)
-            return measure(network, self.dataset.test, views=self.entry.views)
+            modules = [
+                CapturedModule(part.network, load_state(path, part.network))
+                for part, path in zip(self.parts, self.weights_paths(seed), strict=True)
+            ]
+            network: nn.Module = modules[0]
+            if isinstance(entry, Ensemble):
+                network = EnsembleNetwork(
+                    [partial(_give, module) for module in modules], entry.vote
+                )
+            return measure(network, images, views=entry.views)
         except (WeightsError, NetworkError) as error:
             raise Unmeasurable(str(error), self.renewal(seed)) from error
 
-    def _count_votes(self, ensemble: Ensemble) -> Measurement:
-        """The members' measurements, put together as the network that holds them all would."""
-        members = [self._observe(entry).measure(seed) for entry, seed in ensemble.member_runs]
-        logits = torch.stack([member.logits for member in members])
-        return Measurement(vote(logits, ensemble.vote), self.dataset.test.labels)
+
+def _give(module: nn.Module) -> nn.Module:
+    return module

@@ -2,10 +2,9 @@
 
 from collections import Counter
 
-from torch import nn
-
 from torchbudget.declare.entry import Entry
 from torchbudget.gates.observation import Observation
+from torchbudget.network.captured import Network
 from torchbudget.report.verdict import Status, Verdict, not_applicable
 
 
@@ -77,13 +76,13 @@ def _judge_late(late: list[str]) -> Verdict:
     )
 
 
-def _describe_layers(network: nn.Module, declared: int) -> tuple[str, ...]:
+def _describe_layers(network: Network, declared: int) -> tuple[str, ...]:
     """The layer that holds most, and how many parameters train."""
     layers: Counter[str] = Counter()
     trainable = 0
-    for name, parameter in network.named_parameters():
-        layers[name.rpartition(".")[0] or name] += parameter.numel()
-        trainable += parameter.numel() if parameter.requires_grad else 0
+    for name, size in network.sizes.items():
+        layers[name.rpartition(".")[0] or name] += size
+        trainable += size if name in network.trainable else 0
     if not layers:
         return ("no parameters",)
     ((largest, size),) = layers.most_common(1)

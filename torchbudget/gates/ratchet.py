@@ -3,27 +3,28 @@
 Nobody loosens a budget, drops an entry or adds a waiver unseen.
 """
 
+import math
+import statistics
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Any
 
 from torchbudget.declare.entry import Entry, describe
 from torchbudget.errors import Unmeasurable
 from torchbudget.gates.baseline import Baseline, BaselineEntry
 from torchbudget.gates.observation import Observation
 from torchbudget.gates.waivers import WAIVERS_FILE, Waiver
+from torchbudget.gates.weakening import find_weakenings
 from torchbudget.report.verdict import Status, Verdict
 
 JUDGED_WITH_BASELINE = ("ratchet",)
 """Gates that run only where `--base` gives something to compare with."""
-LESS_IS_WEAKER = ("least", "seeds")
-"""Declared numbers, besides the minima, that weaken as they fall."""
 
 
 def judge_ratchet(entry: Entry, observation: Observation) -> Verdict:
     """Numbers kept, multiply-adds and each seed's misses are no worse than at the baseline.
 
-    The slack that the budget declared there is allowed.
+    The slack that the budget declared there is allowed. An entry under another name is compared
+    with the one that it was, by the digests of its weights and its network.
 
     Why: a limit leaves headroom, and headroom is eaten a little in each change until nothing is
     left. The baseline is read from git at the merge base, and its slack counts, so that no change
@@ -37,29 +38,39 @@ def judge_ratchet(entry: Entry, observation: Observation) -> Verdict:
     baseline = observation.baseline
     if baseline is None:
         raise Unmeasurable("no baseline to compare with", "give --base REF")
-    if entry.name not in baseline.entries:
+    predecessors = baseline.predecessors_of(entry.name)
+    if not predecessors:
         return Verdict(
             gate="ratchet",
             status=Status.PASS,
             observed="new, nothing to compare",
             expected="no worse than the base",
         )
-    was = baseline.entries[entry.name]
-    if was.error:
+    broken = [was for was in predecessors if was.error]
+    if broken:
         raise Unmeasurable(
-            f"at the base, {baseline.commit[:12]}: {was.error}",
+            f"at the base, {baseline.commit[:12]}: {broken[0].error}",
             "compare with a base whose network can be measured",
         )
-    details = (f"base: {baseline.commit}",)
     params, multiply_adds = observation.size
-    size = compare(was, params, multiply_adds, {})
-    if size.status is Status.FAIL:
-        return replace(size, details=details)
-    shared = [seed for seed in range(entry.budget.seeds) if seed in was.misses]
+    verdicts = [compare(was, params, multiply_adds, {}) for was in predecessors]
+    if all(verdict.status is Status.PASS for verdict in verdicts):
+        verdicts = [
+            compare(was, params, multiply_adds, measure_shared(entry, observation, was))
+            for was in predecessors
+        ]
+    worst = next((verdict for verdict in verdicts if verdict.status is Status.FAIL), verdicts[0])
+    names = [was.name for was in predecessors if was.name != entry.name]
+    renamed = tuple(f"it was {name} at the base" for name in names)
+    return replace(worst, details=(f"base: {baseline.commit}", *renamed))
+
+
+def measure_shared(entry: Entry, observation: Observation, was: BaselineEntry) -> dict[int, int]:
+    """The misses here of each declared seed that the baseline has on record for the same images."""
     if was.dataset != entry.dataset:
-        shared = []
-    misses = {seed: observation.measure(seed).misses for seed in shared}
-    return replace(compare(was, params, multiply_adds, misses), details=details)
+        return {}
+    shared = [seed for seed in range(entry.budget.seeds) if seed in was.misses]
+    return {seed: observation.measure(seed).misses for seed in shared}
 
 
 def compare(was: BaselineEntry, params: int, multiply_adds: int, misses: dict[int, int]) -> Verdict:
@@ -68,25 +79,49 @@ def compare(was: BaselineEntry, params: int, multiply_adds: int, misses: dict[in
     The verdict shows all that got worse beyond its slack, else all that was compared.
     """
     pairs = [
-        ("params", "params", was.params, params),
-        ("multiply-adds", "multiply_adds", was.multiply_adds, multiply_adds),
+        ("params", was.params, params, was.budget["slack"]["params"]),
+        (
+            "multiply-adds",
+            was.multiply_adds,
+            multiply_adds,
+            was.budget["slack"]["multiply_adds"],
+        ),
     ]
+    slack = count_slack(was) if misses else 0
     for seed, found in sorted(misses.items()):
-        pairs.append((f"misses of seed {seed}", "misses", was.misses[seed], found))
-    slack = was.budget["slack"]
-    worse = [pair for pair in pairs if pair[3] > pair[2] + slack[pair[1]]]
+        pairs.append((f"misses of seed {seed}", was.misses[seed], found, slack))
+    worse = [(name, then, now, room) for name, then, now, room in pairs if now > then + room]
     shown = "; ".join(
-        f"{name} {then:,} -> {now:,} (slack {slack[kind]:,})"
-        for name, kind, then, now in worse or pairs
+        f"{name} {then:,} -> {now:,} (slack {room:,})" for name, then, now, room in worse or pairs
     )
     return Verdict(
         gate="ratchet",
         status=Status.FAIL if worse else Status.PASS,
         observed=shown + ("" if misses else "; no misses on record to compare"),
         expected="no worse than the base",
-        difference=", ".join(f"{now - then:+,} {name}" for name, _, then, now in worse),
+        difference=", ".join(f"{now - then:+,} {name}" for name, then, now, _ in worse),
         remedy="win it back in this change: the base had it for less" if worse else "",
     )
+
+
+def count_slack(was: BaselineEntry) -> int:
+    """The misses that may be added to a seed's: a count, or standard deviations of the seeds there.
+
+    Raises `Unmeasurable` where fewer than two seeds are on record, which have no deviation.
+    """
+    slack = was.budget["slack"]
+    deviations = slack.get("misses_sd", 0)
+    declared = [count for seed, count in was.misses.items() if seed < was.budget["seeds"]]
+    if not deviations:
+        return int(slack["misses"])
+    if len(declared) < 2:
+        raise Unmeasurable(
+            f"slack.misses_sd of {was.name} is in standard deviations of its seeds, and the base "
+            f"has {len(declared)} of them on record",
+            "compare with a base that has the record of two seeds or more",
+        )
+    allowed: int = math.floor(deviations * statistics.stdev(declared))
+    return allowed
 
 
 # --- what may not be weakened unseen --------------------------------------------------------------
@@ -114,20 +149,26 @@ def judge_weakened(entries: Iterable[Entry], baseline: Baseline) -> list[Verdict
     """A failure for each part of a budget that asks for less than at the baseline."""
     verdicts = []
     for entry in entries:
-        was = baseline.entries.get(entry.name)
-        if was is None:
-            continue
-        then = was.budget | {"dataset": was.dataset}
         now = describe(entry.budget) | {"dataset": entry.dataset}
-        for field, change in find_weakenings(then, now):
-            verdicts.append(report_weakening(entry.name, field, change))
+        for was in baseline.predecessors_of(entry.name):
+            then = was.budget | {"dataset": was.dataset}
+            for field, change in find_weakenings(then, now, was.total):
+                name = "" if was.name == entry.name else f" (it was {was.name})"
+                verdicts.append(report_weakening(entry.name, field, f"{change}{name}"))
     return verdicts
 
 
 def judge_removed(zoo: dict[str, Entry], baseline: Baseline) -> list[Verdict]:
-    """A failure for each entry of the baseline that the zoo no longer has."""
+    """A failure for each entry of the baseline that is in the zoo under no name."""
     removed = [name for name in baseline.entries if name not in zoo]
-    return [report_weakening(name, "", "the entry was removed") for name in removed]
+    if not removed:
+        return []
+    compared = {was.name for name in zoo for was in baseline.predecessors_of(name)}
+    return [
+        report_weakening(name, "", "the entry was removed")
+        for name in removed
+        if name not in compared
+    ]
 
 
 def judge_added_waivers(waivers: Iterable[Waiver], baseline: Baseline) -> list[Verdict]:
@@ -158,55 +199,3 @@ def report_weakening(entry: str, field: str, change: str) -> Verdict:
         field="data" if field == "dataset" else field,
         remedy=f"put it back; a change that must weaken a budget says why in {WAIVERS_FILE}",
     )
-
-
-def find_weakenings(was: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, str]]:
-    """(field, change as people read it) of each field that asks for less now than it did.
-
-    `was` and `now` are described budgets.
-    """
-    changes = []
-    for name, then in was.items():
-        if is_weaker(name, then, now.get(name)):
-            changes.append((name, f"{name} {show(then)} -> {show(now.get(name))}"))
-    for name, then in was["slack"].items():
-        if is_weaker(name, then, now["slack"][name]):
-            changes.append(("slack", f"slack.{name} {then} -> {now['slack'][name]}"))
-    for change in find_weaker_requirements(was["requires"], now["requires"]):
-        changes.append(("requires", f"requires {change}"))
-    return changes
-
-
-def is_weaker(name: str, was: Any, now: Any) -> bool:
-    """True if `now` demands less than `was`; a field of unknown direction is weaker on any change.
-
-    A field of several values is judged by them, one by one.
-    """
-    if was == now or isinstance(was, (dict, list)):
-        return False
-    if name.startswith(("max_", "min_")) and None in (was, now):
-        return now is None
-    if name.startswith("min_") or name in LESS_IS_WEAKER:
-        return bool(now < was)
-    return not isinstance(was, (int, float)) or bool(now > was)
-
-
-def find_weaker_requirements(was: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
-    """Each requirement that none of `now` implies, with those of its kind that took its place."""
-    changes = []
-    for old in was:
-        same = [new for new in now if new["kind"] == old["kind"]]
-        if not any(implies(new, old) for new in same):
-            changes.append(f"{show(old)} -> {' and '.join(map(show, same)) or 'none'}")
-    return changes
-
-
-def implies(new: dict[str, Any], old: dict[str, Any]) -> bool:
-    return not any(is_weaker(name, value, new.get(name)) for name, value in old.items())
-
-
-def show(value: Any) -> str:
-    if isinstance(value, dict):
-        parts = ", ".join(f"{name}={part}" for name, part in value.items() if name != "kind")
-        return f"{value['kind']}({parts})"
-    return str(value)

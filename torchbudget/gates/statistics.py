@@ -48,6 +48,11 @@ def _probability_within(t: float, degrees: int) -> float:
     return 2 / math.pi * (angle + total) if odd else total
 
 
+def student_p(t: float, degrees: int) -> float:
+    """The two-sided p of Student's `t`."""
+    return 1 - _probability_within(abs(t), degrees)
+
+
 def mcnemar_p(lost: int, won: int) -> float:
     """McNemar's exact two-sided p of `lost` images newly missed and `won` no longer missed.
 

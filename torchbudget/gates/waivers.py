@@ -20,18 +20,24 @@ import msgspec
 from msgspec import Struct
 
 from torchbudget.errors import WaiverError
+from torchbudget.reading import reading
 from torchbudget.report.verdict import HARMLESS, Status, Verdict
 
 WAIVERS_FILE = "waivers.toml"
 MAX_AHEAD = timedelta(days=90)
 NEVER_WAIVED = ("chain", "leak", "claim")
 """Gates without which no other number means anything."""
+WAIVERS_GATE = "waivers"
+"""The gate that verdicts on waivers themselves name."""
 NEEDS_BASELINE = "ratchet"
 """The gate whose entries may be gone from the zoo, and which runs only against a baseline."""
 
 
 class Waiver(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One failure accepted: `gate` on `entry`, at `accepted` or, where that is a number, better."""
+    """One failure accepted: `gate` on `entry`, as it was observed: no worse, and no better.
+
+    What got better needs a tighter waiver, or room would be left to get worse again.
+    """
 
     entry: str
     gate: str
@@ -49,12 +55,12 @@ class Waiver(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(f"accepted must be a finite number, not {self.accepted}")
 
     def covers(self, verdict: Verdict) -> bool:
-        """Whether the failure is the accepted one, or by number no worse."""
+        """Whether the failure is the accepted one, by its number where it has one."""
         if verdict.status is not Status.FAIL or not self.names(verdict):
             return False
         if isinstance(self.accepted, str) or verdict.number is None:
             return self.accepted == verdict.observed
-        return verdict.number <= self.accepted
+        return verdict.number == self.accepted
 
     def names(self, verdict: Verdict) -> bool:
         return (self.entry, self.gate) == (verdict.entry, verdict.gate)
@@ -70,10 +76,9 @@ def read_waivers(path: Path) -> list[Waiver]:
     """All waivers in `path`; none where the file does not exist. Raises `WaiverError`."""
     if not path.exists():
         return []
-    try:
-        waivers = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Waivers).waiver
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, OSError, UnicodeDecodeError) as error:
-        raise WaiverError(f"{path} is not a waivers file: {error}") from error
+    with reading(path, WaiverError, "is not a waivers file", "mend it or restore it from git"):
+        content = tomllib.loads(path.read_bytes().decode("utf-8"))
+        waivers = msgspec.convert(content, Waivers).waiver
     keys = [(waiver.entry, waiver.gate, waiver.accepted) for waiver in waivers]
     for key in keys:
         if keys.count(key) > 1:
@@ -159,14 +164,10 @@ def _misfits(verdict: Verdict, waivers: list[Waiver]) -> Iterator[str]:
     for waiver in waivers:
         if waiver.names(verdict):
             by_number = verdict.number is not None and not isinstance(waiver.accepted, str)
-            found = (
-                f"{verdict.number:.15g} is worse than"
-                if by_number
-                else f"{verdict.observed!r} is not"
-            )
+            observed = f"{verdict.number:.15g}" if by_number else repr(verdict.observed)
             yield (
                 f"not covered by the waiver of {waiver.owner}: "
-                f"{found} the accepted {waiver.accepted!r}"
+                f"{observed} is not the accepted {waiver.accepted!r}"
             )
 
 
@@ -184,7 +185,7 @@ def _is_idle(waiver: Waiver, waivers: list[Waiver], verdicts: list[Verdict]) -> 
 
 def _complain(waiver: Waiver, why: str) -> Verdict:
     return Verdict(
-        gate="waivers",
+        gate=WAIVERS_GATE,
         status=Status.FAIL,
         entry=waiver.entry,
         observed=f"{waiver.gate} waived at {waiver.accepted} by {waiver.owner}: {why}",

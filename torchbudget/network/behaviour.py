@@ -5,19 +5,23 @@ trace shows, and whether dense layers weigh the pixels of a map.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import torch
-from torch import fx, nn
+from torch import fx
 
 from torchbudget.data.images import ImageSpec
 from torchbudget.errors import NetworkError
-from torchbudget.network.private_torch import run_eagerly, without_values
-from torchbudget.network.structure import BATCH_NORMS, CONVOLUTIONS, DENSE
-from torchbudget.network.trace import Trace, call_with, kind_of, reachable, run_node
+from torchbudget.network.captured import Network
+from torchbudget.network.private_torch import Operation, mutated_arguments
+from torchbudget.network.structure import BATCH_NORMS, CONVOLUTIONS, DENSE, arguments_of
+from torchbudget.network.trace import Trace, kind_of, reachable, replay, run_node
 
 TOLERANCE = 1e-4
 """Between the logits of an image alone and in a batch: kernels may add up in another order."""
 NUM_IMAGES = 5
+NUM_COPIES = 19
+"""Copies of them in the largest batch that is tried, about as many as a measurement takes."""
 SCALES = (0.1, 1.0, 3.0)
 """Random images are multiplied by these before it is asked whether the logits are probabilities."""
 POOLS = {"max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"}
@@ -26,53 +30,102 @@ POOLS = {"max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d
 # --- eval is a function of the image --------------------------------------------------------------
 
 
-def misbehaviours(network: nn.Module, image: ImageSpec) -> Iterator[str]:
-    """Why `network` in eval mode is no function from one image to a logit for each class.
+def misbehaviours(network: Network) -> Iterator[str]:
+    """Why the eval form is no function from one image to a logit for each class.
 
-    The network may be changed by the attempt. Raises `NetworkError` where it does not run.
+    Raises `NetworkError` where it does not run.
     """
+    image = network.image
     generator = torch.Generator().manual_seed(0)
     images = torch.randn((NUM_IMAGES, *image.shape), generator=generator)
-    with torch.no_grad(), run_eagerly(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network.eval()
-        before = _copy_state(network)
-        try:
-            together = network(images)
-        except Exception as error:
-            raise NetworkError(f"forward raises {type(error).__name__}: {error}") from error
-        if reason := _describe_wrong_logits(together, image):
-            yield reason
-            return
-        together = together.clone()
-        if not torch.equal(together, network(images)):
-            yield "eval gives other logits for the same images a second time"
-            return
-        if changed := _changed_names(network, before):
-            yield f"a forward in eval mode changes {', '.join(changed[:3])}"
-        if all(_are_probabilities(network(scale * images)) for scale in SCALES):
-            yield "forward ends with a softmax: return the logits (a log_softmax is fine)"
-        yield from _depends_on_batch(network, images, together)
+    evaluating = network.trace(training=False)
+    for node in drawing(evaluating):
+        yield f"eval draws random numbers: {kind_of(node)}{place_of(node)}"
+    for name, node in written_state(evaluating).items():
+        yield f"a forward in eval mode changes {name}: {kind_of(node)}{place_of(node)}"
+    together = _run(network, images)
+    if reason := _describe_wrong_logits(together, image):
+        yield reason
+        return
+    if all(_are_probabilities(_run(network, scale * images)) for scale in SCALES):
+        yield "forward ends with a softmax: return the logits (a log_softmax is fine)"
+    yield from _depends_on_batch(network, images, together)
 
 
-def _copy_state(network: nn.Module) -> dict[str, torch.Tensor]:
-    return {
-        name: tensor.clone()
-        for name, tensor in network.state_dict().items()
-        if isinstance(tensor, torch.Tensor)
+def _run(network: Network, images: torch.Tensor) -> torch.Tensor:
+    state = {name: tensor.clone() for name, tensor in network.state.items()}
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return network.evaluating.run(images, state, network.constants)
+    except Exception as error:
+        raise NetworkError(f"forward raises {type(error).__name__}: {error}") from error
+
+
+def place_of(node: fx.Node) -> str:
+    """Where an operation stands in the code, as messages end: " in block1 (nets.py:31)"."""
+    module, source = node.meta.get("module", ""), node.meta.get("source", "")
+    return (f" in {module}" if module else "") + (f" ({source})" if source else "")
+
+
+def drawing(traced: Trace) -> list[fx.Node]:
+    """The operations on which the logits depend and that draw random numbers.
+
+    An operation whose own arguments say that it draws none, such as a dropout out of training, is
+    none of them.
+    """
+    return [
+        node
+        for node in traced.graph.nodes
+        if node in traced.computing
+        and isinstance(node.target, Operation)
+        and torch.Tag.nondeterministic_seeded in node.target.tags
+        and not _is_inert(node)
+    ]
+
+
+def _is_inert(node: fx.Node) -> bool:
+    arguments = arguments_of(node)
+    if any(arguments.get(name) is False for name in ("train", "training")):
+        return True
+    chances = [arguments[name] for name in ("p", "dropout_p", "dropout") if name in arguments]
+    return bool(chances) and all(chance == 0 for chance in chances)
+
+
+def written_state(traced: Trace) -> dict[str, fx.Node]:
+    """The tensors of the state that a forward writes to, and the operation that does."""
+    state = {name: tensor.clone() for name, tensor in traced.state.items()}
+    attributes = {name: tensor.clone() for name, tensor in traced.attributes.items()}
+    owners = {
+        tensor.untyped_storage().data_ptr(): name
+        for name, tensor in [*state.items(), *attributes.items()]
+        if tensor.numel()
     }
+    copied = replace(traced, attributes=attributes)
+    with torch.no_grad():
+        values = replay(copied, state, traced.images.clone(), in_place=True)
+    written: dict[str, fx.Node] = {}
+    for node in traced.graph.nodes:
+        if not isinstance(node.target, Operation):
+            continue
+        arguments = arguments_of(node)
+        for argument in mutated_arguments(node.target):
+            for operand in arguments.get(argument), *_as_list(arguments.get(argument)):
+                value = values.get(operand) if isinstance(operand, fx.Node) else None
+                if value is not None:
+                    name = owners.get(value.untyped_storage().data_ptr())
+                    if name is not None:
+                        written.setdefault(name, node)
+    return written
 
 
-def _changed_names(network: nn.Module, before: dict[str, torch.Tensor]) -> list[str]:
-    state = network.state_dict()
-    return [name for name in state if name in before and not torch.equal(before[name], state[name])]
+def _as_list(value: object) -> list[object]:
+    return list(value) if isinstance(value, (list, tuple)) else []
 
 
-def _describe_wrong_logits(logits: object, image: ImageSpec) -> str:
+def _describe_wrong_logits(logits: torch.Tensor, image: ImageSpec) -> str:
     """What is wrong with the form of the logits of `NUM_IMAGES` images; "" for nothing."""
     wanted = f"(N, {image.num_classes}), a logit for each class"
-    if not isinstance(logits, torch.Tensor):
-        return f"forward gives a {type(logits).__name__}, not a tensor {wanted}"
     if logits.shape == (NUM_IMAGES, image.num_classes):
         return ""
     shape = list(map(str, logits.shape))
@@ -87,48 +140,19 @@ def _are_probabilities(logits: torch.Tensor) -> bool:
 
 
 def _depends_on_batch(
-    network: nn.Module, images: torch.Tensor, together: torch.Tensor
+    network: Network, images: torch.Tensor, together: torch.Tensor
 ) -> Iterator[str]:
     """Whether an image's logits change alone, in pairs, or beside other images."""
-    try:
-        alone = torch.cat([network(image) for image in torch.split(images, 1)])
-    except Exception as error:
-        yield f"eval does not take an image alone: {type(error).__name__}: {error}"
-        return
-    pairs = torch.cat([network(pair) for pair in torch.split(images, 2)])
-    company = torch.cat([images[:1], 3 * images.flip(0)])
+    alone = torch.cat([_run(network, image) for image in torch.split(images, 1)])
+    pairs = torch.cat([_run(network, pair) for pair in torch.split(images, 2)])
+    company = torch.cat([images[:1], 3 * images.flip(0), images.repeat(NUM_COPIES, 1, 1, 1)])
     difference = max(
         (alone - together).abs().max().item(),
         (pairs - together).abs().max().item(),
-        (network(company)[:1] - together[:1]).abs().max().item(),
+        (_run(network, company)[:1] - together[:1]).abs().max().item(),
     )
     if not difference <= TOLERANCE * max(1.0, together.abs().max().item()):
         yield f"in eval an image's logits depend on its batch: they differ by {difference:.3g}"
-
-
-def differs_from_its_trace(network: nn.Module, traced: Trace) -> Iterator[str]:
-    """How `network`, fresh from `build`, computes something else than its eval trace shows."""
-    with torch.no_grad(), run_eagerly(), torch.random.fork_rng(devices=[]):
-        logits = network.eval()(traced.images)
-    shown = traced.run()
-    if logits.shape != shown.shape or not torch.allclose(logits, shown, TOLERANCE, TOLERANCE):
-        yield "the network gives other logits when it is traced than when it runs"
-    if reason := _reads_values(network, traced):
-        yield f"forward takes numbers out of its tensors and decides by them: {reason}"
-
-
-def _reads_values(network: nn.Module, traced: Trace) -> str:
-    """The error of a forward on tensors without values; "" where it needs no values."""
-    mode = without_values()
-    state: dict[str, torch.Tensor] = {}
-    for name, tensor in traced.state.items():
-        state[name] = mode.from_tensor(tensor)
-    try:
-        with torch.no_grad(), run_eagerly(), mode:
-            call_with(network, state, mode.from_tensor(traced.images))
-    except Exception as error:
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
-    return ""
 
 
 # --- dense layers on maps -------------------------------------------------------------------------

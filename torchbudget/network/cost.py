@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 import torch
-from torch import fx, nn
+from torch import fx
 
+from torchbudget.network.captured import Network
 from torchbudget.network.layers import Probe
 from torchbudget.network.structure import bypasses, global_averages
 from torchbudget.network.trace import Trace, kind_of, reachable, replay
@@ -39,13 +40,10 @@ def peak_activation_bytes(traced: Trace) -> int:
     return max(alive) // len(traced.images)
 
 
-def weight_bytes(network: nn.Module) -> int:
+def weight_bytes(network: Network) -> int:
     """Bytes of all tensors of the `state_dict`, tied ones once."""
-    sizes: dict[int, int] = {}
-    for tensor in network.state_dict().values():
-        if isinstance(tensor, torch.Tensor) and tensor.numel():
-            sizes[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
-    return sum(sizes.values())
+    kept = [network.state[name] for name in dict.fromkeys(network.names.values())]
+    return sum(tensor.numel() * tensor.element_size() for tensor in kept)
 
 
 def feature_field(probe: Probe, eval_trace: Trace) -> int:

@@ -10,8 +10,8 @@ import torch
 from torch import fx, nn
 
 from torchbudget.data.images import ImageSpec
+from torchbudget.network.captured import Network
 from torchbudget.network.private_torch import (
-    NormModule,
     Operation,
     run_eagerly,
     tensor_or_number_arguments,
@@ -29,19 +29,15 @@ def count_numbers(tensor: torch.Tensor) -> int:
     return tensor.numel() * (2 if tensor.is_complex() else 1)
 
 
-def count_hidden(network: nn.Module, *traces: Trace) -> int:
-    """Numbers held outside the parameters, each once."""
-    return sum(hidden_numbers(network, *traces).values())
-
-
-def hidden_numbers(network: nn.Module, *traces: Trace) -> dict[str, int]:
+def hidden_numbers(network: Network, *traces: Trace) -> dict[str, int]:
     """How many numbers are held outside the parameters, by what holds them."""
-    statistics = statistics_buffers(network, *traces)
+    statistics = statistics_buffers(*traces)
+    used = {name for traced in traces for name in traced.used}
     hidden: dict[str, int] = {}
-    for name, buffer in nn.Module.named_buffers(network):
-        if name not in statistics:
-            hidden[f"buffer {name}"] = count_numbers(buffer)
-    for name, count in _extra_state(network).items():
+    for name, tensor in network.state.items():
+        if name in used and name not in network.parameters and name not in statistics:
+            hidden[f"buffer {name}"] = count_numbers(tensor)
+    for name, count in network.extra.items():
         hidden[f"extra state {name}"] = count
     for traced in traces:
         for tensor in traced.constants.values():
@@ -53,38 +49,20 @@ def hidden_numbers(network: nn.Module, *traces: Trace) -> dict[str, int]:
     return hidden
 
 
-def statistics_buffers(network: nn.Module, *traces: Trace) -> set[str]:
-    """Names of the buffers that hold statistics and nothing else.
-
-    They are the running statistics that only norms read and training updates, and those of norms
-    that nothing uses.
-    """
-    used: set[str] = set()
+def statistics_buffers(*traces: Trace) -> set[str]:
+    """Names of the tensors that only norms read, as running statistics, and that train updates."""
     misused: set[str] = set()
     updated: set[str] = set()
     for traced in traces:
         for placeholder, name in traced.names.items():
             if not name or placeholder not in traced.computing:
                 continue
-            used.add(name)
             users = [user for user in placeholder.users if user in traced.computing]
             if not all(_reads_as_statistics(user, placeholder) for user in users):
                 misused.add(name)
             if any(_updates_statistics(user) for user in placeholder.users):
                 updated.add(name)
-    idle = _registered_statistics(network) - used
-    names = {name for name, _ in nn.Module.named_buffers(network)}
-    return names & (updated | idle) - misused
-
-
-def _registered_statistics(network: nn.Module) -> set[str]:
-    """Names under which norm layers keep their statistics."""
-    return {
-        f"{path}.{name}".lstrip(".")
-        for path, module in network.named_modules()
-        if isinstance(module, NormModule)
-        for name in ("running_mean", "running_var", "num_batches_tracked")
-    }
+    return updated - misused
 
 
 def _reads_as_statistics(user: fx.Node, placeholder: fx.Node) -> bool:
@@ -102,16 +80,6 @@ def _updates_statistics(norm: fx.Node) -> bool:
     arguments = arguments_of(norm)
     by_batch = arguments.get("training", arguments.get("use_input_stats", False))
     return bool(by_batch) and bool(arguments.get("momentum", 0.0))
-
-
-def _extra_state(network: nn.Module) -> dict[str, int]:
-    """Numbers in entries of the `state_dict` that are neither parameters nor buffers."""
-    names = set(_named_tensors(network))
-    return {
-        name: count_numbers(value) if isinstance(value, torch.Tensor) else len(repr(value))
-        for name, value in network.state_dict().items()
-        if name not in names
-    }
 
 
 def _digest(tensor: torch.Tensor) -> str:

@@ -1,40 +1,35 @@
 """All that is static about a network, measured when first asked for and then kept."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
-from torch import nn
-
-from torchbudget.data.images import ImageSpec
 from torchbudget.errors import NetworkError, Unmeasurable
-from torchbudget.network.behaviour import differs_from_its_trace, misbehaviours
+from torchbudget.network.behaviour import misbehaviours
+from torchbudget.network.captured import BuiltNetwork, Network
 from torchbudget.network.cost import feature_field, peak_activation_bytes, weight_bytes
-from torchbudget.network.hidden import hidden_numbers, late_tensors
-from torchbudget.network.layers import Probe
-from torchbudget.network.multiply_adds import count_multiply_adds
-from torchbudget.network.structure import count_params, count_used, traces_digest
-from torchbudget.network.trace import Trace, build, trace
+from torchbudget.network.hidden import hidden_numbers
+from torchbudget.network.layers import LayerRow, Probe, layer_table
+from torchbudget.network.multiply_adds import count_captured
+from torchbudget.network.structure import count_used, traces_digest
+from torchbudget.network.trace import Trace
 
 
 class Inspection:
-    """One network, built by `make`, and what is measured of it; entries may share it.
+    """One network as it was built, and what is measured of it; entries may share it.
 
-    Every property raises `Unmeasurable` where the network cannot be built, traced or run.
+    Every property raises `Unmeasurable` where the network could not be captured or does not run.
     """
 
-    def __init__(self, make: Callable[[], nn.Module], image: ImageSpec) -> None:
-        self.make = make
-        self.image = image
+    def __init__(self, built: BuiltNetwork) -> None:
+        self.built = built
 
-    @cached_property
-    def network(self) -> nn.Module:
-        """The network as built, with its first weights."""
-        return self._build()
-
-    def _build(self) -> nn.Module:
-        with _measuring("mend the network, so that it can be built without arguments"):
-            return build(self.make)
+    @property
+    def network(self) -> Network:
+        """The network as captured, with its first weights."""
+        if self.built.network is None:
+            raise Unmeasurable(self.built.error, self.built.remedy)
+        return self.built.network
 
     @cached_property
     def train_trace(self) -> Trace:
@@ -47,15 +42,12 @@ class Inspection:
         return self._trace(training=False)
 
     def _trace(self, training: bool) -> Trace:
-        with _measuring(
-            f"write forward with tensor operations on images {self.image.describe()}, "
-            "their order independent of pixel values"
-        ):
-            return trace(self.network, self.image, training)
+        with _measuring("mend forward, so that it runs on every batch of images"):
+            return self.network.trace(training)
 
     def release(self) -> None:
-        """Let go of the network and its traces; what has been measured of them stays."""
-        for name in ("network", "train_trace", "eval_trace", "_probe"):
+        """Let go of the traces; what has been measured of them stays."""
+        for name in ("train_trace", "eval_trace", "_probe"):
             self.__dict__.pop(name, None)
 
     # --- identity and size ------------------------------------------------------------------------
@@ -68,7 +60,7 @@ class Inspection:
     @cached_property
     def num_params(self) -> int:
         """The parameters that the network declares."""
-        return count_params(self.network)
+        return sum(self.network.sizes.values())
 
     @cached_property
     def num_used(self) -> int:
@@ -80,16 +72,10 @@ class Inspection:
         """How many numbers are held outside the parameters, by what holds them."""
         return hidden_numbers(self.network, self.train_trace, self.eval_trace)
 
-    @cached_property
-    def late(self) -> list[str]:
+    @property
+    def late(self) -> tuple[str, ...]:
         """What a forward adds to the tensors that the network was built with, or changes."""
-        try:
-            return late_tensors(self.network, self.image)
-        except Exception as error:
-            raise Unmeasurable(
-                f"the network does not run: {type(error).__name__}: {error}",
-                f"mend forward, so that it takes images {self.image.describe()}",
-            ) from error
+        return self.built.late
 
     @cached_property
     def size(self) -> tuple[int, int]:
@@ -105,33 +91,26 @@ class Inspection:
 
     @cached_property
     def misbehaviours(self) -> tuple[str, ...]:
-        """Why eval is no function from an image to logits, or not the one that is traced."""
-        with _measuring(f"mend forward, so that it takes images {self.image.describe()}"):
-            reasons = tuple(misbehaviours(self._build(), self.image))
-            if reasons:
-                return reasons
-        return tuple(differs_from_its_trace(self._build(), self.eval_trace))
+        """Why eval is no function from an image to logits."""
+        with _measuring("mend forward, so that it runs on every batch of images"):
+            return tuple(misbehaviours(self.network))
 
-    @cached_property
+    @property
     def runs(self) -> bool:
-        """Whether a forward in eval mode ends without an error."""
-        try:
-            next(misbehaviours(self._build(), self.image), None)
-        except (NetworkError, Unmeasurable):
-            return False
-        return True
+        """Whether a forward in eval mode ended without an error where it was built."""
+        return self.built.runs
 
     # --- cost -------------------------------------------------------------------------------------
 
     @cached_property
     def _probe(self) -> Probe:
         with _measuring("write forward, so that it takes any number of images"):
-            return Probe(self.network, self.image)
+            return Probe(self.network)
 
     @cached_property
     def counted_multiply_adds(self) -> int:
         """Multiply-adds of convolutions and matrix products for one image."""
-        return count_multiply_adds(self.network, self.image)
+        return count_captured(self.network)
 
     @cached_property
     def multiply_adds(self) -> int:
@@ -153,14 +132,18 @@ class Inspection:
         """The side of the square of pixels that a feature sees."""
         return feature_field(self._probe, self.eval_trace)
 
+    @cached_property
+    def layers(self) -> list[LayerRow]:
+        """A row for each operation between the images and the logits."""
+        with _measuring("write forward, so that it takes any number of images"):
+            return layer_table(self.network)
+
 
 class EnsembleInspection(Inspection):
     """Networks that vote: what their members' measurements say is not measured again."""
 
-    def __init__(
-        self, make: Callable[[], nn.Module], image: ImageSpec, members: list[Inspection]
-    ) -> None:
-        super().__init__(make, image)
+    def __init__(self, built: BuiltNetwork, members: list[Inspection]) -> None:
+        super().__init__(built)
         self.members = members  # one for each vote, so perhaps one several times
 
     @cached_property

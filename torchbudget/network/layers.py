@@ -1,15 +1,16 @@
 """A network operation by operation: what each gives, sees, holds and costs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import fx, nn
+from torch import fx
 
 from torchbudget.data.images import ImageSpec
+from torchbudget.network.captured import Network
 from torchbudget.network.multiply_adds import MultiplyAddsCounter
-from torchbudget.network.private_torch import Operation
-from torchbudget.network.recording import Recording, tensors_of
-from torchbudget.network.trace import Trace, kind_of, reachable, trace_on
+from torchbudget.network.recording import tensors_of
+from torchbudget.network.trace import Trace, kind_of, reachable, run_through
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,14 @@ class LayerRow:
     multiply_adds: int
 
 
-def layer_table(network: nn.Module, image: ImageSpec) -> list[LayerRow]:
+def layer_table(network: Network) -> list[LayerRow]:
     """A row for each operation between the images and the logits in eval mode.
 
     A parameter is counted in the row of the operation that uses it first, so that the column adds
     up to the parameters used. Raises `NetworkError`.
     """
-    probe = Probe(network, image)
-    parameters = set(dict(network.named_parameters()))
+    probe = Probe(network)
+    parameters = network.parameters
     counted: set[str] = set()
     rows = []
     for node in probe.trace.path:
@@ -121,46 +122,28 @@ class Probe:
     `multiply_adds` are for one image. No value is kept. Raises `NetworkError`.
     """
 
-    def __init__(self, network: nn.Module, image: ImageSpec) -> None:
+    def __init__(self, network: Network) -> None:
+        image = network.image
         images = probe_images(image)
-        recording = _ProbeRecording(image)
-        self.trace = trace_on(network, images, training=False, recording=recording)
-        self.shapes = recording.shapes
-        self.receptive_fields = recording.receptive_fields
-        self.multiply_adds = {
-            node: products // len(images) for node, products in recording.products.items()
-        }
-
-
-class _ProbeRecording(Recording):
-    """Takes the receptive field of each value as soon as it is there."""
-
-    def __init__(self, image: ImageSpec) -> None:
-        super().__init__()
-        self._image = image
+        self.trace = network.trace(training=False, images=images)
         self.shapes: dict[fx.Node, tuple[int, ...]] = {}
         self.receptive_fields: dict[fx.Node, int | None] = {}
-        self.products: dict[fx.Node, int] = {}
+        self.multiply_adds: dict[fx.Node, int] = {}
 
-    def run_operation(
-        self,
-        node: fx.Node,
-        func: Operation,
-        args: tuple[object, ...],
-        kwargs: dict[str, object],
-    ) -> object:
-        counter = MultiplyAddsCounter()
-        with counter:
-            value = func(*args, **kwargs)
-        operands = {id(tensor): tensor for tensor in tensors_of((args, kwargs))}
-        spread = _count_outer_products(node, value, list(operands.values()))
-        self.products[node] = counter.multiply_adds + spread
-        return value
+        def meet(node: fx.Node, call: Callable[[], object], operands: object) -> object:
+            counter = MultiplyAddsCounter()
+            with counter:
+                value = call()
+            distinct = {id(tensor): tensor for tensor in tensors_of(operands)}
+            spread = _count_outer_products(node, value, list(distinct.values()))
+            self.multiply_adds[node] = (counter.multiply_adds + spread) // len(images)
+            if isinstance(value, torch.Tensor):
+                self.shapes[node] = tuple(value.shape)
+                self.receptive_fields[node] = receptive_field(value, image)
+            return value
 
-    def note_value(self, node: fx.Node, value: torch.Tensor) -> None:
-        self.shapes[node] = tuple(value.shape)
-        self.receptive_fields[node] = receptive_field(value, self._image)
-        self.products.setdefault(node, 0)  # a part of a value that is a tuple
+        with torch.no_grad():
+            run_through(self.trace, meet)
 
 
 def _count_outer_products(node: fx.Node, value: object, operands: list[torch.Tensor]) -> int:

@@ -5,6 +5,7 @@ from torch import nn
 from torch.utils.flop_counter import flop_registry
 
 from torchbudget.data.images import ImageSpec
+from torchbudget.network.captured import Network
 from torchbudget.network.private_torch import (
     Operation,
     OperationMode,
@@ -46,10 +47,19 @@ class MultiplyAddsCounter(OperationMode):
 
 
 def count_multiply_adds(network: nn.Module, image: ImageSpec) -> int:
-    """Multiply-adds of convolutions and matrix products for one image."""
+    """Multiply-adds of convolutions and matrix products of a module for one image."""
     was_training = network.training
     counter = MultiplyAddsCounter()
     with torch.no_grad(), run_eagerly(), counter:
         inner_network(network.eval())(torch.zeros(1, *image.shape))
     network.train(was_training)
+    return counter.multiply_adds
+
+
+def count_captured(network: Network) -> int:
+    """Multiply-adds of convolutions and matrix products of the eval form for one image."""
+    state = {name: tensor.clone() for name, tensor in network.state.items()}
+    counter = MultiplyAddsCounter()
+    with torch.no_grad(), counter:
+        network.evaluating.run(torch.zeros(1, *network.image.shape), state, network.constants)
     return counter.multiply_adds

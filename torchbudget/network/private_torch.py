@@ -45,6 +45,31 @@ def name_of(operation: Operation) -> str:
     return str(operation._schema.name).split("::")[-1]
 
 
+def qualified_name(operation: Operation) -> str:
+    """An operation's whole name: "aten::conv2d.default"."""
+    return f"{operation._schema.name}.{operation._overloadname}"
+
+
+def argument_types(operation: Operation) -> tuple[list[tuple[str, str]], list[str]]:
+    """(name, type) of each argument, and the type of each result, lists and options unwrapped."""
+
+    def unwrap(kind: object) -> str:
+        return str(kind).replace("Optional[", "").replace("List[", "").rstrip("]")
+
+    schema = operation._schema
+    arguments = [(str(argument.name), unwrap(argument.type)) for argument in schema.arguments]
+    return arguments, [unwrap(result.type) for result in schema.returns]
+
+
+def mutated_arguments(operation: Operation) -> list[str]:
+    """The names of the arguments that an operation writes to."""
+    return [
+        str(argument.name)
+        for argument in operation._schema.arguments
+        if argument.alias_info is not None and argument.alias_info.is_write
+    ]
+
+
 def argument_names(operation: Operation) -> list[str]:
     """The names of an operation's arguments, in their order."""
     return [str(argument.name) for argument in operation._schema.arguments]

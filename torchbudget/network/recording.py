@@ -1,10 +1,20 @@
-"""The ATen operations of one forward, recorded as a graph while they run."""
+"""The ATen operations of one forward, recorded as a graph while they run.
+
+Each node's `meta` says where it comes from: "module", the path of the innermost module that ran
+the operation ("block1.0", "" for the network itself), and "source", the line of code outside torch
+that called it ("nets.py:31", "" where there is none).
+"""
 
 import operator
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import TracebackType
 
 import torch
-from torch import fx
+from torch import fx, nn
 from torch.utils._pytree import tree_map_only
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -20,11 +30,20 @@ class Recording(OperationMode):
         self.attributes: dict[str, torch.Tensor] = {}
         self._nodes = WeakTensorKeyDictionary()
         self._attribute_names = WeakTensorKeyDictionary()
-        self._known: set[fx.Node] = set()  # computed from numbers in the code alone
+        self._known: set[fx.Node] = set()  # computed from the code and the state alone
+        self._running: ModuleStack | None = None
 
-    def add_input(self, tensor: torch.Tensor) -> None:
-        """Declare `tensor` as the graph's next input."""
-        self._nodes[tensor] = self.graph.placeholder(f"input_{len(self.graph.nodes)}")
+    def watch(self, network: nn.Module) -> "ModuleStack":
+        """A context in which the modules of `network` that run name the operations."""
+        self._running = ModuleStack(network)
+        return self._running
+
+    def add_input(self, tensor: torch.Tensor, known: bool = False) -> None:
+        """Declare `tensor` as the graph's next input; a `known` one is part of the state."""
+        node = self.graph.placeholder(f"input_{len(self.graph.nodes)}")
+        self._nodes[tensor] = node
+        if known:
+            self._known.add(node)
 
     def node_of(self, tensor: torch.Tensor) -> fx.Node:
         """The node that gave `tensor`, or a new one of a constant."""
@@ -58,6 +77,8 @@ class Recording(OperationMode):
             return func(*args, **kwargs)
         node_args, node_kwargs = tree_map_only(torch.Tensor, self.node_of, (args, kwargs))
         node = self.graph.create_node("call_function", func, tuple(node_args), node_kwargs)
+        node.meta["module"] = self._running.innermost if self._running else ""
+        node.meta["source"] = source_line()
         if known:
             self._known.add(node)
         value = self.run_operation(node, func, args, kwargs)
@@ -78,8 +99,8 @@ class Recording(OperationMode):
         """Called with each value when it is there; a subclass may measure it."""
 
     def _is_known(self, func: Operation, operands: list[torch.Tensor]) -> bool:
-        """Whether the value follows from numbers in the code, not from images, state or chance."""
-        if not operands or torch.Tag.nondeterministic_seeded in func.tags:
+        """Whether the value follows from the code and the state, not from images or chance."""
+        if torch.Tag.nondeterministic_seeded in func.tags:
             return False
         nodes = [self._nodes.get(tensor) for tensor in operands]
         return all(node is None or node in self._known for node in nodes)
@@ -93,7 +114,68 @@ class Recording(OperationMode):
         elif isinstance(value, (tuple, list)):
             for index, part in enumerate(value):
                 if isinstance(part, torch.Tensor):
-                    self._follow(self.graph.call_function(operator.getitem, (node, index)), part)
+                    item = self.graph.call_function(operator.getitem, (node, index))
+                    item.meta["module"] = node.meta["module"]
+                    item.meta["source"] = node.meta["source"]
+                    self._follow(item, part)
+
+
+class ModuleStack:
+    """The paths of the modules that are running, from the outermost to the innermost.
+
+    A module that is no part of the network counts as the one that calls it.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self._running = [""]
+        self._hooks = ExitStack()
+
+    @property
+    def innermost(self) -> str:
+        return self._running[-1]
+
+    def __enter__(self) -> None:
+        for path, module in self._network.named_modules():
+            before = module.register_forward_pre_hook(partial(self._push, path))
+            after = module.register_forward_hook(self._pop, always_call=True)
+            self._hooks.callback(before.remove)
+            self._hooks.callback(after.remove)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._hooks.close()
+
+    def _push(self, path: str, module: nn.Module, inputs: object) -> None:
+        self._running.append(path)
+
+    def _pop(self, module: nn.Module, inputs: object, output: object) -> None:
+        if len(self._running) > 1:
+            self._running.pop()
+
+
+TORCH = str(Path(torch.__file__).parent)
+JUDGE = str(Path(__file__).parents[1])
+
+
+def source_line() -> str:
+    """File and line of the innermost frame outside torch and the judge: "nets.py:31".
+
+    "" where a layer of torch is called by the judge itself.
+    """
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    while frame.f_back and frame.f_code.co_filename.startswith(TORCH):
+        frame = frame.f_back
+    name = frame.f_code.co_filename
+    if name.startswith((TORCH, JUDGE)):
+        return ""
+    return f"{Path(name).name}:{frame.f_lineno}"
 
 
 def tensors_of(arguments: object) -> Iterator[torch.Tensor]:

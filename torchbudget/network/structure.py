@@ -9,6 +9,7 @@ import torch
 from torch import fx, nn
 
 from torchbudget.data.images import ImageSpec
+from torchbudget.network.captured import Network
 from torchbudget.network.multiply_adds import count_multiply_adds
 from torchbudget.network.private_torch import Operation, argument_names
 from torchbudget.network.trace import Trace, kind_of, reachable, trace
@@ -43,16 +44,10 @@ def count_params(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def count_used(network: nn.Module, *traces: Trace) -> int:
+def count_used(network: Network, *traces: Trace) -> int:
     """The parameters that the logits depend on in any of `traces`, tied ones once."""
-    used: set[str] = set()
-    for traced in traces:
-        used |= traced.used
-    sizes: dict[int, int] = {}
-    for name, parameter in network.named_parameters(remove_duplicate=False):
-        if name in used:
-            sizes[parameter.data_ptr()] = parameter.numel()
-    return sum(sizes.values())
+    used = {name for traced in traces for name in traced.used}
+    return sum(size for name, size in network.sizes.items() if name in used)
 
 
 # --- identity -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ computation uses is a constant.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -27,12 +27,15 @@ class Trace:
 
     `graph` holds ATen operations; `state` the network's tensors by name, as the graph's
     placeholders take them; `attributes` the tensors that are neither state nor images.
+    `parameters` are the names in `state` of what the network declares as parameters, used or not;
+    `trainable` those that require a gradient. `recording` says what a node's `meta` holds.
     """
 
     graph: fx.Graph
     state: dict[str, torch.Tensor]
     attributes: dict[str, torch.Tensor]
     images: torch.Tensor  # (N, C, H, W)
+    parameters: frozenset[str]
     trainable: frozenset[str]
     training: bool
 
@@ -159,6 +162,37 @@ def replay(
     return values
 
 
+def run_through(
+    traced: Trace, meet: Callable[[fx.Node, Callable[[], object], object], object]
+) -> None:
+    """Run the operations on `images` once, each by `meet(node, call, operands)`.
+
+    `meet` gives the value of `call()`. A value is let go of after its last use.
+    """
+    current: dict[fx.Node, object] = {}
+    tensors = iter([*(tensor.clone() for tensor in traced.state.values()), traced.images.clone()])
+    last_users: dict[fx.Node, fx.Node] = {}
+    for node in traced.graph.nodes:
+        for used in [node, *node.all_input_nodes]:
+            last_users[used] = node
+    freed: dict[fx.Node, list[fx.Node]] = {}
+    for node, user in last_users.items():
+        freed.setdefault(user, []).append(node)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for node in traced.graph.nodes:
+            if node.op == "placeholder":
+                current[node] = next(tensors)
+            elif node.op == "get_attr":
+                current[node] = traced.attributes[str(node.target)].clone()
+            elif node.op == "call_function":
+                operands = [current[operand] for operand in node.all_input_nodes]
+                call = partial(run_node, node, current, in_place=True)
+                current[node] = meet(node, call, operands)
+            for used in freed.get(node, ()):
+                current.pop(used, None)
+
+
 def run_node(node: fx.Node, current: dict[fx.Node, object], in_place: bool = False) -> object:
     """The value of one operation on `current` values; see `replay`."""
     first = node.args[0] if node.args else None
@@ -235,17 +269,19 @@ def trace_on(
     recording = recording or Recording()
     was_training = network.training
     try:
-        tensors = dict(network.named_parameters()) | dict(network.named_buffers())  # tied ones once
+        parameters = dict(network.named_parameters())  # tied ones once
+        tensors = parameters | dict(network.named_buffers())
         trainable = frozenset(name for name, tensor in tensors.items() if tensor.requires_grad)
         state = {name: tensor.detach().clone() for name, tensor in tensors.items()}
         inputs = {name: tensor.clone() for name, tensor in state.items()}
         batch = images.clone()
-        for tensor in [*inputs.values(), batch]:
-            recording.add_input(tensor)
+        for tensor in inputs.values():
+            recording.add_input(tensor, known=True)
+        recording.add_input(batch)
         with run_eagerly(), torch.random.fork_rng(devices=[]), torch.inference_mode():
             torch.manual_seed(0)
             network.train(training)
-            with recording:
+            with recording.watch(network), recording:
                 logits = call_with(network, inputs, batch)
         if not isinstance(logits, torch.Tensor):
             raise TypeError(f"forward gives a {type(logits).__name__}, not one tensor of logits")
@@ -256,7 +292,15 @@ def trace_on(
         ) from error
     finally:
         network.train(was_training)
-    return Trace(recording.graph, state, recording.attributes, images, trainable, training)
+    return Trace(
+        graph=recording.graph,
+        state=state,
+        attributes=recording.attributes,
+        images=images,
+        parameters=frozenset(parameters),
+        trainable=trainable,
+        training=training,
+    )
 
 
 def call_with(
@@ -289,3 +333,14 @@ def build(network: Callable[[], object]) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return make_network(network)
+
+
+def runs_at_all(network: nn.Module, image: ImageSpec) -> bool:
+    """Whether a forward of two random images in eval mode ends without an error."""
+    images = torch.randn((2, *image.shape), generator=torch.Generator().manual_seed(0))
+    try:
+        with run_eagerly(), torch.no_grad(), torch.random.fork_rng(devices=[]):
+            network.eval()(images)
+    except Exception:
+        return False
+    return True

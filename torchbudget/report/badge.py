@@ -4,7 +4,10 @@ It is drawn from verdicts and metrics in memory: the command `check --badge`, wh
 measured them, is its only way to a file.
 """
 
+from html import escape
+
 from torchbudget.report.metrics import Metrics
+from torchbudget.report.text import as_one_line
 from torchbudget.report.verdict import Status, Verdict
 
 HEIGHT, PADDING, LETTER = 20, 8, 6.6
@@ -27,10 +30,11 @@ def draw_badge(metrics: Metrics, verdicts: list[Verdict]) -> str:
         if metrics.worst is None
         else f"{metrics.worst:,} misses of {metrics.total:,}"
     )
-    parts = [(metrics.entry, GREY), (params, DARK), (misses, GREEN if passed else RED)]
+    entry = escape(as_one_line(metrics.entry))
+    parts = [(entry, GREY), (params, DARK), (misses, GREEN if passed else RED)]
     widths = [round(len(text) * LETTER) + 2 * PADDING for text, _ in parts]
     verdict = "all gates passed" if passed else "not all gates passed"
-    title = f"{metrics.entry}: {params}, {misses}; {verdict}"
+    title = f"{entry}: {params}, {misses}; {verdict}"
     boxes = [
         _box(text, colour, sum(widths[:place]), widths[place])
         for place, (text, colour) in enumerate(parts)

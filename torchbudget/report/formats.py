@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from torchbudget.report.metrics import Metrics
-from torchbudget.report.terminal import failure_lines, sort_by_urgency
-from torchbudget.report.verdict import HARMLESS, Status, Verdict, exit_code
+from torchbudget.report.terminal import describe_origin, failure_lines, sort_by_urgency
+from torchbudget.report.verdict import HARMLESS, Origin, Status, Verdict, exit_code
 
 JSON_SCHEMA = 2
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -20,7 +20,10 @@ JUNIT_KINDS = {
     Status.FAIL: "failure",
     Status.WAIVED: "skipped",
     Status.NOT_APPLICABLE: "skipped",
+    Status.NOT_JUDGED: "skipped",
 }
+BASELINE_STATES = {Origin.CAUSED_HERE: "new", Origin.INHERITED: "unchanged"}
+"""SARIF's `baselineState`, which has no word for what is unknown."""
 ILLEGAL_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -41,8 +44,9 @@ def to_json(verdicts: list[Verdict], metrics: list[Metrics]) -> str:
 def to_junit(verdicts: list[Verdict]) -> str:
     """A suite for each entry, a case for each gate.
 
-    A failed gate is a failure, one that could not measure an error; a waived one, and one that has
-    nothing to judge, is skipped.
+    A failed gate is a failure, whose message begins with its origin where there is a baseline; one
+    that could not measure is an error. A waived one, one that has nothing to judge and one that was
+    left out are skipped.
     """
     suites = ET.Element("testsuites", _counts(verdicts))
     for entry in dict.fromkeys(verdict.entry for verdict in verdicts):
@@ -60,7 +64,8 @@ def _add_case(suite: ET.Element, verdict: Verdict) -> None:
     if verdict.status is Status.PASS:
         ET.SubElement(case, "system-out").text = _legal(verdict.observed)
         return
-    message = _legal(f"expected {verdict.expected}, found {verdict.observed}")
+    origin = f"{describe_origin(verdict.origin)}: " if verdict.origin else ""
+    message = _legal(f"{origin}expected {verdict.expected}, found {verdict.observed}")
     kind = JUNIT_KINDS.get(verdict.status, "error")
     problem = ET.SubElement(case, kind, message=message, type=verdict.status)
     problem.text = _legal("\n".join(failure_lines(verdict)))
@@ -73,7 +78,7 @@ def _counts(verdicts: list[Verdict]) -> dict[str, str]:
         "tests": str(len(statuses)),
         "failures": str(statuses.count(Status.FAIL)),
         "errors": str(errors),
-        "skipped": str(statuses.count(Status.WAIVED) + statuses.count(Status.NOT_APPLICABLE)),
+        "skipped": str(sum(JUNIT_KINDS.get(status) == "skipped" for status in statuses)),
     }
 
 
@@ -88,7 +93,8 @@ def _legal(text: str) -> str:
 def to_sarif(verdicts: list[Verdict], rules: dict[str, str], zoo: Path) -> str:
     """A result for each verdict that asks for something, under the rule `zoo/<gate>`.
 
-    `rules` says what each gate passes; a waiver suppresses.
+    `rules` says what each gate passes; a waiver suppresses. A failure that the baseline had is
+    `unchanged`, one that was caused here is `new`; one of unknown origin has no `baselineState`.
     """
     unhappy = [verdict for verdict in verdicts if verdict.status not in HARMLESS]
     rules = rules | {verdict.gate: "" for verdict in verdicts if verdict.gate not in rules}
@@ -126,6 +132,10 @@ def _result(verdict: Verdict, rule: int, zoo: Path) -> dict[str, Any]:
             "entryAndGate/v1": hashlib.sha256(name.encode()).hexdigest(),
         },
     }
+    if verdict.origin:
+        result["properties"] = {"origin": verdict.origin}
+    if verdict.origin in BASELINE_STATES:
+        result["baselineState"] = BASELINE_STATES[verdict.origin]
     if verdict.status is Status.WAIVED:
         result["suppressions"] = [{"kind": "external", "justification": verdict.remedy}]
     return result
@@ -170,6 +180,8 @@ def _annotation(verdict: Verdict, zoo: Path) -> str:
     file, line = _locate(verdict, zoo)
     title, *body = failure_lines(verdict)
     level = "notice" if verdict.status is Status.WAIVED else "error"
+    if verdict.origin:
+        title += f" ({describe_origin(verdict.origin)})"
     place = f"file={_escape(file, ':,')},line={line},title={_escape(title, ':,')}"
     return f"::{level} {place}::{_escape(chr(10).join(body))}"
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from torchbudget.report.metrics import Metrics
-from torchbudget.report.terminal import sort_by_urgency, summarise
+from torchbudget.report.terminal import describe_origin, sort_by_urgency, summarise
+from torchbudget.report.text import as_one_line
 from torchbudget.report.verdict import Status, Verdict
 
 MAX_LISTED = 100
@@ -23,7 +24,7 @@ def to_markdown(
         cells = (
             verdict.entry,
             verdict.gate,
-            verdict.status.replace("_", " "),
+            _describe_status(verdict),
             verdict.observed,
             verdict.expected,
         )
@@ -36,10 +37,16 @@ def to_markdown(
     }
     for entry in metrics:
         if entry.entry in suspects and entry.missed:
-            lines += [f"{entry.entry}, test images that are wrong:", ""]
+            lines += [f"{_escape(entry.entry)}, test images that are wrong:", ""]
             lines += [f"- seed {seed}: {_list(wrong)}" for seed, wrong in entry.missed.items()]
             lines.append("")
     return "\n".join(lines)
+
+
+def _describe_status(verdict: Verdict) -> str:
+    """The status, of a failure with its origin."""
+    status = verdict.status.replace("_", " ")
+    return f"{status} ({describe_origin(verdict.origin)})" if verdict.origin else status
 
 
 def _compare(metrics: Sequence[Metrics], baseline: Sequence[Metrics]) -> list[str]:
@@ -58,7 +65,7 @@ def _compare(metrics: Sequence[Metrics], baseline: Sequence[Metrics]) -> list[st
             _difference(entry.multiply_adds, was.multiply_adds),
             _difference(entry.worst, was.worst),
         )
-        lines.append(f"| {entry.entry} | {' | '.join(cells)} |")
+        lines.append(f"| {_escape(entry.entry)} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 
@@ -75,4 +82,7 @@ def _list(values: list[int]) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    """The text as a cell of a table: it cannot end the cell, nor be a link or HTML."""
+    for character in "\\|[<":
+        text = text.replace(character, f"\\{character}")
+    return as_one_line(text)

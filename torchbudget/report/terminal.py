@@ -4,11 +4,12 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from torchbudget.report.verdict import HARMLESS, Status, Verdict, exit_code
+from torchbudget.report.text import as_one_line, without_commands
+from torchbudget.report.verdict import HARMLESS, Origin, Status, Verdict, exit_code
 
 COLOURS = {
     Status.PASS: "green",
@@ -17,7 +18,14 @@ COLOURS = {
     Status.NOT_RUN: "magenta",
     Status.NOT_APPLICABLE: "dim",
     Status.ERROR: "bold magenta",
+    Status.NOT_JUDGED: "dim",
 }
+ORIGINS = {
+    Origin.CAUSED_HERE: "it did not fail there: caused here",
+    Origin.INHERITED: "it failed there too: inherited, and still a failure",
+    Origin.UNKNOWN: "unknown whether it failed there",
+}
+"""What is said of a failure's origin."""
 PLAIN_WIDTH = 200
 """Columns of a line where the output is no terminal."""
 
@@ -39,28 +47,46 @@ def print_verdicts(verdicts: list[Verdict], console: Console | None = None) -> N
         table = make_table("entry", "gate", "found", "expected")
         for verdict in harmless:
             observed = verdict.observed
-            if verdict.status is Status.NOT_APPLICABLE:
-                observed = f"not applicable: {observed}"
+            if verdict.status is not Status.PASS:
+                observed = f"{verdict.status.replace('_', ' ')}: {observed}"
             table.add_row(
                 Text(verdict.entry),
                 Text(verdict.gate, COLOURS[verdict.status]),
                 Text(observed),
                 Text(verdict.expected),
             )
-        console.print(table)
+        show(console, table)
     code = exit_code(verdicts)
-    console.print(Text(summarise(verdicts), "green" if code == 0 else "bold red"), soft_wrap=True)
+    show(console, Text(summarise(verdicts), "green" if code == 0 else "bold red"))
 
 
 def summarise(verdicts: list[Verdict]) -> str:
     """The last line: how many of each status, and the exit code."""
     statuses = [verdict.status for verdict in verdicts]
     counts = [
-        f"{statuses.count(status)} {status.replace('_', ' ')}"
+        f"{statuses.count(status)} {status.replace('_', ' ')}{_count_origins(status, verdicts)}"
         for status in Status
         if status in statuses
     ]
     return f"{', '.join(counts) or 'nothing was judged'}; exit code {exit_code(verdicts)}"
+
+
+def _count_origins(status: Status, verdicts: list[Verdict]) -> str:
+    """How many failures have which origin, in brackets; "" where there is nothing to tell apart."""
+    if status is not Status.FAIL:
+        return ""
+    origins = [verdict.origin for verdict in verdicts if verdict.status is status]
+    counts = [
+        f"{origins.count(origin)} {describe_origin(origin)}"
+        for origin in Origin
+        if origin in origins
+    ]
+    return f" ({', '.join(counts)})" if counts else ""
+
+
+def describe_origin(origin: Origin) -> str:
+    """The origin in a word or three."""
+    return "of unknown origin" if origin is Origin.UNKNOWN else origin.replace("_", " ")
 
 
 def failure_lines(verdict: Verdict) -> list[str]:
@@ -71,6 +97,7 @@ def failure_lines(verdict: Verdict) -> list[str]:
         ("expected", verdict.expected),
         ("found", verdict.observed),
         ("difference", verdict.difference),
+        ("at base", ORIGINS[verdict.origin] if verdict.origin else ""),
         ("to do", verdict.remedy),
     ):
         if text:
@@ -83,16 +110,17 @@ def failure_lines(verdict: Verdict) -> list[str]:
 
 def _print_failure(verdict: Verdict, console: Console) -> None:
     title, *lines = failure_lines(verdict)
-    console.print(Text(title, COLOURS[verdict.status]), soft_wrap=True)
+    show(console, Text(title, COLOURS[verdict.status]))
     for line in lines:
-        console.print(Text(line), soft_wrap=True)
+        show(console, Text(line))
 
 
 def sort_by_urgency(verdicts: list[Verdict]) -> list[Verdict]:
-    """Failures first, what is harmless last."""
+    """Failures first, of these the inherited ones last; at the end what is harmless."""
 
-    def urgency(verdict: Verdict) -> tuple[bool, bool]:
-        return verdict.status is not Status.FAIL, verdict.status in HARMLESS
+    def urgency(verdict: Verdict) -> tuple[bool, bool, bool]:
+        inherited = verdict.origin is Origin.INHERITED
+        return verdict.status is not Status.FAIL, verdict.status in HARMLESS, inherited
 
     return sorted(verdicts, key=urgency)
 
@@ -103,9 +131,9 @@ def sort_by_urgency(verdicts: list[Verdict]) -> list[Verdict]:
 def print_explanation(gate: str, parts: dict[str, str], console: Console | None = None) -> None:
     """What the gate judges, why, and an example of each outcome."""
     console = console or make_console()
-    console.print(Text(gate, "bold"))
+    show(console, Text(gate, "bold"))
     for label, text in parts.items():
-        console.print(Text(f"  {label:<8}{text}"), soft_wrap=True)
+        show(console, Text(f"  {label:<8}{text}"))
 
 
 class Layer(Protocol):
@@ -150,8 +178,8 @@ def print_layers(
     for layer in layers:
         field = layer.receptive_field
         table.add_row(
-            layer.operation,
-            layer.name,
+            as_one_line(layer.operation),
+            as_one_line(layer.name),
             " x ".join(map(str, layer.shape)),
             "" if field is None else f"{field} px",
             *_with_share(layer.params, max_params or params),
@@ -165,7 +193,7 @@ def print_layers(
         *_with_share(params, max_params or params),
         *_with_share(multiply_adds, max_multiply_adds or multiply_adds),
     )
-    console.print(table)
+    show(console, table)
 
 
 def _with_share(count: int, whole: int) -> tuple[str, str]:
@@ -181,6 +209,17 @@ def make_console() -> Console:
     if sys.stdout.isatty():
         return Console(markup=False, emoji=False)
     return Console(width=PLAIN_WIDTH, color_system=None, markup=False, emoji=False)
+
+
+def show(console: Console, content: RenderableType) -> None:
+    """Print on the console; text is not wrapped, and no line is a command to a workflow's runner.
+
+    A table wraps its cells, so only the lines as they are printed show how each begins.
+    """
+    with console.capture() as capture:
+        console.print(content, soft_wrap=isinstance(content, Text))
+    console.file.write(without_commands(capture.get()))
+    console.file.flush()
 
 
 def make_table(*columns: str) -> Table:

@@ -114,7 +114,39 @@ WRONG = [
         {"schedule": declarations.ReduceOnPlateau(lr=0.1), "val_images": 0},
         "ReduceOnPlateau .* needs val_images above 0",
     ),
-    (Budget, {"requires": [BatchNorm()]}, "requires must be a tuple, not"),
+    (
+        Budget,
+        {"requires": [BatchNorm()]},
+        "requires must be a tuple, not .* which is a list; write",
+    ),
+    (
+        Budget,
+        {"requires": BatchNorm()},
+        "requires must be a tuple, not .*: a comma is missing; "
+        "write requires=\\(BatchNorm\\(...\\),\\)$",
+    ),
+    (
+        Budget,
+        {"requires": BatchNorm},
+        "requires must be a tuple, not .*: a class and a comma is missing; write",
+    ),
+    (Budget, {"requires": {BatchNorm()}}, "requires must be a tuple, not .* which is a set"),
+    (Budget, {"requires": "BatchNorm"}, "requires must be a tuple, not .* which is a string"),
+    (
+        Budget,
+        {"slack": declarations.Slack},
+        "slack must be a Slack, not the class .*; write slack=Slack\\(\\)",
+    ),
+    (
+        Budget,
+        {"slack": declarations.Slack(misses_sd=2.0)},
+        "slack.misses_sd needs seeds of at least 2: one run has no spread$",
+    ),
+    (
+        declarations.Slack,
+        {"misses": 1, "misses_sd": 1.0},
+        "misses and misses_sd are two slacks of misses",
+    ),
     (Budget, {"requires": ("BatchNorm",)}, "requires holds 'BatchNorm'"),
     (
         Budget,
@@ -133,7 +165,12 @@ WRONG = [
     (Entry, {"name": "größe"}, "name .* 'größe'"),
     (Entry, {"network": "Slim"}, "network must be what makes a network"),
     (Entry, {"network": Slim()}, "network must be the class Slim, not an instance: network=Slim$"),
-    (Entry, {"recipe": Recipe}, "recipe must be an instance of a dataclass"),
+    (
+        Entry,
+        {"recipe": Recipe},
+        "recipe must be an instance of a dataclass, not the class .*; "
+        "write recipe=Recipe\\(...\\)$",
+    ),
     (Entry, {"recipe": "18 epochs"}, "recipe must be an instance of a dataclass"),
     (Entry, {"data": "mnist"}, "data must be a data set such as data.npz\\(...\\), not 'mnist'"),
     (Entry, {"views": (View(right=15),)}, "right must be from -14 to 14 pixels"),
@@ -142,6 +179,8 @@ WRONG = [
     (Entry, {"stored": "int8"}, "stored must be float32 or float16, not 'int8'"),
     (Entry, {"views": (View(), View())}, "views must be different Views"),
     (Entry, {"views": [View()]}, "views must be a tuple"),
+    (Entry, {"views": (View,)}, "views holds the class View; write View\\(\\)"),
+    (Entry, {"views": (View())}, "views must be a tuple, not .*: a comma is missing; write"),
     (
         Recipe,
         {"finish": declarations.Finish(epochs=3)},
@@ -163,6 +202,11 @@ WRONG = [
     ),
     (declarations.Member, {"entry": Ensemble(**GOOD[Ensemble])}, "jury votes or has views itself"),
     (Ensemble, {"members": ()}, "members must be a tuple of Members"),
+    (
+        Ensemble,
+        {"members": GOOD[Ensemble]["members"][0]},
+        "members must be a tuple of Members, not .*: a comma is missing; write",
+    ),
     (Ensemble, {"vote": "hands"}, "vote must be logits or probabilities, not 'hands'"),
     (Ensemble, {"budget": Budget(**GOOD[Budget], seeds=2)}, "budget.seeds must be 1, not 2"),
     (

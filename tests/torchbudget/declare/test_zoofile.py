@@ -31,6 +31,23 @@ UNUSABLE = {
     "no ZOO": (HEAD, "must define ZOO"),
     "empty ZOO": ("ZOO = ()", "must define ZOO"),
     "no entries": ("ZOO = (1, 2)", "must define ZOO"),
+    "a set": (
+        HEAD + f"ZOO = {{{ONE}}}",
+        "not a set, which is a set and has no order; write ZOO = ",
+    ),
+    "a string": ("ZOO = 'one'", "not a str, which is a string; write ZOO = \\(Entry\\(...\\),\\)"),
+    "a class": (
+        "from torchbudget.declare.entry import Entry\nZOO = (Entry,)",
+        "ZOO holds the class Entry; write Entry\\(\\)",
+    ),
+    "a word that a budget does not have": (
+        HEAD + "ZOO = (Budget(max_parms=1),)",
+        "unexpected keyword argument 'max_parms'.* \\(did you mean max_params\\?\\)$",
+    ),
+    "a data set that is not offered": (
+        "from torchbudget import data\nZOO = data.MNITS",
+        "no attribute 'MNITS'.* \\(did you mean MNIST\\?\\)$",
+    ),
     "duplicates": (HEAD + f"ZOO = ({ONE}, {ONE})", "declares one 2 times"),
     "exits": ("import sys\nsys.exit(0)", "cannot be imported: SystemExit"),
     "a member that is not judged": (

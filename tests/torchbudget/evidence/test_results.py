@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tampering import leaves
+from tampering import leaves, write_canonical
 
 from torchbudget.errors import ResultsError
 from torchbudget.evidence.results import (
@@ -85,7 +85,7 @@ def test_any_edit_of_a_value_shows(results, data):
         )
     )
     replace_leaf(document, path, new)
-    results.write_text(json.dumps(document))
+    results.write_text(write_canonical(document))
     assert not still_true(results)
     results.write_text(text)
     assert still_true(results)
@@ -113,7 +113,7 @@ def test_what_is_no_results_file_is_named(tmp_path, rubbish):
 def test_a_field_that_the_schema_lacks_is_refused(results):
     document = json.loads(results.read_text())
     document["runs"][0]["accuracy"] = 0.999
-    results.write_text(json.dumps(document))
+    results.write_text(write_canonical(document))
     with pytest.raises(ResultsError, match="accuracy"):
         read_results(results)
 
@@ -121,7 +121,7 @@ def test_a_field_that_the_schema_lacks_is_refused(results):
 def test_the_same_run_twice_is_refused(results):
     document = json.loads(results.read_text())
     document["runs"].append(document["runs"][0])
-    results.write_text(json.dumps(document))
+    results.write_text(write_canonical(document))
     with pytest.raises(ResultsError, match="2 runs small-seed0"):
         read_results(results)
 

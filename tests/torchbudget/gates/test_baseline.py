@@ -178,6 +178,6 @@ def test_a_zoo_that_cannot_be_loaded_at_the_base_is_one_line(tmp_path):
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "base")
     (tmp_path / "zoo.py").write_text("ZOO = ()")
-    with pytest.raises(BaselineError, match=r"cannot be loaded: .*two lines") as caught:
+    with pytest.raises(BaselineError, match=r"cannot be loaded: .*ValueError: two$") as caught:
         read_baseline("HEAD", tmp_path / "zoo.py")
     assert "\n" not in str(caught.value)

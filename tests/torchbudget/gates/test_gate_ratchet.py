@@ -1,5 +1,6 @@
 """The ratchet's rules: what counts as weaker, what as worse."""
 
+import statistics
 from dataclasses import fields, replace
 
 import pytest
@@ -12,11 +13,15 @@ from torchbudget.declare.budget import (
     Dropout,
     GlobalAveragePooling,
     NoDenseOnMap,
+    Requirement,
     Slack,
+    list_directions,
 )
 from torchbudget.declare.entry import describe
+from torchbudget.errors import Unmeasurable
 from torchbudget.gates.baseline import BaselineEntry
-from torchbudget.gates.ratchet import compare, find_weakenings
+from torchbudget.gates.ratchet import compare
+from torchbudget.gates.weakening import find_weakenings
 from torchbudget.report.verdict import Status
 
 LIMITS = st.none() | st.integers(0, 4)
@@ -73,6 +78,7 @@ def weakened(was: Budget, now: Budget) -> list[str]:
         ({"min_receptive_field": 19}, "min_receptive_field 20 -> 19"),
         ({"min_receptive_field": None}, "min_receptive_field 20 -> None"),
         ({"slack": Slack(misses=1)}, "slack.misses 0 -> 1"),
+        ({"slack": Slack(misses_sd=0.5)}, "slack.misses_sd 0.0 -> 0.5"),
         (
             {"requires": (BatchNorm(except_last=True), Dropout(least=2))},
             "requires BatchNorm(except_last=False) -> BatchNorm(except_last=True)",
@@ -99,17 +105,48 @@ def test_to_ask_for_more_is_no_weakening(changes):
     assert weakened(PLAIN, replace(PLAIN, **changes)) == []
 
 
-def test_every_field_of_a_budget_has_a_direction():
-    known = {"max_misses", "min_accuracy_bound", "seeds", "requires", "slack"}
-    assert [
-        field.name
-        for field in fields(Budget)
-        if not field.name.startswith(("max_", "min_")) and field.name not in known
-    ] == []
-    assert find_weakenings(
-        {"colour": "red", "slack": {}, "requires": []},
-        {"colour": "blue", "slack": {}, "requires": []},
-    )
+@pytest.mark.parametrize("kind", [Budget, Slack, *Requirement.__args__])
+def test_every_field_of_a_budget_has_a_direction(kind):
+    assert set(list_directions(kind)) == {field.name for field in fields(kind)}
+
+
+def test_a_word_that_has_no_direction_is_weaker_on_any_change():
+    assert find_weakenings({"colour": "red"}, {"colour": "blue"}) == [
+        ("colour", "colour red -> blue")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("total", "was", "now", "shown"),
+    [
+        (10_000, {"max_misses": 60}, {"min_accuracy": 0.994}, []),
+        (10_000, {"min_accuracy": 0.994}, {"max_misses": 59}, []),
+        (
+            10_000,
+            {"max_misses": 60},
+            {"min_accuracy": 0.993},
+            ["max_misses 60 -> min_accuracy 0.993 (70 misses, were 60)"],
+        ),
+        (None, {"max_misses": 60}, {"min_accuracy": 0.999}, ["max_misses 60 -> None"]),
+        (
+            10_000,
+            {"max_misses": 60},
+            {"min_accuracy_bound": 0.999},
+            ["max_misses 60 -> None"],
+        ),
+        (
+            10_000,
+            {"min_accuracy_bound": 0.9},
+            {"max_misses": 1},
+            ["min_accuracy_bound 0.9 -> None"],
+        ),
+        (10_000, {"min_accuracy": 0.9}, {}, ["min_accuracy 0.9 -> None"]),
+    ],
+)
+def test_a_rule_of_accuracy_may_be_exchanged_for_one_that_is_no_laxer(total, was, now, shown):
+    then, later = (Budget(max_params=1, seeds=2, **rule) for rule in (was, now))
+    found = find_weakenings(describe(then), describe(later), total)
+    assert [change for _, change in found] == shown
 
 
 @given(BUDGETS)
@@ -159,3 +196,25 @@ def test_worse_is_what_exceeds_the_base_by_more_than_the_slack_declared_there(wa
     assert (verdict.status is Status.FAIL) == any(
         found - then > room for found, then, room in zip(now, was, allowed, strict=True)
     )
+
+
+def deviating(misses: list[int], deviations: float) -> BaselineEntry:
+    budget = replace(PLAIN, slack=Slack(misses_sd=deviations))
+    return BaselineEntry(
+        name="a", dataset="d", budget=describe(budget), misses=dict(enumerate(misses))
+    )
+
+
+@given(st.lists(st.integers(0, 99), min_size=2, max_size=5), st.sampled_from([0.5, 1.0, 2.0]))
+def test_slack_in_standard_deviations_is_that_of_the_seeds_at_the_base(misses, deviations):
+    was = deviating(misses, deviations)
+    room = int(deviations * statistics.stdev(misses))
+    assert compare(was, 0, 0, {0: misses[0] + room}).status is Status.PASS
+    assert compare(was, 0, 0, {0: misses[0] + room + 1}).status is Status.FAIL
+
+
+@pytest.mark.parametrize("misses", [[], [40]])
+def test_without_two_seeds_on_record_there_is_no_deviation_to_compare_by(misses):
+    was = replace(deviating(misses, 2.0), misses=dict(enumerate(misses)) | {7: 9})
+    with pytest.raises(Unmeasurable, match=r"slack\.misses_sd of a is in standard deviations"):
+        compare(was, 0, 0, {7: 9})

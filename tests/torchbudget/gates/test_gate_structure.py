@@ -76,12 +76,14 @@ NO_FUNCTION = {
         NormOfTheBatchAtTest,
         logits(lambda self, x: x + x.roll(1, 0)),
     ],
-    "second time": [
+    "eval draws random numbers": [
         logits(lambda self, x: x + torch.rand(10)),
         logits(lambda self, x: F.dropout(x, 0.5, True)),
     ],
     "changes last": [Remembers],
-    "alone": [logits(lambda self, x: F.batch_norm(x, None, None, training=True))],
+    "logits depend on its batch": [
+        logits(lambda self, x: F.batch_norm(x, None, None, training=True))
+    ],
 }
 
 

@@ -4,8 +4,12 @@ import json
 
 import pytest
 from tampering import edit, edit_run, failed, judge
+from untrained import observe_runs
 
+from torchbudget.data.images import Dataset
+from torchbudget.data.spec import DataSpec
 from torchbudget.gates import WITHOUT_BASELINE
+from torchbudget.gates import judge as judge_gate
 
 SEED0, SEED1 = "tiny-seed0-mnist_sample.safetensors", "tiny-seed1-mnist_sample.safetensors"
 
@@ -95,7 +99,7 @@ def test_a_changed_recipe_is_stale_and_named(zoo):
     code, verdicts = judge(zoo)
     assert (
         code == 1
-        and failed(verdicts) == {"chain"}
+        and failed(verdicts) == {"chain", "history"}
         and "recipe.schedule.max_lr: 0.05 recorded, 0.06" in verdicts["chain"]["observed"]
     )
 
@@ -183,19 +187,12 @@ def test_a_network_that_cannot_be_traced_is_never_a_pass(zoo):
     )
 
 
-def test_a_gate_that_breaks_is_an_error_and_never_a_pass(zoo):
-    edit_run(
-        zoo,
-        0,
-        reseal=True,
-        recipe=["not", "a", "recipe"] and {"kind": 3},
-        missed={"99999": 1}
-        | dict(
-            list(json.loads((zoo / "results.json").read_text())["runs"][0]["missed"].items())[1:]
-        ),
-    )
-    code, verdicts = judge(zoo, "--only", "claim")
-    assert code == 3 and verdicts["claim"]["status"] == "error"
+def test_a_gate_that_breaks_is_an_error_and_never_a_pass(small_entry):
+    def break_off(spec: DataSpec) -> Dataset:
+        raise ZeroDivisionError("a fault of ours")
+
+    verdict = judge_gate("leak", small_entry, observe_runs(small_entry, load=break_off))
+    assert verdict.status == "error" and "ZeroDivisionError: a fault" in verdict.observed
 
 
 def test_runs_of_an_entry_that_is_gone_are_found(zoo):

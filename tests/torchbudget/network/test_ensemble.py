@@ -3,22 +3,20 @@
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from tampering import edit, failed, judge
+from conftest import train_zoo
+from tampering import edit, failed, judge, write_canonical
+from untrained import inspect
 
-import train
 from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.engine import Engine
 from torchbudget.evidence.measure import measure
 from torchbudget.evidence.results import read_results
 from torchbudget.evidence.weights import load_shipped
-from torchbudget.gates.baseline import measure_size
 from torchbudget.network.ensemble import EnsembleNetwork, vote
 from utils.runs import Store, is_current
 
@@ -41,14 +39,9 @@ def elected(trained_zoo, tmp_path_factory) -> Path:
     shutil.copytree(trained_zoo, folder)
     write_jury(folder, "logits")
     (folder / "weights" / "tiny-seed1-mnist_sample.safetensors").unlink()
-    command = [sys.executable, train.__file__, "jury", "--zoo", "zoo.py"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert (
-        "tiny, seed 0: record in place" in done.stdout
-        and "tiny, seed 1: " in done.stdout
-        and "jury: 2 networks vote" in done.stdout
-    )
+    printed = train_zoo(folder, "jury")
+    assert "tiny, seed 0: record in place" in printed
+    assert "tiny, seed 1: " in printed and "jury: 2 networks vote" in printed
     return folder
 
 
@@ -84,7 +77,7 @@ def test_an_ensemble_counts_all_its_members(elected):
 
 def test_its_size_is_that_of_the_network_that_holds_its_members(elected):
     entry = load_zoo(elected / "zoo.py")["jury"]
-    assert Engine(elected / "zoo.py").observe(entry).size == measure_size(entry.network(), IMAGE)
+    assert Engine(elected / "zoo.py").observe(entry).size == inspect(entry.network, IMAGE).size
 
 
 def test_every_gate_passes_on_what_train_left(jury):
@@ -171,7 +164,7 @@ def test_a_record_of_other_steps_than_the_members_fails(jury):
     document = json.loads((jury / "results.json").read_text())
     (run,) = [run for run in document["runs"] if run["entry"] == "jury"]
     run["steps"] += 1
-    (jury / "results.json").write_text(json.dumps(document))
+    (jury / "results.json").write_text(write_canonical(document))
     assert {"history", "chain"} <= failed(judge(jury, "jury")[1])
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from untrained import observe_runs
+from untrained import inspect, observe_runs
 
 from torchbudget.data import custom
 from torchbudget.data.images import ImageSpec
@@ -17,8 +17,7 @@ from torchbudget.declare.budget import (
 )
 from torchbudget.declare.entry import Entry
 from torchbudget.gates import judge
-from torchbudget.network.inspection import Inspection
-from torchbudget.network.layers import layer_table, probe_images
+from torchbudget.network.layers import probe_images
 from torchbudget.report.verdict import Status
 
 IMAGES = (ImageSpec((3, 32, 32), 7), ImageSpec((1, 20, 36), 3))
@@ -66,7 +65,7 @@ def test_an_honest_network_passes(gate, image):
 def test_the_cost_is_that_of_a_sum_by_hand(image):
     channels, height, width = image.shape
     pooled = (height // 2) * (width // 2)
-    inspection = Inspection(lambda: Net(image), image)
+    inspection = inspect(lambda: Net(image), image)
     by_hand = height * width * channels * 4 * 9 + pooled * 4 * 6 * 9 + 6 * image.num_classes
     assert inspection.multiply_adds == by_hand
     assert inspection.activation_bytes == 4 * 2 * 4 * height * width
@@ -75,7 +74,7 @@ def test_the_cost_is_that_of_a_sum_by_hand(image):
 
 
 def test_the_table_sees_rows_and_columns(image):
-    rows = layer_table(Net(image), image)
+    rows = inspect(lambda: Net(image), image).layers
     assert rows[0].shape == (4, *image.shape[1:])
     assert rows[-1].shape == (image.num_classes,)
     assert rows[-1].receptive_field == min(image.shape[1:])

@@ -11,7 +11,7 @@ import torchbudget
 from torchbudget.network.private_torch import TRIED_VERSIONS
 
 PACKAGE = Path(torchbudget.__file__).parent
-PRIVATE = r"torch\._(?!pytree)\w+|_NormBase|_schema|_orig_mod|_should_skip_dynamo|make_fx"
+PRIVATE = r"torch\._(?!pytree|_file)\w+|_NormBase|_schema|_orig_mod|_should_skip_dynamo|make_fx"
 
 
 def test_this_version_of_torch_was_tried():
@@ -37,9 +37,11 @@ def test_tracing_and_counting_do_not_import_the_compiler():
 import sys, torch
 from torch import nn
 from torchbudget.data.images import ImageSpec
+from torchbudget.building.artefact import read_network
+from torchbudget.building.builder import capture_network
 from torchbudget.network.inspection import Inspection
 make = lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2 * 4 * 4, 3))
-inspection = Inspection(make, ImageSpec((1, 6, 6), 3))
+inspection = Inspection(read_network(*capture_network(make, ImageSpec((1, 6, 6), 3))))
 assert inspection.digest and inspection.multiply_adds and inspection.receptive_field == 6
 sys.exit("torch._dynamo" in sys.modules)
 """

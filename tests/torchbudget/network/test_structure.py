@@ -6,17 +6,16 @@ import torch.nn.functional as F
 import torchinfo
 from networks import Net, changed, flattening_init
 from torch import nn
+from untrained import inspect
 
 from model import Net3
 from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.zoofile import load_zoo
-from torchbudget.network.hidden import count_hidden
 from torchbudget.network.structure import (
     active_dropouts,
     bypasses,
     count_multiply_adds,
     count_params,
-    count_used,
     global_averages,
     unnormalised_convolutions,
 )
@@ -162,14 +161,8 @@ def test_unused_parameters_are_declared_but_not_used():
         self.conv2t, self.bn2t = nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16)
         self.fc1 = nn.Linear(256, 10)
 
-    net = build(type("PublishedNet3", (Net3,), {"__init__": init}))
-    assert (
-        count_params(net),
-        count_used(net, trace(net, IMAGE, True), trace(net, IMAGE, False)),
-    ) == (
-        22_986,
-        17_900,
-    )
+    inspection = inspect(type("PublishedNet3", (Net3,), {"__init__": init}), IMAGE)
+    assert (inspection.num_params, inspection.num_used) == (22_986, 17_900)
 
 
 def test_tied_parameters_count_once():
@@ -177,16 +170,17 @@ def test_tied_parameters_count_once():
         Net.__init__(self)
         self.again = self.dense
 
-    net = build(
+    tied = inspect(
         changed(
             __init__=init,
             forward=lambda self, x: (
                 self.dense(self.features(x).mean((2, 3)))
                 + self.again(self.features(x).mean((2, 3)))
             ),
-        )
+        ),
+        IMAGE,
     )
-    assert count_params(net) == count_used(net, trace(net, IMAGE, True)) == count_params(Net())
+    assert tied.num_params == tied.num_used == count_params(Net())
 
 
 def test_numbers_outside_the_parameters_are_counted():
@@ -195,7 +189,7 @@ def test_numbers_outside_the_parameters_are_counted():
         self.register_buffer("table", torch.randn(7, 10))
         self.listed = [torch.randn(3, 10)]
 
-    net = build(
+    hiding = inspect(
         changed(
             __init__=init,
             forward=lambda self, x: (
@@ -203,10 +197,11 @@ def test_numbers_outside_the_parameters_are_counted():
                 + self.table.sum(0)
                 + self.listed[0].sum(0)
             ),
-        )
+        ),
+        IMAGE,
     )
-    assert count_hidden(net, trace(net, IMAGE, True), trace(net, IMAGE, False)) == 100
-    assert count_hidden(Net(), trace(Net(), IMAGE, True)) == 0
+    assert sum(hiding.hidden.values()) == 100
+    assert not inspect(Net, IMAGE).hidden
 
 
 def test_multiply_adds_are_those_of_a_sum_by_hand():

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from torchbudget.gates import GATES
 from torchbudget.report.formats import (
-    ILLEGAL_IN_XML,
     JSON_SCHEMA,
     MAX_ANNOTATIONS,
     to_annotations,
@@ -27,7 +26,8 @@ from torchbudget.report.formats import (
 )
 from torchbudget.report.markdown import to_markdown
 from torchbudget.report.metrics import Metrics
-from torchbudget.report.verdict import HARMLESS, Status, Verdict, exit_code
+from torchbudget.report.text import as_one_line
+from torchbudget.report.verdict import HARMLESS, Origin, Status, Verdict, exit_code
 
 COUNTS = st.integers(0, 10**12)
 VERDICTS = st.lists(
@@ -41,6 +41,7 @@ VERDICTS = st.lists(
         remedy=st.text("x%:,\r\n::]]><&\0"),
         where=st.sampled_from(["", "zoo.py:31", "waivers.toml"]),
         details=st.lists(st.text()).map(tuple),
+        origin=st.none() | st.sampled_from(Origin),
     ),
     max_size=25,
 )
@@ -90,6 +91,7 @@ def test_junit_has_a_case_for_each_verdict_and_only_passes_are_clean(verdicts):
         Status.FAIL: "failure",
         Status.WAIVED: "skipped",
         Status.NOT_APPLICABLE: "skipped",
+        Status.NOT_JUDGED: "skipped",
     }
     assert found == sorted(
         (verdict.entry, verdict.gate, kinds.get(verdict.status, "error")) for verdict in verdicts
@@ -108,7 +110,7 @@ def test_junit_holds_the_text_but_what_xml_cannot_hold(text):
     (found,) = ET.fromstring(
         to_junit([Verdict(gate="params", status=Status.PASS, observed=text, expected="")])
     ).iter("system-out")
-    assert (found.text or "") == re.sub("\r\n?", "\n", ILLEGAL_IN_XML.sub("\ufffd", text))
+    assert (found.text or "") == as_one_line(text)
 
 
 @given(VERDICTS)
@@ -216,3 +218,35 @@ def test_the_summary_names_the_images_that_a_failing_gate_missed_and_the_change_
     )
     assert ("- seed 0: 321, 947\n- seed 1: 947" in text) == (gate != "params")
     assert "against the base" not in to_markdown([failure], [now])
+
+
+@given(VERDICTS)
+def test_sarif_says_new_of_what_was_caused_here_and_unchanged_of_what_is_inherited(verdicts):
+    (run,) = json.loads(to_sarif(verdicts, {}, Path("zoo.py")))["runs"]
+    states = {Origin.CAUSED_HERE: "new", Origin.INHERITED: "unchanged"}
+    assert [result.get("baselineState") for result in run["results"]] == [
+        states.get(verdict.origin) for verdict in unhappy(verdicts)
+    ]
+    assert [result.get("properties", {}).get("origin") for result in run["results"]] == [
+        verdict.origin for verdict in unhappy(verdicts)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [
+        (Origin.CAUSED_HERE, "caused here"),
+        (Origin.INHERITED, "inherited"),
+        (Origin.UNKNOWN, "of unknown origin"),
+    ],
+)
+def test_every_format_names_the_origin_of_a_failure(origin, words):
+    failure = Verdict(
+        gate="params", status=Status.FAIL, entry="slim", observed="2", expected="1", origin=origin
+    )
+    (annotation,) = to_annotations([failure], Path("zoo.py"))
+    (problem,) = ET.fromstring(to_junit([failure])).iter("failure")
+    assert f"({words})::" in annotation and problem.get("message").startswith(f"{words}: ")
+    assert f"| fail ({words}) |" in to_markdown([failure])
+    assert f"1 fail (1 {words}); exit code 1" in to_markdown([failure])
+    assert json.loads(to_json([failure], []))["verdicts"][0]["origin"] == origin

@@ -19,7 +19,7 @@ from torchbudget.evidence.weights import save_weights
 from torchbudget.gates import GATES, WITHOUT_BASELINE, judge
 from torchbudget.report.markdown import to_markdown
 from torchbudget.report.terminal import print_verdicts, summarise
-from torchbudget.report.verdict import HARMLESS, Status, Verdict, exit_code
+from torchbudget.report.verdict import HARMLESS, Origin, Status, Verdict, exit_code
 from utils.table import (
     BEGIN,
     COLUMNS,
@@ -42,6 +42,7 @@ VERDICTS = st.lists(
         expected=TEXT,
         entry=st.just("net"),
         remedy=TEXT,
+        origin=st.none() | st.sampled_from(Origin),
     )
 )
 
@@ -70,7 +71,12 @@ def test_failures_come_first_and_the_count_and_exit_code_last(verdicts):
         f"; exit code {exit_code(verdicts)}"
     )
     assert sum(
-        map(int, re.findall(r"(\d+) (?:pass|fail|waived|not run|not applicable|error)", lines[-1]))
+        map(
+            int,
+            re.findall(
+                r"(\d+) (?:pass|fail|waived|not run|not applicable|not judged|error)", lines[-1]
+            ),
+        )
     ) == len(verdicts)
 
 
@@ -115,6 +121,32 @@ def test_a_failure_says_where_what_was_expected_and_found_how_far_off_and_what_t
     ]
 
 
+def test_inherited_failures_come_after_those_caused_here_and_are_counted_apart():
+    verdicts = [
+        Verdict(
+            gate="params",
+            status=Status.FAIL,
+            entry=f"net{number}",
+            observed="2",
+            expected="1",
+            origin=origin,
+        )
+        for number, origin in enumerate(
+            (Origin.INHERITED, Origin.CAUSED_HERE, Origin.UNKNOWN, Origin.INHERITED)
+        )
+    ]
+    lines = printed(print_verdicts, verdicts).splitlines()
+    titles = [line for line in lines if line.startswith("FAIL")]
+    assert [title.split()[1] for title in titles] == ["net1:", "net2:", "net0:", "net3:"]
+    assert [line.split(":")[0].strip() for line in lines if "at base" in line] == [
+        "at base    it did not fail there",
+        "at base    unknown whether it failed there",
+        "at base    it failed there too",
+        "at base    it failed there too",
+    ]
+    assert lines[-1] == ("4 fail (1 caused here, 2 inherited, 1 of unknown origin); exit code 1")
+
+
 def test_nothing_judged_is_no_pass():
     assert summarise([]) == "nothing was judged; exit code 3" == printed(print_verdicts, []).strip()
 
@@ -126,7 +158,7 @@ def test_the_markdown_table_has_a_row_of_five_cells_for_each_verdict_failures_fi
     ).splitlines()
     rows = [re.split(r" (?<!\\)\| ", f" {line[1:-1]} ") for line in lines[2 : 2 + len(verdicts)]]
     assert [len(row) for row in rows] == [5] * len(verdicts)
-    statuses = [row[2].strip() for row in rows]
+    statuses = [row[2].partition("(")[0].strip() for row in rows]
     assert sorted(statuses) == sorted(verdict.status.replace("_", " ") for verdict in verdicts)
     assert "fail" not in statuses[statuses.count("fail") :]
     assert lines[2 + len(verdicts) :] == ["", summarise(verdicts)]

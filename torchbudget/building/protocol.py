@@ -1,0 +1,29 @@
+"""What the judge and the builder agree on: requests, and the names of files."""
+
+from dataclasses import dataclass, field
+
+from torchbudget.declare.declaration import History
+
+PIPES = ("requests", "replies")
+ANSWER = "answer.json"
+"""What a build leaves in its folder when all else is there."""
+OUTPUT = "output.txt"
+"""What a build prints, in its folder."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to build: the zoo file at `path`, into `folder`.
+
+    `current` is the folder of today's zoo file, where `path` is one of an earlier commit. `images`
+    names the entry whose images are wanted and not the zoo. `entries` are those whose networks are
+    wanted, all where it is empty. `histories` are those of each entry's runs.
+    """
+
+    path: str
+    folder: str
+    data_root: str | None = None
+    current: str | None = None
+    images: str | None = None
+    entries: tuple[str, ...] = ()
+    histories: dict[str, list[History]] = field(default_factory=dict)
