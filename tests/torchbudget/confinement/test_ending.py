@@ -216,6 +216,7 @@ MANY_CHILDREN = """
 import os, time
 for _ in range(200):
     if os.fork() == 0: time.sleep(60)
+time.sleep(60)
 """
 
 
