@@ -109,12 +109,14 @@ test-model: $(READY) ## run the tests of the networks and their structure
 test-training: $(READY) ## run the tests of training
 	$(PYTEST) tests/test_train.py $(ARGS)
 
-# TORCH and TORCHVISION name the oldest versions that pyproject.toml claims.
+# The oldest versions that pyproject.toml claims.
 TORCH ?= 2.11.0
 TORCHVISION ?= 0.26.0
-test-oldest: $(READY) ## install the oldest torch that is claimed, and test the judge on it
-	$(PYTHON) -m pip install --disable-pip-version-check torch==$(TORCH) torchvision==$(TORCHVISION) >&2
-	$(PYTEST) tests/torchbudget/network tests/torchbudget/gates $(ARGS)
+OLDEST ?= torch==$(TORCH) torchvision==$(TORCHVISION) numpy==2.0.0 safetensors==0.5.0 \
+	msgspec==0.19.0 filelock==3.16.0 rich==13.9.0 pillow==11.0.0
+test-oldest: $(READY) ## install the oldest versions that are claimed, and test the judge on them
+	$(PYTHON) -m pip install --disable-pip-version-check $(OLDEST) >&2
+	$(PYTEST) tests/torchbudget/network tests/torchbudget/gates tests/torchbudget/building $(ARGS)
 
 dist: $(READY) ## build the wheel and the sdist of torchbudget into dist/
 	$(PYTHON) -m build --no-isolation

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 if TYPE_CHECKING:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-TRIED_VERSIONS = ("2.15",)
+TRIED_VERSIONS = ("2.11", "2.15")
 """Minor versions of torch with which the tests of this package passed."""
 
 Operation = torch._ops.OpOverload
