@@ -1,10 +1,20 @@
-"""The ATen operations of one forward, recorded as a graph while they run."""
+"""The ATen operations of one forward, recorded as a graph while they run.
+
+Each node's `meta` says where it comes from: "module", the path of the innermost module that ran
+the operation ("block1.0", "" for the network itself), and "source", the line of code outside torch
+that called it ("model.py:31", "" where there is none).
+"""
 
 import operator
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import TracebackType
 
 import torch
-from torch import fx
+from torch import fx, nn
 from torch.utils._pytree import tree_map_only
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -21,6 +31,12 @@ class Recording(OperationMode):
         self._nodes = WeakTensorKeyDictionary()
         self._attribute_names = WeakTensorKeyDictionary()
         self._known: set[fx.Node] = set()  # computed from numbers in the code alone
+        self._running: ModuleStack | None = None
+
+    def watch(self, network: nn.Module) -> "ModuleStack":
+        """A context in which the modules of `network` that run name the operations."""
+        self._running = ModuleStack(network)
+        return self._running
 
     def add_input(self, tensor: torch.Tensor) -> None:
         """Declare `tensor` as the graph's next input."""
@@ -58,6 +74,8 @@ class Recording(OperationMode):
             return func(*args, **kwargs)
         node_args, node_kwargs = tree_map_only(torch.Tensor, self.node_of, (args, kwargs))
         node = self.graph.create_node("call_function", func, tuple(node_args), node_kwargs)
+        node.meta["module"] = self._running.innermost if self._running else ""
+        node.meta["source"] = source_line()
         if known:
             self._known.add(node)
         value = self.run_operation(node, func, args, kwargs)
@@ -93,7 +111,68 @@ class Recording(OperationMode):
         elif isinstance(value, (tuple, list)):
             for index, part in enumerate(value):
                 if isinstance(part, torch.Tensor):
-                    self._follow(self.graph.call_function(operator.getitem, (node, index)), part)
+                    item = self.graph.call_function(operator.getitem, (node, index))
+                    item.meta["module"] = node.meta["module"]
+                    item.meta["source"] = node.meta["source"]
+                    self._follow(item, part)
+
+
+class ModuleStack:
+    """The paths of the modules that are running, from the outermost to the innermost.
+
+    A module that is no part of the network counts as the one that calls it.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self._running = [""]
+        self._hooks = ExitStack()
+
+    @property
+    def innermost(self) -> str:
+        return self._running[-1]
+
+    def __enter__(self) -> None:
+        for path, module in self._network.named_modules():
+            before = module.register_forward_pre_hook(partial(self._push, path))
+            after = module.register_forward_hook(self._pop, always_call=True)
+            self._hooks.callback(before.remove)
+            self._hooks.callback(after.remove)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._hooks.close()
+
+    def _push(self, path: str, module: nn.Module, inputs: object) -> None:
+        self._running.append(path)
+
+    def _pop(self, module: nn.Module, inputs: object, output: object) -> None:
+        if len(self._running) > 1:
+            self._running.pop()
+
+
+TORCH = str(Path(torch.__file__).parent)
+JUDGE = str(Path(__file__).parents[1])
+
+
+def source_line() -> str:
+    """File and line of the innermost frame outside torch and the judge: "model.py:31".
+
+    "" where a layer of torch is called by the judge itself.
+    """
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    while frame.f_back and frame.f_code.co_filename.startswith(TORCH):
+        frame = frame.f_back
+    name = frame.f_code.co_filename
+    if name.startswith((TORCH, JUDGE)):
+        return ""
+    return f"{Path(name).name}:{frame.f_lineno}"
 
 
 def tensors_of(arguments: object) -> Iterator[torch.Tensor]:

@@ -27,12 +27,15 @@ class Trace:
 
     `graph` holds ATen operations; `state` the network's tensors by name, as the graph's
     placeholders take them; `attributes` the tensors that are neither state nor images.
+    `parameters` are the names in `state` of what the network declares as parameters, used or not;
+    `trainable` those that require a gradient. `recording` says what a node's `meta` holds.
     """
 
     graph: fx.Graph
     state: dict[str, torch.Tensor]
     attributes: dict[str, torch.Tensor]
     images: torch.Tensor  # (N, C, H, W)
+    parameters: frozenset[str]
     trainable: frozenset[str]
     training: bool
 
@@ -235,7 +238,8 @@ def trace_on(
     recording = recording or Recording()
     was_training = network.training
     try:
-        tensors = dict(network.named_parameters()) | dict(network.named_buffers())  # tied ones once
+        parameters = dict(network.named_parameters())  # tied ones once
+        tensors = parameters | dict(network.named_buffers())
         trainable = frozenset(name for name, tensor in tensors.items() if tensor.requires_grad)
         state = {name: tensor.detach().clone() for name, tensor in tensors.items()}
         inputs = {name: tensor.clone() for name, tensor in state.items()}
@@ -245,7 +249,7 @@ def trace_on(
         with run_eagerly(), torch.random.fork_rng(devices=[]), torch.inference_mode():
             torch.manual_seed(0)
             network.train(training)
-            with recording:
+            with recording.watch(network), recording:
                 logits = call_with(network, inputs, batch)
         if not isinstance(logits, torch.Tensor):
             raise TypeError(f"forward gives a {type(logits).__name__}, not one tensor of logits")
@@ -256,7 +260,15 @@ def trace_on(
         ) from error
     finally:
         network.train(was_training)
-    return Trace(recording.graph, state, recording.attributes, images, trainable, training)
+    return Trace(
+        graph=recording.graph,
+        state=state,
+        attributes=recording.attributes,
+        images=images,
+        parameters=frozenset(parameters),
+        trainable=trainable,
+        training=training,
+    )
 
 
 def call_with(

@@ -79,3 +79,35 @@ def test_every_entry_of_the_zoo_can_be_traced(zoo_file):
     assert [
         name for name, entry in zoo.items() if not trace(build(entry.network), IMAGE, False).path
     ] == []
+
+
+def test_each_operation_knows_its_module_and_the_line_that_called_it():
+    traced = trace(build(Slim), IMAGE, training=True)
+    meta = [node.meta for node in traced.path]
+    assert [where["module"] for where in meta if where["module"].startswith("middle.0")] == [
+        "middle.0.0",
+        "middle.0.1",
+        "middle.0.2",
+    ]
+    assert meta[-1]["module"] == "classify"
+    assert {where["source"].split(":")[0] for where in meta} == {"model.py"}
+
+
+def test_a_network_that_fails_leaves_no_hook_behind():
+    def fail(self, x):
+        raise ValueError("broken")
+
+    with pytest.raises(NetworkError):
+        trace(build(changed(features=fail)), IMAGE, training=False)
+    assert trace(build(Net), IMAGE, training=False).path[0].meta["module"] == "conv1"
+
+
+def test_a_trace_names_the_parameters_that_nothing_uses():
+    class Idle(Net):
+        def __init__(self):
+            super().__init__()
+            self.idle = nn.Linear(3, 3)
+
+    traced = trace(build(Idle), IMAGE, training=False)
+    assert {"idle.weight", "idle.bias"} <= traced.parameters
+    assert "norm1.running_mean" in traced.state.keys() - traced.parameters
