@@ -9,8 +9,8 @@ from torchbudget.engine import Engine, explain
 from torchbudget.errors import EXIT_PASS, UsageError
 from torchbudget.evidence.files import write_atomically
 from torchbudget.gates import GATES
-from torchbudget.network.layers import layer_table
-from torchbudget.network.trace import build
+from torchbudget.network.layers import layer_table, probe_images
+from torchbudget.network.trace import build, trace_on
 from torchbudget.project import find_train_command
 from torchbudget.report import terminal
 from torchbudget.report.badge import draw_badge
@@ -35,7 +35,9 @@ def show_why(name: str, zoo: Path) -> int:
     """Print the layer table of the entry."""
     engine = make_engine(zoo)
     (entry,) = select_entries(engine.zoo, [name])
-    layers = layer_table(build(entry.network), engine.observe(entry).image)
+    image = engine.observe(entry).image
+    traced = trace_on(build(entry.network), probe_images(image), training=False)
+    layers = layer_table(traced, image)
     terminal.print_layers(layers, entry.budget.max_params, entry.budget.max_multiply_adds)
     return EXIT_PASS
 

@@ -30,8 +30,8 @@ from torchbudget.errors import (
 )
 from torchbudget.evidence.results import Run, evidence_of, read_results
 from torchbudget.gates.waivers import WAIVERS_FILE, Waiver, read_waivers
-from torchbudget.network.hidden import count_hidden
-from torchbudget.network.structure import count_multiply_adds, count_params
+from torchbudget.network.information import count_information
+from torchbudget.network.multiply_adds import count_multiply_adds
 from torchbudget.network.trace import Trace, build, trace
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -74,8 +74,8 @@ def measure_size(network: nn.Module, image: ImageSpec, *traces: Trace) -> tuple[
     `traces` are those in train and in eval mode, where they are there already. Raises
     `NetworkError`.
     """
-    traces = traces or (trace(network, image, True), trace(network, image, False))
-    kept = count_params(network) + count_hidden(network, *traces)
+    train, evaluating = traces or (trace(network, image, True), trace(network, image, False))
+    kept = count_information(train, evaluating).total
     return kept, count_multiply_adds(network, image)
 
 

@@ -1,6 +1,7 @@
 """Structure that a budget requires, found on the path from the images to the logits."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from torch import fx
 
@@ -8,15 +9,16 @@ from torchbudget.declare.budget import BatchNorm, Dropout, GlobalAveragePooling,
 from torchbudget.declare.entry import Entry
 from torchbudget.errors import Unmeasurable
 from torchbudget.gates.observation import Observation
-from torchbudget.network.behaviour import dense_on_maps
-from torchbudget.network.structure import (
-    CONVOLUTIONS,
+from torchbudget.network.requirements import (
     active_dropouts,
-    bypasses,
+    bare_in_eval,
+    bare_weighings,
     global_averages,
-    unnormalised_convolutions,
+    moving_draws,
 )
-from torchbudget.network.trace import Trace, kind_of, owner_of, shape_of
+from torchbudget.network.structure import bypasses
+from torchbudget.network.trace import kind_of, shape_of
+from torchbudget.network.weighing import Structure, Weighing
 from torchbudget.report.verdict import Status, Verdict
 
 
@@ -70,32 +72,38 @@ def _judge_requirement(requirement: object, observation: Observation) -> Iterato
 
 
 def _missing_batch_norm(required: BatchNorm, observation: Observation) -> Iterator[str]:
-    bare = _bare_convolutions(required, observation.train_trace)
-    for node in bare:
-        layer = _describe(observation.train_trace, node)
-        yield f"the convolution {layer} is not normalised by batch statistics"
+    train = observation.inspection.train_structure
+    bare = _spare_last(required, train, bare_weighings(train))
+    for weighing in bare:
+        yield f"{_describe(weighing.node)} is not normalised by batch statistics"
     if not bare:
-        for node in _bare_convolutions(required, observation.eval_trace):
-            layer = _describe(observation.eval_trace, node)
-            yield f"the convolution {layer} is not normalised in eval"
+        evaluating = observation.inspection.eval_structure
+        bare = bare_in_eval(observation.train_trace, evaluating)
+        for weighing in _spare_last(required, evaluating, bare):
+            yield f"{_describe(weighing.node)} is not normalised in eval"
 
 
-def _bare_convolutions(required: BatchNorm, traced: Trace) -> list[fx.Node]:
-    spared = traced.on_path(CONVOLUTIONS)[-1:] if required.except_last else []
-    return [node for node in unnormalised_convolutions(traced) if node not in spared]
+def _spare_last(required: BatchNorm, structure: Structure, bare: list[Weighing]) -> list[Weighing]:
+    """`bare` without the last weighing operation on a map, where that is exempt."""
+    if not required.except_last:
+        return bare
+    layers = [weighing for weighing in structure.weighings if structure.is_on_map(weighing)]
+    return [weighing for weighing in bare if weighing not in layers[-1:]]
 
 
 def _missing_dropout(required: Dropout, observation: Observation) -> Iterator[str]:
-    in_train = len(active_dropouts(observation.train_trace))
-    in_eval = len(active_dropouts(observation.eval_trace))
+    dropouts = active_dropouts(observation.inspection.train_structure)
+    in_train = len(list(islice(dropouts, required.least)))
+    in_eval = moving_draws(observation.inspection.eval_structure)
     if in_train < required.least:
         yield f"{in_train} dropouts with 0 < p < 1 act in train, {required.least} required"
     if in_eval:
-        yield f"{in_eval} dropouts still act in eval"
+        where = _describe(in_eval[0])
+        yield f"{len(in_eval)} dropouts still act in eval, the first in {where}"
 
 
 def _missing_global_average(observation: Observation) -> Iterator[str]:
-    averages = global_averages(observation.eval_trace)
+    averages = global_averages(observation.inspection.eval_structure)
     if not averages:
         yield "no operation on the path averages a whole map"
     elif bypasses(observation.eval_trace, averages):
@@ -103,11 +111,21 @@ def _missing_global_average(observation: Observation) -> Iterator[str]:
 
 
 def _dense_on_map(observation: Observation) -> Iterator[str]:
-    for node in dense_on_maps(observation.eval_trace):
-        layer = _describe(observation.eval_trace, node)
-        yield f"the {kind_of(node)} {layer} weighs the pixels of a map"
+    structure = observation.inspection.eval_structure
+    for weighing in structure.weighings:
+        if structure.is_dense_on_map(weighing):
+            yield f"{_describe(weighing.node)} weighs the pixels of a map"
 
 
-def _describe(traced: Trace, node: fx.Node) -> str:
-    """A layer by its module and the shape of its value: "block1.0 to (16, 12, 12)"."""
-    return f"{owner_of(traced, node)} to {shape_of(node)[1:]}".strip()
+def _describe(node: fx.Node) -> str:
+    """An operation, its module and line: "the conv2d of stem.0 to (16, 12, 12) (net.py:31)"."""
+    module = node.meta.get("module", "")
+    source = node.meta.get("source", "")
+    words = [f"the {kind_of(node)}"]
+    if module:
+        words.append(f"of {module}")
+    if shape_of(node):
+        words.append(f"to {shape_of(node)[1:]}")
+    if source:
+        words.append(f"({source})")
+    return " ".join(words)

@@ -1,26 +1,24 @@
 """What the names of a network's operations do not tell.
 
-Whether it gives logits, whether eval is a function of one image, whether it computes what its
-trace shows, and whether dense layers weigh the pixels of a map.
+Whether it gives logits, whether eval is a function of one image, and whether it computes what its
+trace shows.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import torch
-from torch import fx, nn
+from torch import nn
 
 from torchbudget.data.images import ImageSpec
 from torchbudget.errors import NetworkError
 from torchbudget.network.private_torch import run_eagerly, without_values
-from torchbudget.network.structure import BATCH_NORMS, CONVOLUTIONS, DENSE
-from torchbudget.network.trace import Trace, call_with, kind_of, reachable, run_node
+from torchbudget.network.trace import Trace, call_with
 
 TOLERANCE = 1e-4
 """Between the logits of an image alone and in a batch: kernels may add up in another order."""
 NUM_IMAGES = 5
 SCALES = (0.1, 1.0, 3.0)
 """Random images are multiplied by these before it is asked whether the logits are probabilities."""
-POOLS = {"max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"}
 
 
 # --- eval is a function of the image --------------------------------------------------------------
@@ -129,85 +127,3 @@ def _reads_values(network: nn.Module, traced: Trace) -> str:
     except Exception as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
     return ""
-
-
-# --- dense layers on maps -------------------------------------------------------------------------
-
-
-def dense_on_maps(traced: Trace) -> list[fx.Node]:
-    """Dense layers whose result mixes pixels of a map that their operand keeps apart.
-
-    A convolution to a single pixel is a dense layer by another name.
-    """
-    return [
-        node
-        for node in traced.on_path(DENSE | CONVOLUTIONS)
-        if _has_weights(traced, node) and _mixes_pixels(traced, node)
-    ]
-
-
-def _has_weights(traced: Trace, node: fx.Node) -> bool:
-    from_images = {*traced.path, traced.input}
-    return any(operand not in from_images for operand in node.all_input_nodes)
-
-
-def _mixes_pixels(traced: Trace, layer: fx.Node) -> bool:
-    value = traced.values[layer]
-    if kind_of(layer) in CONVOLUTIONS and value.ndim == 4 and value.shape[2:].numel() > 1:
-        return False
-    from_images = {*traced.path, traced.input}
-
-    def step(node: fx.Node) -> Iterable[fx.Node]:
-        if node is not layer and _is_map(traced, node):
-            return ()
-        return [operand for operand in node.all_input_nodes if operand in from_images]
-
-    sources = reachable([layer], step) - {layer}
-    maps = [node for node in sources if _is_map(traced, node)]
-    operands = [node for node in layer.all_input_nodes if node in from_images]
-    for source in maps:
-        kept = max(_count_lines(traced, source, operand) for operand in operands)
-        if _count_lines(traced, source, layer) > kept:
-            return True
-    return False
-
-
-def _is_map(traced: Trace, node: fx.Node) -> bool:
-    """Whether a node gives (N, C, H, W) of more than one pixel, as its kind vouches for."""
-    known = node is traced.input or kind_of(node) in CONVOLUTIONS | BATCH_NORMS | POOLS
-    value = traced.images if node is traced.input else traced.values.get(node)
-    return known and value is not None and value.ndim == 4 and value.shape[2:].numel() > 1
-
-
-def _count_lines(traced: Trace, source: fx.Node, target: fx.Node) -> int:
-    """The most rows plus the most columns of the map `source` that an element of `target` needs.
-
-    Where `target` is `source` itself, these are one row and one column.
-    """
-    if source is target:
-        return 2
-    total = 0
-    for dim in (2, 3):
-        num_lines = traced.values[source].shape[dim]
-        counts = [
-            _depends_on_line(traced, source, target, dim, line).int() for line in range(num_lines)
-        ]
-        total += int(torch.stack(counts).sum(0).max())
-    return total
-
-
-def _depends_on_line(
-    traced: Trace, source: fx.Node, target: fx.Node, dim: int, line: int
-) -> torch.Tensor:
-    """Which elements of `target` become NaN when line `line` of `source` along `dim` is NaN."""
-    below = reachable([source], lambda node: node.users)
-    between = below & reachable([target], lambda node: node.all_input_nodes)
-    poisoned = traced.values[source].clone()
-    poisoned.select(dim, line).fill_(torch.nan)
-    values: dict[fx.Node, object] = {**traced.values, source: poisoned}
-    for node in traced.graph.nodes:
-        if node in between and node is not source:
-            values[node] = run_node(node, values)
-    result = values[target]
-    assert isinstance(result, torch.Tensor)
-    return result.isnan()

@@ -9,12 +9,19 @@ from torch import nn
 from torchbudget.data.images import ImageSpec
 from torchbudget.errors import NetworkError, Unmeasurable
 from torchbudget.network.behaviour import differs_from_its_trace, misbehaviours
-from torchbudget.network.cost import feature_field, peak_activation_bytes, weight_bytes
-from torchbudget.network.hidden import hidden_numbers, late_tensors
-from torchbudget.network.layers import Probe
-from torchbudget.network.multiply_adds import count_multiply_adds
-from torchbudget.network.structure import count_params, count_used, traces_digest
-from torchbudget.network.trace import Trace, build, trace
+from torchbudget.network.cost import (
+    Operations,
+    count_operations,
+    feature_field,
+    peak_activation_bytes,
+    weight_bytes,
+)
+from torchbudget.network.hidden import late_tensors
+from torchbudget.network.information import Information, count_information
+from torchbudget.network.layers import Probe, probe_images
+from torchbudget.network.structure import traces_digest
+from torchbudget.network.trace import Trace, build, trace, trace_on
+from torchbudget.network.weighing import Structure
 
 
 class Inspection:
@@ -55,7 +62,15 @@ class Inspection:
 
     def release(self) -> None:
         """Let go of the network and its traces; what has been measured of them stays."""
-        for name in ("network", "train_trace", "eval_trace", "_probe"):
+        for name in (
+            "network",
+            "train_trace",
+            "eval_trace",
+            "train_structure",
+            "eval_structure",
+            "operations",
+            "_probe",
+        ):
             self.__dict__.pop(name, None)
 
     # --- identity and size ------------------------------------------------------------------------
@@ -66,19 +81,9 @@ class Inspection:
         return traces_digest(self.train_trace, self.eval_trace)
 
     @cached_property
-    def num_params(self) -> int:
-        """The parameters that the network declares."""
-        return count_params(self.network)
-
-    @cached_property
-    def num_used(self) -> int:
-        """The parameters that the logits depend on."""
-        return count_used(self.network, self.train_trace, self.eval_trace)
-
-    @cached_property
-    def hidden(self) -> dict[str, int]:
-        """How many numbers are held outside the parameters, by what holds them."""
-        return hidden_numbers(self.network, self.train_trace, self.eval_trace)
+    def information(self) -> Information:
+        """The numbers that the network keeps."""
+        return count_information(self.train_trace, self.eval_trace)
 
     @cached_property
     def late(self) -> list[str]:
@@ -94,7 +99,19 @@ class Inspection:
     @cached_property
     def size(self) -> tuple[int, int]:
         """Numbers that the network keeps, in parameters and outside them, and its multiply-adds."""
-        return self.num_params + sum(self.hidden.values()), self.counted_multiply_adds
+        return self.information.total, self.multiply_adds
+
+    # --- structure --------------------------------------------------------------------------------
+
+    @cached_property
+    def train_structure(self) -> Structure:
+        """What the network computes in train mode."""
+        return Structure(self.train_trace)
+
+    @cached_property
+    def eval_structure(self) -> Structure:
+        """What the network computes in eval mode."""
+        return Structure(self.eval_trace)
 
     # --- behaviour --------------------------------------------------------------------------------
 
@@ -126,17 +143,23 @@ class Inspection:
     @cached_property
     def _probe(self) -> Probe:
         with _measuring("write forward, so that it takes any number of images"):
-            return Probe(self.network, self.image)
+            traced = trace_on(self.network, probe_images(self.image), training=False)
+        return Probe(traced, self.image, count=False)
 
     @cached_property
-    def counted_multiply_adds(self) -> int:
-        """Multiply-adds of convolutions and matrix products for one image."""
-        return count_multiply_adds(self.network, self.image)
+    def operations(self) -> Operations:
+        """What each operation multiplies and adds, and what no rule counts."""
+        return count_operations(self.eval_structure)
 
     @cached_property
     def multiply_adds(self) -> int:
-        """`counted_multiply_adds`, and matrix products that are written as something else."""
-        return max(self.counted_multiply_adds, sum(self._probe.multiply_adds.values()))
+        """Multiply-adds for one image."""
+        return self.operations.multiply_adds
+
+    @cached_property
+    def uncounted(self) -> dict[str, float]:
+        """Operations that no rule counts, each with its share of the time of a forward."""
+        return self.operations.uncounted
 
     @cached_property
     def activation_bytes(self) -> int:
@@ -145,13 +168,20 @@ class Inspection:
 
     @cached_property
     def weight_bytes(self) -> int:
-        """Bytes of all tensors of the `state_dict`."""
-        return weight_bytes(self.network)
+        """Bytes of all parameters and buffers."""
+        return weight_bytes(self.eval_trace)
 
     @cached_property
     def receptive_field(self) -> int:
-        """The side of the square of pixels that a feature sees."""
-        return feature_field(self._probe, self.eval_trace)
+        """The side of the square of pixels that a feature sees.
+
+        0 where the network takes no images with NaN, by which it is found.
+        """
+        try:
+            self._probe  # noqa: B018
+        except Unmeasurable:
+            return 0
+        return feature_field(self._probe, self.eval_structure)
 
 
 class EnsembleInspection(Inspection):
@@ -178,6 +208,13 @@ class EnsembleInspection(Inspection):
     @cached_property
     def multiply_adds(self) -> int:
         return sum(member.multiply_adds for member in self.members)
+
+    @cached_property
+    def uncounted(self) -> dict[str, float]:
+        shares: dict[str, float] = {}
+        for member in self.members:
+            shares |= member.uncounted
+        return shares
 
     @cached_property
     def receptive_field(self) -> int:

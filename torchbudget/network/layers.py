@@ -1,15 +1,14 @@
 """A network operation by operation: what each gives, sees, holds and costs."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
-from torch import fx, nn
+from torch import fx
 
 from torchbudget.data.images import ImageSpec
 from torchbudget.network.multiply_adds import MultiplyAddsCounter
-from torchbudget.network.private_torch import Operation
-from torchbudget.network.recording import Recording, tensors_of
-from torchbudget.network.trace import Trace, kind_of, reachable, trace_on
+from torchbudget.network.trace import Trace, kind_of, reachable, run_node
 
 
 @dataclass(frozen=True)
@@ -29,14 +28,14 @@ class LayerRow:
     multiply_adds: int
 
 
-def layer_table(network: nn.Module, image: ImageSpec) -> list[LayerRow]:
-    """A row for each operation between the images and the logits in eval mode.
+def layer_table(traced: Trace, image: ImageSpec) -> list[LayerRow]:
+    """A row for each operation between the images and the logits of a trace on `probe_images`.
 
     A parameter is counted in the row of the operation that uses it first, so that the column adds
-    up to the parameters used. Raises `NetworkError`.
+    up to the parameters used.
     """
-    probe = Probe(network, image)
-    parameters = set(dict(network.named_parameters()))
+    probe = Probe(traced, image)
+    parameters = traced.parameters
     counted: set[str] = set()
     rows = []
     for node in probe.trace.path:
@@ -116,57 +115,41 @@ def _widest_span(touched: torch.Tensor) -> int:
 
 
 class Probe:
-    """What each operation of an eval forward sees and costs, from one forward on `probe_images`.
+    """What each operation of an eval forward sees and costs.
 
-    `multiply_adds` are for one image. No value is kept. Raises `NetworkError`.
+    `traced` is a trace on `probe_images`, of images of the form `image`. `multiply_adds` are for
+    one image, and 0 unless they are to be counted. No value is kept after its last use.
     """
 
-    def __init__(self, network: nn.Module, image: ImageSpec) -> None:
-        images = probe_images(image)
-        recording = _ProbeRecording(image)
-        self.trace = trace_on(network, images, training=False, recording=recording)
-        self.shapes = recording.shapes
-        self.receptive_fields = recording.receptive_fields
-        self.multiply_adds = {
-            node: products // len(images) for node, products in recording.products.items()
-        }
-
-
-class _ProbeRecording(Recording):
-    """Takes the receptive field of each value as soon as it is there."""
-
-    def __init__(self, image: ImageSpec) -> None:
-        super().__init__()
-        self._image = image
+    def __init__(self, traced: Trace, image: ImageSpec, count: bool = True) -> None:
+        self.trace = traced
+        self._count = count
         self.shapes: dict[fx.Node, tuple[int, ...]] = {}
         self.receptive_fields: dict[fx.Node, int | None] = {}
-        self.products: dict[fx.Node, int] = {}
+        self.multiply_adds: dict[fx.Node, int] = {}
+        last_users = {
+            operand: node for node in traced.graph.nodes for operand in node.all_input_nodes
+        }
+        current: dict[fx.Node, object] = {}
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            for node in traced.graph.nodes:
+                if node.op == "placeholder":
+                    name = traced.names[node]
+                    current[node] = traced.state[name].clone() if name else traced.images.clone()
+                elif node.op == "get_attr":
+                    current[node] = traced.attributes[str(node.target)]
+                elif node.op == "call_function":
+                    current[node] = self._run(node, current, image)
+                for operand in node.all_input_nodes:
+                    if last_users[operand] is node:
+                        current.pop(operand, None)
 
-    def run_operation(
-        self,
-        node: fx.Node,
-        func: Operation,
-        args: tuple[object, ...],
-        kwargs: dict[str, object],
-    ) -> object:
+    def _run(self, node: fx.Node, current: dict[fx.Node, object], image: ImageSpec) -> object:
         counter = MultiplyAddsCounter()
-        with counter:
-            value = func(*args, **kwargs)
-        operands = {id(tensor): tensor for tensor in tensors_of((args, kwargs))}
-        spread = _count_outer_products(node, value, list(operands.values()))
-        self.products[node] = counter.multiply_adds + spread
+        with counter if self._count else nullcontext():
+            value = run_node(node, current, in_place=True)
+        self.multiply_adds[node] = counter.multiply_adds // len(self.trace.images)
+        if isinstance(value, torch.Tensor):
+            self.shapes[node] = tuple(value.shape)
+            self.receptive_fields[node] = receptive_field(value, image)
         return value
-
-    def note_value(self, node: fx.Node, value: torch.Tensor) -> None:
-        self.shapes[node] = tuple(value.shape)
-        self.receptive_fields[node] = receptive_field(value, self._image)
-        self.products.setdefault(node, 0)  # a part of a value that is a tuple
-
-
-def _count_outer_products(node: fx.Node, value: object, operands: list[torch.Tensor]) -> int:
-    """Products of a multiplication that spreads both operands: a matrix product by another name."""
-    if kind_of(node) not in {"mul", "multiply"} or not isinstance(value, torch.Tensor):
-        return 0
-    if len(operands) != 2 or value.numel() <= max(tensor.numel() for tensor in operands):
-        return 0
-    return value.numel()

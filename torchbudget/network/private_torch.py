@@ -5,7 +5,8 @@ tried and fails for any other.
 """
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -45,6 +46,14 @@ def name_of(operation: Operation) -> str:
     return str(operation._schema.name).split("::")[-1]
 
 
+def is_view(operation: Operation) -> bool:
+    """Whether an operation's value shares the memory of an operand, and nothing is written."""
+    returns = operation._schema.returns
+    return bool(returns) and all(
+        part.alias_info is not None and not part.alias_info.is_write for part in returns
+    )
+
+
 def argument_names(operation: Operation) -> list[str]:
     """The names of an operation's arguments, in their order."""
     return [str(argument.name) for argument in operation._schema.arguments]
@@ -71,6 +80,17 @@ def inner_network(network: nn.Module) -> nn.Module:
     """The network that `torch.compile` wrapped, or the network itself."""
     inner = getattr(network, "_orig_mod", network)
     return inner if isinstance(inner, nn.Module) else network
+
+
+@contextmanager
+def without_fast_attention() -> Iterator[None]:
+    """Run attention by the operations that training runs, not by the fused ones of inference."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 def run_eagerly() -> AbstractContextManager[object]:

@@ -31,7 +31,10 @@ class Recording(OperationMode):
         self._nodes = WeakTensorKeyDictionary()
         self._attribute_names = WeakTensorKeyDictionary()
         self._known: set[fx.Node] = set()  # computed from numbers in the code alone
+        self._counters: set[fx.Node] = set()  # computed from integers of the network's state
         self._running: ModuleStack | None = None
+        self.reads_counters = False
+        """Whether forward may take numbers out of counters, as a cumulative average does."""
 
     def watch(self, network: nn.Module) -> "ModuleStack":
         """A context in which the modules of `network` that run name the operations."""
@@ -40,7 +43,10 @@ class Recording(OperationMode):
 
     def add_input(self, tensor: torch.Tensor) -> None:
         """Declare `tensor` as the graph's next input."""
-        self._nodes[tensor] = self.graph.placeholder(f"input_{len(self.graph.nodes)}")
+        node = self.graph.placeholder(f"input_{len(self.graph.nodes)}")
+        self._nodes[tensor] = node
+        if not tensor.is_floating_point():
+            self._counters.add(node)
 
     def node_of(self, tensor: torch.Tensor) -> fx.Node:
         """The node that gave `tensor`, or a new one of a constant."""
@@ -66,10 +72,12 @@ class Recording(OperationMode):
             return func(*args, **kwargs)
         if func is torch.ops.aten.lift_fresh.default:  # what `torch.tensor` ends with
             func = torch.ops.aten.lift_fresh_copy.default
-        known = self._is_known(func, list(tensors_of((args, kwargs))))
+        operands = list(tensors_of((args, kwargs)))
+        known = self._follows_from(self._known, func, operands)
+        counter = self._follows_from(self._known | self._counters, func, operands)
         reads = func is torch.ops.aten.is_nonzero.default
         if reads or torch.Tag.data_dependent_output in func.tags:
-            if not known:
+            if not known and not (counter and self.reads_counters):
                 raise RuntimeError(f"forward takes a number out of a tensor by {name_of(func)}")
             return func(*args, **kwargs)
         node_args, node_kwargs = tree_map_only(torch.Tensor, self.node_of, (args, kwargs))
@@ -78,6 +86,8 @@ class Recording(OperationMode):
         node.meta["source"] = source_line()
         if known:
             self._known.add(node)
+        if counter:
+            self._counters.add(node)
         value = self.run_operation(node, func, args, kwargs)
         self._follow(node, value)
         return value
@@ -95,12 +105,14 @@ class Recording(OperationMode):
     def note_value(self, node: fx.Node, value: torch.Tensor) -> None:
         """Called with each value when it is there; a subclass may measure it."""
 
-    def _is_known(self, func: Operation, operands: list[torch.Tensor]) -> bool:
-        """Whether the value follows from numbers in the code, not from images, state or chance."""
+    def _follows_from(
+        self, sources: set[fx.Node], func: Operation, operands: list[torch.Tensor]
+    ) -> bool:
+        """Whether a value follows from numbers in the code and `sources`, and not from chance."""
         if not operands or torch.Tag.nondeterministic_seeded in func.tags:
             return False
         nodes = [self._nodes.get(tensor) for tensor in operands]
-        return all(node is None or node in self._known for node in nodes)
+        return all(node is None or node in sources for node in nodes)
 
     def _follow(self, node: fx.Node, value: object) -> None:
         """Remember which node gave `value`, or each tensor in it."""

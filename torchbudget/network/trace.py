@@ -5,6 +5,7 @@ decompose them. Parameters and buffers enter the graph by name; any other tensor
 computation uses is a constant.
 """
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,12 @@ from torch.func import functional_call
 
 from torchbudget.data.images import ImageSpec
 from torchbudget.errors import NetworkError
-from torchbudget.network.private_torch import Operation, name_of, run_eagerly
+from torchbudget.network.private_torch import (
+    Operation,
+    name_of,
+    run_eagerly,
+    without_fast_attention,
+)
 from torchbudget.network.recording import Recording
 from torchbudget.network.soundness import make_network
 
@@ -90,32 +96,49 @@ class Trace:
     @cached_property
     def _measured(self) -> tuple[dict[fx.Node, torch.Tensor], set[fx.Node]]:
         """The values on the path and which of them move the logits, from one run."""
-        state = {name: self._perturb(name, tensor) for name, tensor in self.state.items()}
+        attempts = [(True, True), (False, True), (True, False), (False, False)]
+        for in_place, through_parameters in attempts[:-1]:
+            try:  # first as training does it
+                values, moving = self._differentiate(in_place, through_parameters)
+                break
+            except RuntimeError:  # what eval does need not have a gradient
+                continue
+        else:
+            values, moving = self._differentiate(*attempts[-1])
+        return {node: value.detach() for node, value in values.items()}, moving
+
+    def _differentiate(
+        self, in_place: bool, through_parameters: bool
+    ) -> tuple[dict[fx.Node, torch.Tensor], set[fx.Node]]:
+        state = {name: self.perturb(name, tensor) for name, tensor in self.state.items()}
+        for name in self.parameters:
+            if through_parameters and state[name].is_floating_point():
+                state[name].requires_grad_()
         images = self.images.clone().requires_grad_()
         with torch.enable_grad():
-            values = replay(self, state, images)
+            values = replay(self, state, images.view_as(images), in_place)
             logits = values[self.output]
+            if not logits.requires_grad:
+                return values, set()
             weights = torch.linspace(1, 2, logits.numel()).view_as(logits)
             nodes = [node for node in self.path if node in values and values[node].requires_grad]
-            gradients: tuple[torch.Tensor | None, ...] = ()
-            if nodes:
-                gradients = torch.autograd.grad(
-                    (logits * weights).sum(), [values[node] for node in nodes], allow_unused=True
-                )
+            gradients = torch.autograd.grad(
+                (logits * weights).sum(), [values[node] for node in nodes], allow_unused=True
+            )
         moving = {
             node
             for node, gradient in zip(nodes, gradients, strict=True)
             if gradient is not None and gradient.any()
         }
-        return {node: value.detach() for node, value in values.items()}, moving
+        return values, moving
 
-    def _perturb(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+    def perturb(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """A copy; a parameter is moved a little, so that one that starts at zero has an effect."""
         if name not in self.trainable or not tensor.is_floating_point():
             return tensor.clone()
         generator = torch.Generator().manual_seed(tensor.numel())
         noise = torch.randn(tensor.shape, generator=generator).to(tensor.dtype)
-        return tensor + 0.01 * noise
+        return tensor + (0.01 if tensor.any() else 0.1) * noise
 
     @property
     def values(self) -> dict[fx.Node, torch.Tensor]:
@@ -162,13 +185,19 @@ def replay(
     return values
 
 
-def run_node(node: fx.Node, current: dict[fx.Node, object], in_place: bool = False) -> object:
-    """The value of one operation on `current` values; see `replay`."""
+def run_node(
+    node: fx.Node, current: dict[fx.Node, object], in_place: bool = False, seed: int = 0
+) -> object:
+    """The value of one operation on `current` values; see `replay`.
+
+    Each operation that draws random numbers has a seed of its own, so that it draws the same ones
+    when only a part of the graph runs again.
+    """
     first = node.args[0] if node.args else None
     if not in_place and kind_of(node).endswith("_") and isinstance(first, fx.Node):
-        changed = current[first]
-        if isinstance(changed, torch.Tensor):
-            current[first] = changed.clone()
+        _separate(first, current)
+    if draws_numbers(node):
+        torch.manual_seed(seed + zlib.crc32(node.name.encode()))
 
     def read(operand: fx.Node) -> Any:
         return current[operand]
@@ -177,6 +206,31 @@ def run_node(node: fx.Node, current: dict[fx.Node, object], in_place: bool = Fal
     kwargs: Any = fx.node.map_arg(node.kwargs, read)
     assert callable(node.target)
     return node.target(*args, **kwargs)
+
+
+def draws_numbers(node: fx.Node) -> bool:
+    """Whether an operation draws random numbers."""
+    return isinstance(node.target, Operation) and (
+        torch.Tag.nondeterministic_seeded in node.target.tags
+    )
+
+
+def _separate(changing: fx.Node, current: dict[fx.Node, object]) -> None:
+    """Give `changing`, and all `current` values that share its memory, a copy of that memory."""
+    tensor = current[changing]
+    if not isinstance(tensor, torch.Tensor):
+        return
+    if tensor.requires_grad:
+        current[changing] = tensor.clone()
+        return
+    memory = tensor.untyped_storage()
+    copied = memory.clone()
+    for node, value in current.items():
+        if isinstance(value, torch.Tensor) and value.untyped_storage().data_ptr() == (
+            memory.data_ptr()
+        ):
+            view = torch.empty(0, dtype=value.dtype)
+            current[node] = view.set_(copied, value.storage_offset(), value.shape, value.stride())
 
 
 def reachable(
@@ -236,6 +290,7 @@ def trace_on(
     Raises `NetworkError`.
     """
     recording = recording or Recording()
+    recording.reads_counters = training
     was_training = network.training
     try:
         parameters = dict(network.named_parameters())  # tied ones once
@@ -246,7 +301,12 @@ def trace_on(
         batch = images.clone()
         for tensor in [*inputs.values(), batch]:
             recording.add_input(tensor)
-        with run_eagerly(), torch.random.fork_rng(devices=[]), torch.inference_mode():
+        with (
+            run_eagerly(),
+            without_fast_attention(),
+            torch.random.fork_rng(devices=[]),
+            torch.inference_mode(),
+        ):
             torch.manual_seed(0)
             network.train(training)
             with recording.watch(network), recording:

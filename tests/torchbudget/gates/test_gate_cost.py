@@ -12,8 +12,9 @@ from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
 from torchbudget.gates import judge
-from torchbudget.network.layers import layer_table
+from torchbudget.network.layers import layer_table, probe_images
 from torchbudget.network.structure import count_multiply_adds, count_params
+from torchbudget.network.trace import trace_on
 from torchbudget.report.verdict import Status
 from utils.recipe import SGD, Constant, Recipe
 
@@ -110,7 +111,7 @@ def test_where_nothing_averages_a_logit_sees_it_all():
 @pytest.mark.parametrize("network", [Slim, Net3, EraA6])
 def test_the_table_adds_up_to_the_whole(network):
     net = network()
-    rows = layer_table(net, IMAGE)
+    rows = layer_table(trace_on(net, probe_images(IMAGE), False), IMAGE)
     assert sum(row.params for row in rows) == count_params(net) and sum(
         row.multiply_adds for row in rows
     ) == count_multiply_adds(net, IMAGE)

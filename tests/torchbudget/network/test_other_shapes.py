@@ -19,6 +19,7 @@ from torchbudget.declare.entry import Entry
 from torchbudget.gates import judge
 from torchbudget.network.inspection import Inspection
 from torchbudget.network.layers import layer_table, probe_images
+from torchbudget.network.trace import trace_on
 from torchbudget.report.verdict import Status
 
 IMAGES = (ImageSpec((3, 32, 32), 7), ImageSpec((1, 20, 36), 3))
@@ -75,7 +76,7 @@ def test_the_cost_is_that_of_a_sum_by_hand(image):
 
 
 def test_the_table_sees_rows_and_columns(image):
-    rows = layer_table(Net(image), image)
+    rows = layer_table(trace_on(Net(image), probe_images(image), False), image)
     assert rows[0].shape == (4, *image.shape[1:])
     assert rows[-1].shape == (image.num_classes,)
     assert rows[-1].receptive_field == min(image.shape[1:])

@@ -10,29 +10,34 @@ from torch import nn
 from model import Net3
 from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.zoofile import load_zoo
-from torchbudget.network.hidden import count_hidden
-from torchbudget.network.structure import (
+from torchbudget.network.information import count_information
+from torchbudget.network.requirements import (
     active_dropouts,
-    bypasses,
-    count_multiply_adds,
-    count_params,
-    count_used,
+    bare_weighings,
     global_averages,
-    unnormalised_convolutions,
+    moving_draws,
 )
+from torchbudget.network.structure import bypasses, count_multiply_adds, count_params
 from torchbudget.network.trace import build, trace
+from torchbudget.network.weighing import Structure
 
 
 def ok(network):
     """(norms missing, dropouts acting in train, average pooled on every way) of a network."""
     net = build(network)
     evaluated = trace(net, IMAGE, training=False)
-    averages = global_averages(evaluated)
+    averages = global_averages(Structure(evaluated))
+    train = Structure(trace(net, IMAGE, training=True))
     return (
-        len(unnormalised_convolutions(trace(net, IMAGE, True))),
-        len(active_dropouts(trace(net, IMAGE, True))),
+        len(bare_weighings(train)),
+        len(list(active_dropouts(train))),
         bool(averages) and not bypasses(evaluated, averages),
     )
+
+
+def information_of(net):
+    """The numbers that a network keeps."""
+    return count_information(trace(net, IMAGE, True), trace(net, IMAGE, False))
 
 
 def test_an_honest_network_has_it_all():
@@ -152,7 +157,7 @@ def test_a_dropout_that_acts_in_eval_is_found():
             )
         )
     )
-    assert len(active_dropouts(trace(net, IMAGE, training=False))) == 1
+    assert len(moving_draws(Structure(trace(net, IMAGE, training=False)))) == 1
 
 
 def test_unused_parameters_are_declared_but_not_used():
@@ -163,13 +168,8 @@ def test_unused_parameters_are_declared_but_not_used():
         self.fc1 = nn.Linear(256, 10)
 
     net = build(type("PublishedNet3", (Net3,), {"__init__": init}))
-    assert (
-        count_params(net),
-        count_used(net, trace(net, IMAGE, True), trace(net, IMAGE, False)),
-    ) == (
-        22_986,
-        17_900,
-    )
+    information = information_of(net)
+    assert (information.num_declared, information.used) == (22_986, 17_900)
 
 
 def test_tied_parameters_count_once():
@@ -186,7 +186,8 @@ def test_tied_parameters_count_once():
             ),
         )
     )
-    assert count_params(net) == count_used(net, trace(net, IMAGE, True)) == count_params(Net())
+    information = information_of(net)
+    assert information.num_declared == information.used == count_params(Net())
 
 
 def test_numbers_outside_the_parameters_are_counted():
@@ -205,8 +206,8 @@ def test_numbers_outside_the_parameters_are_counted():
             ),
         )
     )
-    assert count_hidden(net, trace(net, IMAGE, True), trace(net, IMAGE, False)) == 100
-    assert count_hidden(Net(), trace(Net(), IMAGE, True)) == 0
+    assert information_of(net).num_hidden == 100
+    assert information_of(Net()).num_hidden == 0
 
 
 def test_multiply_adds_are_those_of_a_sum_by_hand():
