@@ -12,10 +12,17 @@ NORMS = BATCH_NORMS | {"instance_norm"}
 STATISTICS = ("running_mean", "running_var")
 LEAST_CHANGE = 1e-3
 """The least share of the way to the batch's statistics that one step of training must go."""
-MEAN_TOLERANCE = 1.5
-"""In stored standard deviations of the channel; see `statistics_given_back`."""
-VARIANCE_TOLERANCE = 8.0
-"""The largest ratio of a stored variance to the images' own, or the other way round."""
+MEAN_TOLERANCE = 4.0
+"""In standard deviations of the channel.
+
+Of six shipped entries of this zoo, on 256 images of its MNIST sample, the farthest channel was 2.1
+away: augmentation, dropout before a norm and averaged weights move honest statistics as well.
+"""
+VARIANCE_TOLERANCE = 100.0
+"""The largest ratio of a stored variance to the images' own, or the other way round.
+
+Of the same entries the largest was 34.
+"""
 
 
 def free_statistics(train: Trace, evaluating: Trace) -> set[str]:
@@ -71,7 +78,7 @@ def moved_by_training(train: Trace) -> set[str]:
 class StrangeStatistics:
     """A norm whose stored statistics are not those of the images that go through it.
 
-    `mean_distance` is in stored standard deviations, `variance_ratio` is above 1 whichever is the
+    `mean_distance` is in standard deviations, the larger of the stored and the images' own, `variance_ratio` is above 1 whichever is the
     larger; each is that of the worst channel. `names` are the buffers.
     """
 
