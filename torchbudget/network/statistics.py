@@ -78,8 +78,9 @@ def moved_by_training(train: Trace) -> set[str]:
 class StrangeStatistics:
     """A norm whose stored statistics are not those of the images that go through it.
 
-    `mean_distance` is in standard deviations, the larger of the stored and the images' own, `variance_ratio` is above 1 whichever is the
-    larger; each is that of the worst channel. `names` are the buffers.
+    `mean_distance` is in standard deviations, the larger of the stored and the images' own.
+    `variance_ratio` is above 1 whichever is the larger. Each is that of the worst channel. `names`
+    are the buffers.
     """
 
     module: str
