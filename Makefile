@@ -12,7 +12,7 @@ RECORDED := $(if $(RECORD),--record)
 .DEFAULT_GOAL := help
 .PHONY: help setup env-update verify train train-all reproduce search check check-model check-params \
 	view-results summary show-augment predict badge readme bench lint format test test-oldest \
-	dist test-model test-training selftest fuzz coverage clean clean-checkpoints
+	dist test-model test-training selftest selftest-wide fuzz coverage clean clean-checkpoints
 
 help: ## list the targets
 	@echo 'make TARGET [ENTRY=slim] [SEED=0] [RECORD=1] [ARGS="--flags of the program"]'
@@ -102,6 +102,9 @@ selftest: $(READY) ## run the corpus of planted violations and honest oddities
 
 fuzz: $(READY) ## hold every reader and command to its law on 10,000 mutated inputs (some minutes)
 	@PYTHONPATH=.:tests $(PYTHON) -m fuzz $(ARGS)
+
+selftest-wide: $(READY) ## run torchvision's classification models through the static gates
+	$(PYTHON) tests/violations/wide.py $(ARGS)
 
 test-model: $(READY) ## run the tests of the networks and their structure
 	$(PYTEST) tests/test_model.py tests/torchbudget/network $(ARGS)

@@ -40,6 +40,15 @@ def judge_cost(entry: Entry, observation: Observation) -> Verdict:
         field=(broken or list(limits) or ["max_multiply_adds"])[0],
         remedy="pool earlier, or narrow the widest maps: "
         f"torchbudget why {entry.name} lists what every layer costs",
+        details=_describe_uncounted(observation.inspection.uncounted),
+    )
+
+
+def _describe_uncounted(uncounted: dict[str, float]) -> tuple[str, ...]:
+    """A line for each operation that no rule counts."""
+    return tuple(
+        f"{name}: no rule counts its multiply-adds; it takes {share:.0%} of the time of a forward"
+        for name, share in sorted(uncounted.items(), key=lambda item: -item[1])
     )
 
 
@@ -49,6 +58,8 @@ def measure_cost(observation: Observation) -> dict[str, int]:
 
 
 def _describe(name: str, value: int, side: int) -> str:
+    if name == "min_receptive_field" and not value:
+        return "what a feature sees cannot be told: forward takes no images with NaN"
     if name == "min_receptive_field":
         return f"a feature sees {value} of {side} pixels"
     return f"{value:,} {_UNITS[name]}"

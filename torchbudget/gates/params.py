@@ -4,16 +4,17 @@ from collections import Counter
 
 from torchbudget.declare.entry import Entry
 from torchbudget.gates.observation import Observation
-from torchbudget.network.captured import Network
+from torchbudget.network.information import Information
 from torchbudget.report.verdict import Status, Verdict, not_applicable
 
 
 def judge_params(entry: Entry, observation: Observation) -> Verdict:
     """All that the network keeps, in parameters, buffers and constants, is under `max_params`.
 
-    Why: a small network is the claim; numbers kept in a buffer, a list or a closure count too.
+    Why: a small network is the claim; a number is 32 bits, wherever the network keeps it.
     Fails: 4,000 parameters below the limit and a buffer of 50,000 that forward adds to the logits.
-    Passes: tied weights, counted once; running statistics of a BatchNorm, which are not counted.
+    Passes: tied weights, counted once; running statistics of a BatchNorm, which are not counted;
+    weights in half precision, which count as one each.
     """
     limit = entry.budget.max_params
     if limit is None:
@@ -22,8 +23,9 @@ def judge_params(entry: Entry, observation: Observation) -> Verdict:
     late = [line for part in parts for line in part.inspection.late]
     if late:
         return _judge_late(late)
-    declared = observation.inspection.num_params
-    used = sum(times * part.inspection.num_used for part, times in parts.items())
+    kept = [(part.inspection.information, times) for part, times in parts.items()]
+    declared = sum(times * information.num_declared for information, times in kept)
+    used = sum(times * information.used for information, times in kept)
     hidden = _collect_hidden(parts)
     total = declared + sum(hidden.values())
     excess = total - limit + 1
@@ -44,7 +46,7 @@ def judge_params(entry: Entry, observation: Observation) -> Verdict:
         field="max_params",
         remedy=remedy,
         details=(
-            *_describe_layers(observation.network, declared),
+            *_describe_layers([information for information, _ in kept]),
             *(
                 f"{name}: {count:,} numbers outside the parameters"
                 for name, count in hidden.items()
@@ -58,7 +60,7 @@ def _collect_hidden(parts: Counter[Observation]) -> dict[str, int]:
     hidden: dict[str, int] = {}
     for part, times in parts.items():
         member = f"{part.entry.name}: " if len(parts) > 1 else ""
-        for name, count in part.inspection.hidden.items():
+        for name, count in part.inspection.information.hidden.items():
             hidden[f"{member}{name}"] = times * count
     return hidden
 
@@ -76,15 +78,15 @@ def _judge_late(late: list[str]) -> Verdict:
     )
 
 
-def _describe_layers(network: Network, declared: int) -> tuple[str, ...]:
+def _describe_layers(parts: list[Information]) -> tuple[str, ...]:
     """The layer that holds most, and how many parameters train."""
     layers: Counter[str] = Counter()
-    trainable = 0
-    for name, size in network.sizes.items():
-        layers[name.rpartition(".")[0] or name] += size
-        trainable += size if name in network.trainable else 0
+    for information in parts:
+        for name, count in information.parameters.items():
+            layers[name.rpartition(".")[0] or name] += count
     if not layers:
         return ("no parameters",)
     ((largest, size),) = layers.most_common(1)
-    share = size / max(declared, 1)
+    share = size / max(layers.total(), 1)
+    trainable = sum(information.trainable for information in parts)
     return (f"largest layer: {largest}, {size:,} ({share:.0%})", f"trainable: {trainable:,}")

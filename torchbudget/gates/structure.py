@@ -2,21 +2,12 @@
 
 from collections.abc import Iterator
 
-from torch import fx
-
 from torchbudget.declare.budget import BatchNorm, Dropout, GlobalAveragePooling, NoDenseOnMap
 from torchbudget.declare.entry import Entry
 from torchbudget.errors import Unmeasurable
 from torchbudget.gates.observation import Observation
-from torchbudget.network.behaviour import dense_on_maps
-from torchbudget.network.structure import (
-    CONVOLUTIONS,
-    active_dropouts,
-    bypasses,
-    global_averages,
-    unnormalised_convolutions,
-)
-from torchbudget.network.trace import Trace, kind_of, owner_of, shape_of
+from torchbudget.network.inspection import Inspection
+from torchbudget.network.requirements import Bare
 from torchbudget.report.verdict import Status, Verdict
 
 
@@ -47,7 +38,7 @@ def _collect_reasons(entry: Entry, observation: Observation) -> list[str]:
     try:
         reasons: list[str] = []
         for requirement in entry.budget.requires:
-            reasons += _judge_requirement(requirement, observation)
+            reasons += _judge_requirement(requirement, observation.inspection)
         return [*reasons, *observation.inspection.misbehaviours]
     except Unmeasurable as error:
         if not observation.inspection.runs:
@@ -55,59 +46,39 @@ def _collect_reasons(entry: Entry, observation: Observation) -> list[str]:
         return [f"what runs is hidden: {error}"]  # nothing shows that it has what is required
 
 
-def _judge_requirement(requirement: object, observation: Observation) -> Iterator[str]:
+def _judge_requirement(requirement: object, inspection: Inspection) -> Iterator[str]:
     match requirement:
         case BatchNorm():
-            yield from _missing_batch_norm(requirement, observation)
+            yield from _missing_batch_norm(requirement, inspection)
         case Dropout():
-            yield from _missing_dropout(requirement, observation)
+            yield from _missing_dropout(requirement, inspection)
         case GlobalAveragePooling():
-            yield from _missing_global_average(observation)
+            yield from filter(None, [inspection.missing_average])
         case NoDenseOnMap():
-            yield from _dense_on_map(observation)
+            for operation in inspection.dense_on_maps:
+                yield f"{operation} weighs the pixels of a map"
         case _:
             raise TypeError(f"no judge of {requirement!r}")
 
 
-def _missing_batch_norm(required: BatchNorm, observation: Observation) -> Iterator[str]:
-    bare = _bare_convolutions(required, observation.train_trace)
-    for node in bare:
-        layer = _describe(observation.train_trace, node)
-        yield f"the convolution {layer} is not normalised by batch statistics"
+def _missing_batch_norm(required: BatchNorm, inspection: Inspection) -> Iterator[str]:
+    bare = _spare_last(required, inspection.bare_in_train)
+    for weighing in bare:
+        yield f"{weighing.operation} is not normalised by batch statistics"
     if not bare:
-        for node in _bare_convolutions(required, observation.eval_trace):
-            layer = _describe(observation.eval_trace, node)
-            yield f"the convolution {layer} is not normalised in eval"
+        for weighing in _spare_last(required, inspection.bare_in_eval):
+            yield f"{weighing.operation} is not normalised in eval"
 
 
-def _bare_convolutions(required: BatchNorm, traced: Trace) -> list[fx.Node]:
-    spared = traced.on_path(CONVOLUTIONS)[-1:] if required.except_last else []
-    return [node for node in unnormalised_convolutions(traced) if node not in spared]
+def _spare_last(required: BatchNorm, bare: tuple[Bare, ...]) -> list[Bare]:
+    """`bare` without the last weighing operation on a map, where that is exempt."""
+    return [weighing for weighing in bare if not (required.except_last and weighing.is_last)]
 
 
-def _missing_dropout(required: Dropout, observation: Observation) -> Iterator[str]:
-    in_train = len(active_dropouts(observation.train_trace))
-    in_eval = len(active_dropouts(observation.eval_trace))
+def _missing_dropout(required: Dropout, inspection: Inspection) -> Iterator[str]:
+    in_train = inspection.num_dropouts
+    in_eval = inspection.drawing_in_eval
     if in_train < required.least:
         yield f"{in_train} dropouts with 0 < p < 1 act in train, {required.least} required"
     if in_eval:
-        yield f"{in_eval} dropouts still act in eval"
-
-
-def _missing_global_average(observation: Observation) -> Iterator[str]:
-    averages = global_averages(observation.eval_trace)
-    if not averages:
-        yield "no operation on the path averages a whole map"
-    elif bypasses(observation.eval_trace, averages):
-        yield "the logits can be reached without passing the global average"
-
-
-def _dense_on_map(observation: Observation) -> Iterator[str]:
-    for node in dense_on_maps(observation.eval_trace):
-        layer = _describe(observation.eval_trace, node)
-        yield f"the {kind_of(node)} {layer} weighs the pixels of a map"
-
-
-def _describe(traced: Trace, node: fx.Node) -> str:
-    """A layer by its module and the shape of its value: "block1.0 to (16, 12, 12)"."""
-    return f"{owner_of(traced, node)} to {shape_of(node)[1:]}".strip()
+        yield f"{len(in_eval)} dropouts still act in eval, the first in {in_eval[0]}"

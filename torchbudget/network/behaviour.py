@@ -1,10 +1,9 @@
 """What the names of a network's operations do not tell.
 
-Whether it gives logits, whether eval is a function of one image, whether it computes what its
-trace shows, and whether dense layers weigh the pixels of a map.
+Whether it gives logits, and whether eval is a function of one image.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -13,9 +12,10 @@ from torch import fx
 from torchbudget.data.images import ImageSpec
 from torchbudget.errors import NetworkError
 from torchbudget.network.captured import Network
-from torchbudget.network.private_torch import Operation, mutated_arguments
-from torchbudget.network.structure import BATCH_NORMS, CONVOLUTIONS, DENSE, arguments_of
-from torchbudget.network.trace import Trace, kind_of, reachable, replay, run_node
+from torchbudget.network.nodes import draws_numbers, kind_of
+from torchbudget.network.private_torch import Operation, default_arguments, mutated_arguments
+from torchbudget.network.structure import arguments_of
+from torchbudget.network.trace import Trace, replay
 
 TOLERANCE = 1e-4
 """Between the logits of an image alone and in a batch: kernels may add up in another order."""
@@ -24,7 +24,6 @@ NUM_COPIES = 19
 """Copies of them in the largest batch that is tried, about as many as a measurement takes."""
 SCALES = (0.1, 1.0, 3.0)
 """Random images are multiplied by these before it is asked whether the logits are probabilities."""
-POOLS = {"max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"}
 
 
 # --- eval is a function of the image --------------------------------------------------------------
@@ -77,15 +76,13 @@ def drawing(traced: Trace) -> list[fx.Node]:
     return [
         node
         for node in traced.graph.nodes
-        if node in traced.computing
-        and isinstance(node.target, Operation)
-        and torch.Tag.nondeterministic_seeded in node.target.tags
-        and not _is_inert(node)
+        if node in traced.computing and draws_numbers(node) and not _is_inert(node)
     ]
 
 
 def _is_inert(node: fx.Node) -> bool:
-    arguments = arguments_of(node)
+    assert isinstance(node.target, Operation)
+    arguments = {**default_arguments(node.target), **arguments_of(node)}
     if any(arguments.get(name) is False for name in ("train", "training")):
         return True
     chances = [arguments[name] for name in ("p", "dropout_p", "dropout") if name in arguments]
@@ -153,85 +150,3 @@ def _depends_on_batch(
     )
     if not difference <= TOLERANCE * max(1.0, together.abs().max().item()):
         yield f"in eval an image's logits depend on its batch: they differ by {difference:.3g}"
-
-
-# --- dense layers on maps -------------------------------------------------------------------------
-
-
-def dense_on_maps(traced: Trace) -> list[fx.Node]:
-    """Dense layers whose result mixes pixels of a map that their operand keeps apart.
-
-    A convolution to a single pixel is a dense layer by another name.
-    """
-    return [
-        node
-        for node in traced.on_path(DENSE | CONVOLUTIONS)
-        if _has_weights(traced, node) and _mixes_pixels(traced, node)
-    ]
-
-
-def _has_weights(traced: Trace, node: fx.Node) -> bool:
-    from_images = {*traced.path, traced.input}
-    return any(operand not in from_images for operand in node.all_input_nodes)
-
-
-def _mixes_pixels(traced: Trace, layer: fx.Node) -> bool:
-    value = traced.values[layer]
-    if kind_of(layer) in CONVOLUTIONS and value.ndim == 4 and value.shape[2:].numel() > 1:
-        return False
-    from_images = {*traced.path, traced.input}
-
-    def step(node: fx.Node) -> Iterable[fx.Node]:
-        if node is not layer and _is_map(traced, node):
-            return ()
-        return [operand for operand in node.all_input_nodes if operand in from_images]
-
-    sources = reachable([layer], step) - {layer}
-    maps = [node for node in sources if _is_map(traced, node)]
-    operands = [node for node in layer.all_input_nodes if node in from_images]
-    for source in maps:
-        kept = max(_count_lines(traced, source, operand) for operand in operands)
-        if _count_lines(traced, source, layer) > kept:
-            return True
-    return False
-
-
-def _is_map(traced: Trace, node: fx.Node) -> bool:
-    """Whether a node gives (N, C, H, W) of more than one pixel, as its kind vouches for."""
-    known = node is traced.input or kind_of(node) in CONVOLUTIONS | BATCH_NORMS | POOLS
-    value = traced.images if node is traced.input else traced.values.get(node)
-    return known and value is not None and value.ndim == 4 and value.shape[2:].numel() > 1
-
-
-def _count_lines(traced: Trace, source: fx.Node, target: fx.Node) -> int:
-    """The most rows plus the most columns of the map `source` that an element of `target` needs.
-
-    Where `target` is `source` itself, these are one row and one column.
-    """
-    if source is target:
-        return 2
-    total = 0
-    for dim in (2, 3):
-        num_lines = traced.values[source].shape[dim]
-        counts = [
-            _depends_on_line(traced, source, target, dim, line).int() for line in range(num_lines)
-        ]
-        total += int(torch.stack(counts).sum(0).max())
-    return total
-
-
-def _depends_on_line(
-    traced: Trace, source: fx.Node, target: fx.Node, dim: int, line: int
-) -> torch.Tensor:
-    """Which elements of `target` become NaN when line `line` of `source` along `dim` is NaN."""
-    below = reachable([source], lambda node: node.users)
-    between = below & reachable([target], lambda node: node.all_input_nodes)
-    poisoned = traced.values[source].clone()
-    poisoned.select(dim, line).fill_(torch.nan)
-    values: dict[fx.Node, object] = {**traced.values, source: poisoned}
-    for node in traced.graph.nodes:
-        if node in between and node is not source:
-            values[node] = run_node(node, values)
-    result = values[target]
-    assert isinstance(result, torch.Tensor)
-    return result.isnan()

@@ -1,14 +1,78 @@
-"""What a forward costs: activations alive at once, bytes of weights, pixels that a feature sees."""
+"""What a forward costs: multiply-adds, activations alive at once, bytes, pixels a feature sees."""
 
+import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import fx
 
 from torchbudget.network.captured import Network
 from torchbudget.network.layers import Probe
-from torchbudget.network.structure import bypasses, global_averages
-from torchbudget.network.trace import Trace, kind_of, reachable, replay
+from torchbudget.network.multiply_adds import MultiplyAddsCounter
+from torchbudget.network.nodes import kind_of, reachable, run_node
+from torchbudget.network.requirements import global_averages
+from torchbudget.network.structure import bypasses
+from torchbudget.network.trace import Trace, counterparts, replay
+from torchbudget.network.weighing import Structure
+
+
+@dataclass(frozen=True)
+class Operations:
+    """The multiply-adds of a forward of one image, and what no rule counts.
+
+    `by_node` sums to `multiply_adds`; `uncounted` gives the share of the forward's time, from 0 to
+    1, of each operation without a rule.
+    """
+
+    multiply_adds: int
+    by_node: dict[fx.Node, int]
+    uncounted: dict[str, float]
+
+
+def count_operations(structure: Structure) -> Operations:
+    """The multiply-adds of each operation, for one image, from an eval trace.
+
+    What does not depend on the images runs once for all of them and counts whole. A product with
+    learned numbers that a later operation sums is a matrix product by another name, as is one that
+    spreads both operands.
+    """
+    traced = structure.traced
+    path = set(traced.path)
+    current: dict[fx.Node, object] = dict(structure.experiment.values)
+    scaled = {weighing.scaling for weighing in structure.weighings}
+    by_node: dict[fx.Node, int] = {}
+    seconds: dict[str, float] = {}
+    whole = 0.0
+    for node in traced.graph.nodes:
+        if node.op != "call_function" or node not in traced.computing:
+            continue
+        counter = MultiplyAddsCounter()
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            began = time.perf_counter()
+            with counter:
+                value = run_node(node, current)
+            taken = time.perf_counter() - began
+        products = counter.multiply_adds
+        if not products and isinstance(value, torch.Tensor):
+            spread = kind_of(node) in {"mul", "multiply"} and _spreads(structure, node, value)
+            products = value.numel() if spread or node in scaled else 0
+        by_node[node] = products // len(traced.images) if node in path else products
+        whole += taken
+        for name in counter.uncounted:
+            seconds[name] = seconds.get(name, 0.0) + taken
+    return Operations(
+        multiply_adds=sum(by_node.values()),
+        by_node=by_node,
+        uncounted={name: taken / max(whole, 1e-9) for name, taken in seconds.items()},
+    )
+
+
+def _spreads(structure: Structure, node: fx.Node, value: torch.Tensor) -> bool:
+    """Whether a product has more elements than either of its two operands."""
+    operands = [structure.experiment.tensor(operand) for operand in node.all_input_nodes]
+    sizes = [operand.numel() for operand in operands if operand is not None]
+    return len(sizes) == 2 and value.numel() > max(sizes)
 
 
 def peak_activation_bytes(traced: Trace) -> int:
@@ -46,14 +110,15 @@ def weight_bytes(network: Network) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in kept)
 
 
-def feature_field(probe: Probe, eval_trace: Trace) -> int:
+def feature_field(probe: Probe, evaluating: Structure) -> int:
     """The side of the square of pixels that a feature sees before the global average.
 
-    Where nothing averages, it is the square that a logit sees. `eval_trace` is a trace of the
-    same network.
+    Where nothing averages, it is the square that a logit sees. `evaluating` is of the same
+    program on fewer images.
     """
     probed = probe.trace
-    averages = _find_averages(probed, eval_trace)
+    same = counterparts(evaluating.traced, probed)
+    averages = {same[node] for node in global_averages(evaluating)}
 
     def step(node: fx.Node) -> Iterable[fx.Node]:
         return () if node in averages else node.users
@@ -66,16 +131,6 @@ def feature_field(probe: Probe, eval_trace: Trace) -> int:
         if node in before and node in probed.computing and (not cut or _is_map(probe.shapes[node]))
     ]
     return max(fields, default=1)
-
-
-def _find_averages(probed: Trace, eval_trace: Trace) -> set[fx.Node]:
-    """The global averages of `probed`, found on the smaller batch where both run the same way."""
-    nodes = list(probed.graph.nodes)
-    smaller = list(eval_trace.graph.nodes)
-    if [kind_of(node) for node in nodes] != [kind_of(node) for node in smaller]:
-        return global_averages(probed)
-    averages = global_averages(eval_trace)
-    return {node for node, same in zip(nodes, smaller, strict=True) if same in averages}
 
 
 def _is_map(shape: tuple[int, ...]) -> bool:

@@ -1,18 +1,37 @@
 """All that is static about a network, measured when first asked for and then kept."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from typing import TypeVar
 
 from torchbudget.errors import NetworkError, Unmeasurable
 from torchbudget.network.behaviour import misbehaviours
 from torchbudget.network.captured import BuiltNetwork, Network
-from torchbudget.network.cost import feature_field, peak_activation_bytes, weight_bytes
-from torchbudget.network.hidden import hidden_numbers
-from torchbudget.network.layers import LayerRow, Probe, layer_table
+from torchbudget.network.cost import (
+    Operations,
+    count_operations,
+    feature_field,
+    peak_activation_bytes,
+    weight_bytes,
+)
+from torchbudget.network.information import Information, count_information
+from torchbudget.network.layers import LayerRow, Probe, layer_table, probe_images
 from torchbudget.network.multiply_adds import count_captured
-from torchbudget.network.structure import count_used, traces_digest
-from torchbudget.network.trace import Trace
+from torchbudget.network.nodes import describe_node
+from torchbudget.network.requirements import (
+    Bare,
+    active_dropouts,
+    bare_in_eval,
+    bare_weighings,
+    missing_average,
+    moving_draws,
+)
+from torchbudget.network.structure import traces_digest
+from torchbudget.network.trace import Trace, counterparts
+from torchbudget.network.weighing import Structure
+
+Found = TypeVar("Found")
 
 
 class Inspection:
@@ -47,7 +66,14 @@ class Inspection:
 
     def release(self) -> None:
         """Let go of the traces; what has been measured of them stays."""
-        for name in ("train_trace", "eval_trace", "_probe"):
+        for name in (
+            "train_trace",
+            "eval_trace",
+            "train_structure",
+            "eval_structure",
+            "operations",
+            "_probe",
+        ):
             self.__dict__.pop(name, None)
 
     # --- identity and size ------------------------------------------------------------------------
@@ -63,14 +89,19 @@ class Inspection:
         return sum(self.network.sizes.values())
 
     @cached_property
-    def num_used(self) -> int:
-        """The parameters that the logits depend on."""
-        return count_used(self.network, self.train_trace, self.eval_trace)
+    def information(self) -> Information:
+        """The numbers that the network keeps."""
+        return count_information(self.train_trace, self.eval_trace)
 
-    @cached_property
+    @property
+    def num_used(self) -> int:
+        """The numbers in parameters that the logits depend on."""
+        return self.information.used
+
+    @property
     def hidden(self) -> dict[str, int]:
         """How many numbers are held outside the parameters, by what holds them."""
-        return hidden_numbers(self.network, self.train_trace, self.eval_trace)
+        return self.information.hidden
 
     @property
     def late(self) -> tuple[str, ...]:
@@ -80,7 +111,51 @@ class Inspection:
     @cached_property
     def size(self) -> tuple[int, int]:
         """Numbers that the network keeps, in parameters and outside them, and its multiply-adds."""
-        return self.num_params + sum(self.hidden.values()), self.counted_multiply_adds
+        return self.information.total, self.counted_multiply_adds
+
+    # --- structure --------------------------------------------------------------------------------
+
+    @cached_property
+    def train_structure(self) -> Structure:
+        """What the network computes in train mode."""
+        return Structure(self.train_trace)
+
+    @cached_property
+    def eval_structure(self) -> Structure:
+        """What the network computes in eval mode."""
+        return Structure(self.eval_trace)
+
+    @cached_property
+    def bare_in_train(self) -> tuple[Bare, ...]:
+        """Weighing operations on maps that the batch's statistics do not normalise."""
+        return tuple(bare_weighings(self.train_structure))
+
+    @cached_property
+    def bare_in_eval(self) -> tuple[Bare, ...]:
+        """Weighing operations on maps that nothing normalises in eval."""
+        return tuple(bare_in_eval(self.train_trace, self.eval_structure))
+
+    @cached_property
+    def num_dropouts(self) -> int:
+        """The dropouts that act in train."""
+        return len(list(active_dropouts(self.train_structure)))
+
+    @cached_property
+    def drawing_in_eval(self) -> tuple[str, ...]:
+        """Operations that still draw in eval, and move the probabilities."""
+        return tuple(describe_node(node) for node in moving_draws(self.eval_structure))
+
+    @cached_property
+    def missing_average(self) -> str:
+        """Why the logits do not follow from global averages alone; "" where they do."""
+        return missing_average(self.eval_structure)
+
+    @cached_property
+    def dense_on_maps(self) -> tuple[str, ...]:
+        """Operations that weigh the pixels of a map."""
+        structure = self.eval_structure
+        dense = [part.node for part in structure.weighings if structure.is_dense_on_map(part)]
+        return tuple(map(describe_node, dense))
 
     # --- behaviour --------------------------------------------------------------------------------
 
@@ -105,17 +180,29 @@ class Inspection:
     @cached_property
     def _probe(self) -> Probe:
         with _measuring("write forward, so that it takes any number of images"):
-            return Probe(self.network)
+            images = probe_images(self.network.image)
+            traced = self.network.trace(training=False, images=images)
+        return Probe(traced, self.network.image)
 
     @cached_property
     def counted_multiply_adds(self) -> int:
-        """Multiply-adds of convolutions and matrix products for one image."""
+        """Multiply-adds for one image, by a formula for each operation: those of a record."""
         return count_captured(self.network)
+
+    @cached_property
+    def operations(self) -> Operations:
+        """What each operation multiplies and adds, and what no rule counts."""
+        return count_operations(self.eval_structure)
 
     @cached_property
     def multiply_adds(self) -> int:
         """`counted_multiply_adds`, and matrix products that are written as something else."""
-        return max(self.counted_multiply_adds, sum(self._probe.multiply_adds.values()))
+        return max(self.counted_multiply_adds, self.operations.multiply_adds)
+
+    @cached_property
+    def uncounted(self) -> dict[str, float]:
+        """Operations that no rule counts, each with its share of the time of a forward."""
+        return self.operations.uncounted
 
     @cached_property
     def activation_bytes(self) -> int:
@@ -129,14 +216,22 @@ class Inspection:
 
     @cached_property
     def receptive_field(self) -> int:
-        """The side of the square of pixels that a feature sees."""
-        return feature_field(self._probe, self.eval_trace)
+        """The side of the square of pixels that a feature sees.
+
+        0 where the network takes no images with NaN, by which it is found.
+        """
+        try:
+            probe = self._probe
+        except Unmeasurable:
+            return 0
+        return feature_field(probe, self.eval_structure)
 
     @cached_property
     def layers(self) -> list[LayerRow]:
         """A row for each operation between the images and the logits."""
-        with _measuring("write forward, so that it takes any number of images"):
-            return layer_table(self.network)
+        same = counterparts(self.eval_trace, self._probe.trace)
+        by_node = self.operations.by_node
+        return layer_table(self._probe, {same[node]: count for node, count in by_node.items()})
 
 
 class EnsembleInspection(Inspection):
@@ -152,15 +247,50 @@ class EnsembleInspection(Inspection):
         return sum(kept for kept, _ in sizes), sum(products for _, products in sizes)
 
     @cached_property
+    def bare_in_train(self) -> tuple[Bare, ...]:
+        return self._collect(lambda member: member.bare_in_train)
+
+    @cached_property
+    def bare_in_eval(self) -> tuple[Bare, ...]:
+        return self._collect(lambda member: member.bare_in_eval)
+
+    @cached_property
+    def num_dropouts(self) -> int:
+        return sum(member.num_dropouts for member in self.members)
+
+    @cached_property
+    def drawing_in_eval(self) -> tuple[str, ...]:
+        return self._collect(lambda member: member.drawing_in_eval)
+
+    @cached_property
+    def missing_average(self) -> str:
+        return next(filter(None, (member.missing_average for member in self.members)), "")
+
+    @cached_property
+    def dense_on_maps(self) -> tuple[str, ...]:
+        return self._collect(lambda member: member.dense_on_maps)
+
+    @cached_property
     def misbehaviours(self) -> tuple[str, ...]:
-        reasons: dict[str, None] = {}
+        return self._collect(lambda member: member.misbehaviours)
+
+    def _collect(self, find: Callable[[Inspection], tuple[Found, ...]]) -> tuple[Found, ...]:
+        """What is found of the members, each once."""
+        found: dict[Found, None] = {}
         for member in self.members:
-            reasons |= dict.fromkeys(member.misbehaviours)
-        return tuple(reasons)
+            found |= dict.fromkeys(find(member))
+        return tuple(found)
 
     @cached_property
     def multiply_adds(self) -> int:
         return sum(member.multiply_adds for member in self.members)
+
+    @cached_property
+    def uncounted(self) -> dict[str, float]:
+        shares: dict[str, float] = {}
+        for member in self.members:
+            shares |= member.uncounted
+        return shares
 
     @cached_property
     def receptive_field(self) -> int:

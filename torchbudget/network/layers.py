@@ -1,16 +1,14 @@
 """A network operation by operation: what each gives, sees, holds and costs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import fx
 
 from torchbudget.data.images import ImageSpec
-from torchbudget.network.captured import Network
-from torchbudget.network.multiply_adds import MultiplyAddsCounter
-from torchbudget.network.recording import tensors_of
-from torchbudget.network.trace import Trace, kind_of, reachable, run_through
+from torchbudget.network.nodes import kind_of, reachable
+from torchbudget.network.trace import Trace, run_through
 
 
 @dataclass(frozen=True)
@@ -30,35 +28,32 @@ class LayerRow:
     multiply_adds: int
 
 
-def layer_table(network: Network) -> list[LayerRow]:
-    """A row for each operation between the images and the logits in eval mode.
+def layer_table(probe: "Probe", multiply_adds: Mapping[fx.Node, int]) -> list[LayerRow]:
+    """A row for each operation between the images and the logits of an eval trace.
 
-    A parameter is counted in the row of the operation that uses it first, so that the column adds
-    up to the parameters used. Raises `NetworkError`.
+    `multiply_adds` are those of each operation for one image. A parameter is counted in the row of
+    the operation that uses it first, so that the column adds up to the parameters used.
     """
-    probe = Probe(network)
-    parameters = network.parameters
+    traced = probe.trace
     counted: set[str] = set()
     rows = []
-    for node in probe.trace.path:
+    for node in traced.path:
         if node in probe.shapes:
-            entering = _entering(probe.trace, node)
-            names = [name for name in entering if name in parameters and name not in counted]
+            entering = _entering(traced, node)
+            names = [name for name in entering if name in traced.parameters - counted]
             counted.update(names)
-            rows.append(_row(probe, node, names))
+            owners = [name.rpartition(".")[0] or name for name in names]
+            rows.append(
+                LayerRow(
+                    operation=kind_of(node),
+                    name=", ".join(dict.fromkeys(owners)),
+                    shape=probe.shapes[node][1:],
+                    receptive_field=probe.receptive_fields[node],
+                    params=sum(traced.state[name].numel() for name in names),
+                    multiply_adds=multiply_adds.get(node, 0),
+                )
+            )
     return rows
-
-
-def _row(probe: "Probe", node: fx.Node, names: list[str]) -> LayerRow:
-    owners = [name.rpartition(".")[0] or name for name in names]
-    return LayerRow(
-        operation=kind_of(node),
-        name=", ".join(dict.fromkeys(owners)),
-        shape=probe.shapes[node][1:],
-        receptive_field=probe.receptive_fields[node],
-        params=sum(probe.trace.state[name].numel() for name in names),
-        multiply_adds=probe.multiply_adds[node],
-    )
 
 
 def _entering(traced: Trace, node: fx.Node) -> list[str]:
@@ -117,39 +112,23 @@ def _widest_span(touched: torch.Tensor) -> int:
 
 
 class Probe:
-    """What each operation of an eval forward sees and costs, from one forward on `probe_images`.
+    """What each operation of an eval forward gives and sees, from one run of its trace.
 
-    `multiply_adds` are for one image. No value is kept. Raises `NetworkError`.
+    `traced` is a trace on `probe_images`, of images of the form `image`. No value is kept after
+    its last use. Raises `NetworkError` where an operation takes no images with NaN.
     """
 
-    def __init__(self, network: Network) -> None:
-        image = network.image
-        images = probe_images(image)
-        self.trace = network.trace(training=False, images=images)
+    def __init__(self, traced: Trace, image: ImageSpec) -> None:
+        self.trace = traced
         self.shapes: dict[fx.Node, tuple[int, ...]] = {}
         self.receptive_fields: dict[fx.Node, int | None] = {}
-        self.multiply_adds: dict[fx.Node, int] = {}
 
         def meet(node: fx.Node, call: Callable[[], object], operands: object) -> object:
-            counter = MultiplyAddsCounter()
-            with counter:
-                value = call()
-            distinct = {id(tensor): tensor for tensor in tensors_of(operands)}
-            spread = _count_outer_products(node, value, list(distinct.values()))
-            self.multiply_adds[node] = (counter.multiply_adds + spread) // len(images)
+            value = call()
             if isinstance(value, torch.Tensor):
                 self.shapes[node] = tuple(value.shape)
                 self.receptive_fields[node] = receptive_field(value, image)
             return value
 
         with torch.no_grad():
-            run_through(self.trace, meet)
-
-
-def _count_outer_products(node: fx.Node, value: object, operands: list[torch.Tensor]) -> int:
-    """Products of a multiplication that spreads both operands: a matrix product by another name."""
-    if kind_of(node) not in {"mul", "multiply"} or not isinstance(value, torch.Tensor):
-        return 0
-    if len(operands) != 2 or value.numel() <= max(tensor.numel() for tensor in operands):
-        return 0
-    return value.numel()
+            run_through(traced, meet)

@@ -5,7 +5,8 @@ tried and fails for any other.
 """
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,16 +14,13 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 if TYPE_CHECKING:
-    from torch._subclasses.fake_tensor import FakeTensorMode
+    pass
 
 TRIED_VERSIONS = ("2.11", "2.15")
 """Minor versions of torch with which the tests of this package passed."""
 
 Operation = torch._ops.OpOverload
 """An ATen operation, such as `torch.ops.aten.conv2d.default`."""
-
-NormModule = nn.modules.batchnorm._NormBase
-"""What batch and instance norms derive from: modules that may keep running statistics."""
 
 
 class OperationMode(TorchDispatchMode):
@@ -70,32 +68,43 @@ def mutated_arguments(operation: Operation) -> list[str]:
     ]
 
 
+def is_view(operation: Operation) -> bool:
+    """Whether an operation's value shares the memory of an operand, and nothing is written."""
+    returns = operation._schema.returns
+    return bool(returns) and all(
+        part.alias_info is not None and not part.alias_info.is_write for part in returns
+    )
+
+
 def argument_names(operation: Operation) -> list[str]:
     """The names of an operation's arguments, in their order."""
     return [str(argument.name) for argument in operation._schema.arguments]
 
 
-def tensor_or_number_arguments(operation: Operation) -> list[str]:
-    """Names of the arguments that are a tensor or a number that a tensor could replace."""
-    types = {"Tensor", "number", "Optional[Tensor]", "Optional[number]"}
-    return [
-        str(argument.name)
+def default_arguments(operation: Operation) -> dict[str, object]:
+    """What the arguments are that an operation is not given, by name, where they have a default."""
+    return {
+        str(argument.name): argument.default_value
         for argument in operation._schema.arguments
-        if str(argument.type) in types
-    ]
-
-
-def without_values() -> "FakeTensorMode":
-    """A mode in which tensors have shapes and no values; `from_tensor` makes such a tensor."""
-    from torch._subclasses.fake_tensor import FakeTensorMode  # imports the compiler when it runs
-
-    return FakeTensorMode(allow_non_fake_inputs=True)
+        if argument.has_default_value()
+    }
 
 
 def inner_network(network: nn.Module) -> nn.Module:
     """The network that `torch.compile` wrapped, or the network itself."""
     inner = getattr(network, "_orig_mod", network)
     return inner if isinstance(inner, nn.Module) else network
+
+
+@contextmanager
+def without_fast_attention() -> Iterator[None]:
+    """Run attention by the operations that training runs, not by the fused ones of inference."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 def run_eagerly() -> AbstractContextManager[object]:

@@ -2,17 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import fx, nn
 
 from torchbudget.data.images import ImageSpec
-from torchbudget.network.captured import Network
 from torchbudget.network.multiply_adds import count_multiply_adds
+from torchbudget.network.nodes import kind_of, reachable
 from torchbudget.network.private_torch import Operation, argument_names
-from torchbudget.network.trace import Trace, kind_of, reachable, trace
+from torchbudget.network.trace import Trace, trace
 
 __all__ = ["count_multiply_adds"]  # beside the other sizes
 
@@ -33,7 +32,6 @@ DROPOUTS = {
     "feature_alpha_dropout",
     "native_dropout",
 }
-DENSE = {"linear", "addmm", "mm", "matmul", "bmm", "baddbmm"}
 
 
 # --- size -------------------------------------------------------------------------------------
@@ -42,12 +40,6 @@ DENSE = {"linear", "addmm", "mm", "matmul", "bmm", "baddbmm"}
 def count_params(network: nn.Module) -> int:
     """All parameters that the network declares, tied ones once, whether or not they are used."""
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def count_used(network: Network, *traces: Trace) -> int:
-    """The parameters that the logits depend on in any of `traces`, tied ones once."""
-    used = {name for traced in traces for name in traced.used}
-    return sum(size for name, size in network.sizes.items() if name in used)
 
 
 # --- identity -------------------------------------------------------------------------------------
@@ -98,42 +90,12 @@ def _literal(value: Any, numbers: dict[fx.Node, str]) -> str:
 # --- structure ------------------------------------------------------------------------------------
 
 
-def unnormalised_convolutions(traced: Trace) -> list[fx.Node]:
-    """Convolutions from which a way past every batch norm leads to the next weights or the logits.
-
-    In a trace of train mode only a norm by the statistics of the batch counts.
-    """
-    norms = {node for node in traced.on_path(BATCH_NORMS) if node in traced.influences}
-    if traced.training:
-        norms = {node for node in norms if normalises_by_batch(node)}
-    convolutions = [node for node in traced.on_path(CONVOLUTIONS) if node in traced.influences]
-    return [node for node in convolutions if _escapes(traced, node, norms)]
-
-
-def _escapes(traced: Trace, layer: fx.Node, stops: set[fx.Node]) -> bool:
-    """Whether a way from `layer` past all `stops` leads to the next weights or the logits."""
-
-    def is_end(node: fx.Node) -> bool:
-        return node is not layer and (node.op == "output" or kind_of(node) in CONVOLUTIONS | DENSE)
-
-    def step(node: fx.Node) -> Iterable[fx.Node]:
-        return () if node in stops or is_end(node) else node.users
-
-    reached = reachable([layer], step)
-    return any(is_end(node) and node in traced.computing for node in reached)
-
-
 def arguments_of(node: fx.Node) -> dict[str, object]:
     """The arguments that an operation was called with, by name; without those at their default."""
     if not isinstance(node.target, Operation):
         return {}
     names = argument_names(node.target)
     return {**dict(zip(names, node.args, strict=False)), **node.kwargs}
-
-
-def normalises_by_batch(node: fx.Node) -> bool:
-    """Whether a batch norm uses the batch's own statistics (its `training` argument)."""
-    return bool(arguments_of(node).get("training", False))
 
 
 def dropout_probability(node: fx.Node) -> float:
@@ -143,15 +105,6 @@ def dropout_probability(node: fx.Node) -> float:
     if not isinstance(probability, (int, float)) or not arguments.get("train", True):
         return 0.0
     return float(probability)
-
-
-def active_dropouts(traced: Trace) -> list[fx.Node]:
-    """Dropouts on the path with 0 < p < 1 that move the logits."""
-    return [
-        node
-        for node in traced.on_path(DROPOUTS)
-        if 0 < dropout_probability(node) < 1 and node in traced.influences
-    ]
 
 
 def global_averages(traced: Trace) -> set[fx.Node]:

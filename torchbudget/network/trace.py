@@ -5,10 +5,9 @@ decompose them. Parameters and buffers enter the graph by name; any other tensor
 computation uses is a constant.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
 
 import torch
 from torch import fx, nn
@@ -16,7 +15,8 @@ from torch.func import functional_call
 
 from torchbudget.data.images import ImageSpec
 from torchbudget.errors import NetworkError
-from torchbudget.network.private_torch import Operation, name_of, run_eagerly
+from torchbudget.network.nodes import kind_of, reachable, run_node
+from torchbudget.network.private_torch import run_eagerly, without_fast_attention
 from torchbudget.network.recording import Recording
 from torchbudget.network.soundness import make_network
 
@@ -90,32 +90,49 @@ class Trace:
     @cached_property
     def _measured(self) -> tuple[dict[fx.Node, torch.Tensor], set[fx.Node]]:
         """The values on the path and which of them move the logits, from one run."""
-        state = {name: self._perturb(name, tensor) for name, tensor in self.state.items()}
+        attempts = [(True, True), (False, True), (True, False), (False, False)]
+        for in_place, through_parameters in attempts[:-1]:
+            try:  # first as training does it
+                values, moving = self._differentiate(in_place, through_parameters)
+                break
+            except RuntimeError:  # what eval does need not have a gradient
+                continue
+        else:
+            values, moving = self._differentiate(*attempts[-1])
+        return {node: value.detach() for node, value in values.items()}, moving
+
+    def _differentiate(
+        self, in_place: bool, through_parameters: bool
+    ) -> tuple[dict[fx.Node, torch.Tensor], set[fx.Node]]:
+        state = {name: self.perturb(name, tensor) for name, tensor in self.state.items()}
+        for name in self.parameters:
+            if through_parameters and state[name].is_floating_point():
+                state[name].requires_grad_()
         images = self.images.clone().requires_grad_()
         with torch.enable_grad():
-            values = replay(self, state, images)
+            values = replay(self, state, images.view_as(images), in_place)
             logits = values[self.output]
+            if not logits.requires_grad:
+                return values, set()
             weights = torch.linspace(1, 2, logits.numel()).view_as(logits)
             nodes = [node for node in self.path if node in values and values[node].requires_grad]
-            gradients: tuple[torch.Tensor | None, ...] = ()
-            if nodes:
-                gradients = torch.autograd.grad(
-                    (logits * weights).sum(), [values[node] for node in nodes], allow_unused=True
-                )
+            gradients = torch.autograd.grad(
+                (logits * weights).sum(), [values[node] for node in nodes], allow_unused=True
+            )
         moving = {
             node
             for node, gradient in zip(nodes, gradients, strict=True)
             if gradient is not None and gradient.any()
         }
-        return {node: value.detach() for node, value in values.items()}, moving
+        return values, moving
 
-    def _perturb(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+    def perturb(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """A copy; a parameter is moved a little, so that one that starts at zero has an effect."""
         if name not in self.trainable or not tensor.is_floating_point():
             return tensor.clone()
         generator = torch.Generator().manual_seed(tensor.numel())
         noise = torch.randn(tensor.shape, generator=generator).to(tensor.dtype)
-        return tensor + 0.01 * noise
+        return tensor + (0.01 if tensor.any() else 0.1) * noise
 
     @property
     def values(self) -> dict[fx.Node, torch.Tensor]:
@@ -193,54 +210,9 @@ def run_through(
                 current.pop(used, None)
 
 
-def run_node(node: fx.Node, current: dict[fx.Node, object], in_place: bool = False) -> object:
-    """The value of one operation on `current` values; see `replay`."""
-    first = node.args[0] if node.args else None
-    if not in_place and kind_of(node).endswith("_") and isinstance(first, fx.Node):
-        changed = current[first]
-        if isinstance(changed, torch.Tensor):
-            current[first] = changed.clone()
-
-    def read(operand: fx.Node) -> Any:
-        return current[operand]
-
-    args: Any = fx.node.map_arg(node.args, read)
-    kwargs: Any = fx.node.map_arg(node.kwargs, read)
-    assert callable(node.target)
-    return node.target(*args, **kwargs)
-
-
-def reachable(
-    start: Iterable[fx.Node], step: Callable[[fx.Node], Iterable[fx.Node]]
-) -> set[fx.Node]:
-    """All nodes that repeated `step`s from `start` lead to, `start` included."""
-    reached: set[fx.Node] = set()
-    waiting = list(start)
-    while waiting:
-        node = waiting.pop()
-        if node not in reached:
-            reached.add(node)
-            waiting.extend(step(node))
-    return reached
-
-
-def kind_of(node: fx.Node) -> str:
-    """ATen name of an operation without namespace and overload: "conv2d"."""
-    return name_of(node.target) if isinstance(node.target, Operation) else str(node.target)
-
-
-def shape_of(node: fx.Node) -> tuple[int, ...]:
-    """The shape of an operation's value; () where that is not one tensor."""
-    return tuple(node.meta.get("shape", ()))
-
-
-def owner_of(traced: Trace, node: fx.Node) -> str:
-    """The path of the module whose parameters enter at an operation: "block1.0"; "" for none."""
-    for operand in node.all_input_nodes:
-        name = traced.names.get(operand, "")
-        if name:
-            return name.rpartition(".")[0]
-    return ""
+def counterparts(one: Trace, other: Trace) -> dict[fx.Node, fx.Node]:
+    """Each node of `one` with its like in `other`, a trace of the same program."""
+    return dict(zip(one.graph.nodes, other.graph.nodes, strict=True))
 
 
 # --- recording ----------------------------------------------------------------------------------
@@ -278,7 +250,12 @@ def trace_on(
         for tensor in inputs.values():
             recording.add_input(tensor, known=True)
         recording.add_input(batch)
-        with run_eagerly(), torch.random.fork_rng(devices=[]), torch.inference_mode():
+        with (
+            run_eagerly(),
+            without_fast_attention(),
+            torch.random.fork_rng(devices=[]),
+            torch.inference_mode(),
+        ):
             torch.manual_seed(0)
             network.train(training)
             with recording.watch(network), recording:

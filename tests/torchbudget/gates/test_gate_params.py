@@ -59,28 +59,15 @@ class NormThatNeverMoves(Net):
         self.norm2.momentum = 0.0
 
 
-class ExtraState(Net):
-    def get_extra_state(self):
-        return torch.zeros(70)
-
-    def set_extra_state(self, state):
-        pass
-
-
 HIDDEN = {
     "buffer with a name of statistics": (BufferNamedLikeStatistics, 50),
     "statistics read by other code": (plus(lambda self, pooled: self.norm2.running_mean.sum()), 6),
     "statistics that training never moves": (NormThatNeverMoves, 12),
-    "extra state": (ExtraState, 70),
     "global": (plus(lambda self, pooled: TABLE.sum(0)), 50),
     "default": (plus(lambda self, pooled, table=TABLE: table.sum(0)), 50),
     "Python list": (plus(lambda self, pooled: torch.tensor(NUMBERS).view(5, 10).sum(0)), 50),
     "array": (plus(lambda self, pooled: torch.from_numpy(TABLE.numpy()).sum(0)), 50),
     "network in a global": (plus(lambda self, pooled: FROZEN(pooled)), 70),
-    "numbers in the code": (
-        plus(lambda self, pooled: sum(pooled.sum() * number for number in NUMBERS)),
-        50,
-    ),
     "only in eval": (plus(lambda self, pooled: 0 if self.training else TABLE.sum(0)), 50),
 }
 
@@ -94,6 +81,13 @@ def test_numbers_outside_the_parameters_count(place):
         and f"and {count} numbers outside the parameters" in verdict.observed
     )
     assert judged(network, max_params=DECLARED + count + 1).status == Status.PASS
+
+
+def test_fifty_fractions_in_the_code_count_as_more_than_fifty_numbers_of_32_bits():
+    network = plus(lambda self, pooled: sum(pooled.sum() * number for number in NUMBERS))
+    information = judged(network, max_params=DECLARED + 50)
+    assert information.status == Status.FAIL
+    assert "literals and wiring of the graph" in information.details[-1]
 
 
 def test_the_limit_itself_fails_and_one_above_passes():

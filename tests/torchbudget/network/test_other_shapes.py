@@ -107,7 +107,7 @@ CHEATS = {
     "no norm in the first layer": (
         "structure",
         {"features": lambda self, x: self.drop(self.norm2(self.conv2(F.relu(self.conv1(x)))))},
-        "the convolution conv1 to (4, ",
+        "the conv2d of conv1 to (4, ",
     ),
     "a table outside the parameters": (
         "params",
@@ -138,7 +138,7 @@ def test_a_dense_layer_on_the_map_is_found_by_its_module(image):
 
     verdict = judged("structure", image, Flattened)
     assert verdict.status == Status.FAIL
-    assert f"the linear wide to ({image.num_classes},) weighs the pixels" in verdict.observed
+    assert f"the linear of wide to ({image.num_classes},) " in verdict.observed
 
 
 def test_a_limit_of_pixels_seen_fails_where_the_network_sees_fewer(image):

@@ -11,27 +11,34 @@ from untrained import inspect
 from model import Net3
 from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.zoofile import load_zoo
-from torchbudget.network.structure import (
+from torchbudget.network.information import count_information
+from torchbudget.network.requirements import (
     active_dropouts,
-    bypasses,
-    count_multiply_adds,
-    count_params,
+    bare_weighings,
     global_averages,
-    unnormalised_convolutions,
+    moving_draws,
 )
+from torchbudget.network.structure import bypasses, count_multiply_adds, count_params
 from torchbudget.network.trace import build, trace
+from torchbudget.network.weighing import Structure
 
 
 def ok(network):
     """(norms missing, dropouts acting in train, average pooled on every way) of a network."""
     net = build(network)
     evaluated = trace(net, IMAGE, training=False)
-    averages = global_averages(evaluated)
+    averages = global_averages(Structure(evaluated))
+    train = Structure(trace(net, IMAGE, training=True))
     return (
-        len(unnormalised_convolutions(trace(net, IMAGE, True))),
-        len(active_dropouts(trace(net, IMAGE, True))),
+        len(bare_weighings(train)),
+        len(list(active_dropouts(train))),
         bool(averages) and not bypasses(evaluated, averages),
     )
+
+
+def information_of(net):
+    """The numbers that a network keeps."""
+    return count_information(trace(net, IMAGE, True), trace(net, IMAGE, False))
 
 
 def test_an_honest_network_has_it_all():
@@ -151,7 +158,7 @@ def test_a_dropout_that_acts_in_eval_is_found():
             )
         )
     )
-    assert len(active_dropouts(trace(net, IMAGE, training=False))) == 1
+    assert len(moving_draws(Structure(trace(net, IMAGE, training=False)))) == 1
 
 
 def test_unused_parameters_are_declared_but_not_used():

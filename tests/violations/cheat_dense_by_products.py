@@ -1,0 +1,18 @@
+"""Caught by structure: a dense layer on a map as products that are summed."""
+
+from plain import Net, nn, torch, zoo
+
+from torchbudget.declare.budget import NoDenseOnMap
+
+
+class Case(Net):
+    def __init__(self):
+        super().__init__()
+        self.wide = nn.Parameter(torch.randn(10, 6, 11, 11) / 30)
+
+    def forward(self, x):
+        x = self.features(x)
+        return (x.unsqueeze(1) * self.wide).sum((2, 3, 4))
+
+
+ZOO = zoo(Case, requires=(NoDenseOnMap(),), max_params=10_000)

@@ -1,0 +1,20 @@
+"""Caught by params: running means of a norm are also weights of a sum."""
+
+from plain import Net, nn, zoo
+
+
+class Case(Net):
+    def __init__(self):
+        super().__init__()
+        self.wide = nn.BatchNorm1d(60, affine=False)
+
+    def forward(self, x):
+        pooled = self.features(x).mean((2, 3))
+        return (
+            self.dense(pooled)
+            + self.wide(pooled.repeat(1, 10)).view(-1, 6, 10).sum(1)
+            + self.wide.running_mean.view(6, 10).sum(0)
+        )
+
+
+ZOO = zoo(Case)

@@ -1,0 +1,221 @@
+"""Interventions on a trace: what else changes when the value of one operation is changed."""
+
+from collections.abc import Iterable
+from functools import cached_property
+
+import torch
+from torch import fx
+
+from torchbudget.network.nodes import draws_numbers, kind_of, reachable, run_node
+from torchbudget.network.trace import Trace
+
+Values = dict[fx.Node, object]
+
+CLOSE = 0.03
+"""Two values are the same if they differ by less than this share of their spread.
+
+The epsilon of a norm leaves a difference of its share in the variance.
+"""
+
+
+class Experiment:
+    """One run of a trace, with its parameters moved a little, and reruns of parts of it."""
+
+    def __init__(self, traced: Trace) -> None:
+        self.traced = traced
+        self._state = {name: traced.perturb(name, tensor) for name, tensor in traced.state.items()}
+        self.values = self._run(traced.images)
+
+    def _run(self, images: torch.Tensor) -> Values:
+        """The value of each node when it has just been computed."""
+        at_once: Values = {}
+        current: Values = {}
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            for node in self.traced.graph.nodes:
+                if node.op == "placeholder":
+                    name = self.traced.names[node]
+                    current[node] = self._state[name].clone() if name else images.clone()
+                elif node.op == "get_attr":
+                    current[node] = self.traced.attributes[str(node.target)]
+                elif node.op == "output":
+                    current[node] = current[node.all_input_nodes[0]]
+                else:
+                    current[node] = run_node(node, current)
+                at_once[node] = current[node]
+        return at_once
+
+    @cached_property
+    def images_path(self) -> set[fx.Node]:
+        """The operations between the images and the logits, and the images."""
+        return {*self.traced.path, self.traced.input}
+
+    @cached_property
+    def varying(self) -> set[fx.Node]:
+        """The nodes on the path whose value is another one for other images."""
+        generator = torch.Generator().manual_seed(1)
+        other = torch.randn(self.traced.images.shape, generator=generator)
+        values = self._run(other)
+        return {
+            node
+            for node in self.images_path
+            if node is self.traced.input or not same(self.values[node], values[node], 1e-3)
+        }
+
+    @cached_property
+    def learned(self) -> set[fx.Node]:
+        """The nodes that depend on a parameter and have one value whatever the images are."""
+        sources = [
+            node for node, name in self.traced.names.items() if name in self.traced.parameters
+        ]
+        return reachable(sources, lambda node: node.users) - self.varying
+
+    def tensor(self, node: fx.Node) -> torch.Tensor | None:
+        """The value of `node`; None where it is not one tensor."""
+        value = self.values[node]
+        return value if isinstance(value, torch.Tensor) else None
+
+    def rerun(
+        self,
+        changed: Values,
+        readers: Iterable[fx.Node] | None = None,
+        stops: Iterable[fx.Node] = (),
+        only: set[fx.Node] | None = None,
+        tolerance: float = CLOSE,
+    ) -> tuple[Values, set[fx.Node]]:
+        """The values after those of `changed` are other ones, and the nodes whose value moved.
+
+        `readers`, if given, are the only operations that read the changed values. The values of
+        `stops` are computed, but not carried on. `only`, if given, limits what runs again.
+        """
+        values: Values = {**self.values}
+        moved = set(changed)
+        stops = set(stops)
+        below = reachable(changed, lambda node: () if node in stops else node.users)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            for node in self.traced.graph.nodes:
+                if node in changed:
+                    values[node] = changed[node]
+                    continue
+                if node.op not in {"call_function", "output"} or (only and node not in only):
+                    continue
+                moving = {operand for operand in node.all_input_nodes if operand in moved}
+                moving -= stops
+                if readers is not None and node not in readers:
+                    moving -= set(changed)
+                if node in below and moving:
+                    value = self._run_again(node, values, moved - set(changed), changed, readers)
+                    if not same(self.values[node], value, tolerance):
+                        moved.add(node)
+                        values[node] = value
+                elif node in self._changing:
+                    run_node(node, values)  # what it changes is read later
+        return values, moved
+
+    def _run_again(
+        self,
+        node: fx.Node,
+        values: Values,
+        fresh: set[fx.Node],
+        changed: Values,
+        readers: Iterable[fx.Node] | None,
+    ) -> object:
+        if node.op == "output":
+            return values[node.all_input_nodes[0]]
+        if readers is not None and node not in readers:
+            values = {**values, **{operand: self.values[operand] for operand in changed}}
+        in_place = node not in self._changing and set(node.all_input_nodes) <= fresh
+        return run_node(node, values, in_place)
+
+    @cached_property
+    def _changing(self) -> set[fx.Node]:
+        """The in-place operations whose operand, or a view of it, is read by others too."""
+        changing = set()
+        for node in self.traced.graph.nodes:
+            if node.op == "call_function" and kind_of(node).endswith("_"):
+                operand = node.all_input_nodes[0] if node.all_input_nodes else node
+                if len(operand.users) > 1 or self._is_shared(operand):
+                    changing.add(node)
+        return changing
+
+    def _is_shared(self, node: fx.Node) -> bool:
+        """Whether the value of an operation shares memory with an operand, as a view does."""
+        value = self.tensor(node)
+        if value is None or node.op != "call_function":
+            return True
+        address = value.untyped_storage().data_ptr()
+        operands = [self.tensor(operand) for operand in node.all_input_nodes]
+        return any(
+            operand is not None and operand.untyped_storage().data_ptr() == address
+            for operand in operands
+        )
+
+
+def same(first: object, second: object, tolerance: float) -> bool:
+    """Whether two values differ by less than a share of the first one's spread."""
+    if isinstance(first, (tuple, list)) and isinstance(second, (tuple, list)):
+        return len(first) == len(second) and all(
+            same(one, other, tolerance) for one, other in zip(first, second, strict=True)
+        )
+    if not isinstance(first, torch.Tensor) or not isinstance(second, torch.Tensor):
+        return first == second
+    if first.shape != second.shape:
+        return False
+    if not first.is_floating_point() or first.numel() == 0:
+        return torch.equal(first, second)
+    difference = (first - second).abs().max()
+    return bool(difference <= tolerance * (first - first.mean()).abs().mean() + 1e-6)
+
+
+def mixes_elements(experiment: Experiment, node: fx.Node, operand: fx.Node) -> bool:
+    """Whether an element of an operation's value depends on several elements of one operand.
+
+    One half of the operand becomes NaN, then the other: an element that both reach depends on
+    several.
+    """
+    value = experiment.tensor(operand)
+    if value is None or not value.is_floating_point() or value.numel() < 2:
+        return False
+    generator = torch.Generator().manual_seed(0)
+    half = torch.rand(value.shape, generator=generator) < 0.5
+    first = depends_on(experiment, node, operand, half)
+    second = depends_on(experiment, node, operand, ~half)
+    return any(bool((one & other).any()) for one, other in zip(first, second, strict=True))
+
+
+def depends_on(
+    experiment: Experiment, node: fx.Node, operand: fx.Node, where: torch.Tensor
+) -> list[torch.Tensor]:
+    """Which elements of an operation's value change when `operand` is NaN at `where`.
+
+    One mask for each tensor of the value.
+    """
+    value = experiment.tensor(operand)
+    assert value is not None
+    values = {**experiment.values, operand: value.masked_fill(where, torch.nan)}
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        result = run_node(node, values)
+    return masks_of_change(experiment.values[node], result)
+
+
+def masks_of_change(before: object, after: object) -> list[torch.Tensor]:
+    """Which elements differ or are NaN, a mask for each tensor of a value."""
+    if isinstance(after, torch.Tensor) and isinstance(before, torch.Tensor):
+        if before.shape != after.shape:
+            return [torch.ones(after.shape, dtype=torch.bool)]
+        different = after != before
+        return [different]  # NaN differs from everything
+    if isinstance(after, (tuple, list)) and isinstance(before, (tuple, list)):
+        masks = []
+        for one, other in zip(before, after, strict=True):
+            masks += masks_of_change(one, other)
+        return masks
+    return []
+
+
+def random_nodes(traced: Trace) -> list[fx.Node]:
+    """The operations that draw random numbers and that the logits depend on."""
+    return [
+        node
+        for node in traced.graph.nodes
+        if node in traced.computing and node.op == "call_function" and draws_numbers(node)
+    ]

@@ -1,0 +1,96 @@
+"""The operations of a graph: what they are called, what they lead to, and how one of them runs."""
+
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import fx
+
+from torchbudget.network.private_torch import Operation, name_of
+
+
+def reachable(
+    start: Iterable[fx.Node], step: Callable[[fx.Node], Iterable[fx.Node]]
+) -> set[fx.Node]:
+    """All nodes that repeated `step`s from `start` lead to, `start` included."""
+    reached: set[fx.Node] = set()
+    waiting = list(start)
+    while waiting:
+        node = waiting.pop()
+        if node not in reached:
+            reached.add(node)
+            waiting.extend(step(node))
+    return reached
+
+
+def kind_of(node: fx.Node) -> str:
+    """ATen name of an operation without namespace and overload: "conv2d"."""
+    return name_of(node.target) if isinstance(node.target, Operation) else str(node.target)
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    """The shape of an operation's value; () where that is not one tensor."""
+    return tuple(node.meta.get("shape", ()))
+
+
+def describe_node(node: fx.Node) -> str:
+    """An operation, its module and line: "the conv2d of stem.0 to (16, 12, 12) (net.py:31)"."""
+    module = node.meta.get("module", "")
+    source = node.meta.get("source", "")
+    words = [f"the {kind_of(node)}"]
+    if module:
+        words.append(f"of {module}")
+    if shape_of(node):
+        words.append(f"to {shape_of(node)[1:]}")
+    if source:
+        words.append(f"({source})")
+    return " ".join(words)
+
+
+def draws_numbers(node: fx.Node) -> bool:
+    """Whether an operation draws random numbers."""
+    return isinstance(node.target, Operation) and (
+        torch.Tag.nondeterministic_seeded in node.target.tags
+    )
+
+
+def run_node(
+    node: fx.Node, current: dict[fx.Node, object], in_place: bool = False, seed: int = 0
+) -> object:
+    """The value of one operation on `current` values; see `replay`.
+
+    Each operation that draws random numbers has a seed of its own, so that it draws the same ones
+    when only a part of the graph runs again.
+    """
+    first = node.args[0] if node.args else None
+    if not in_place and kind_of(node).endswith("_") and isinstance(first, fx.Node):
+        _separate(first, current)
+    if draws_numbers(node):
+        torch.manual_seed(seed + zlib.crc32(node.name.encode()))
+
+    def read(operand: fx.Node) -> Any:
+        return current[operand]
+
+    args: Any = fx.node.map_arg(node.args, read)
+    kwargs: Any = fx.node.map_arg(node.kwargs, read)
+    assert callable(node.target)
+    return node.target(*args, **kwargs)
+
+
+def _separate(changing: fx.Node, current: dict[fx.Node, object]) -> None:
+    """Give `changing`, and all `current` values that share its memory, a copy of that memory."""
+    tensor = current[changing]
+    if not isinstance(tensor, torch.Tensor):
+        return
+    if tensor.requires_grad:
+        current[changing] = tensor.clone()
+        return
+    memory = tensor.untyped_storage()
+    copied = memory.clone()
+    for node, value in current.items():
+        if isinstance(value, torch.Tensor) and value.untyped_storage().data_ptr() == (
+            memory.data_ptr()
+        ):
+            view = torch.empty(0, dtype=value.dtype)
+            current[node] = view.set_(copied, value.storage_offset(), value.shape, value.stride())

@@ -1,0 +1,300 @@
+"""Operations that combine what they read with learned numbers, whatever they are called.
+
+A weighing operation has an operand that follows from the images and one that follows from
+parameters alone, and an element of its value depends on several elements of the first. That is a
+convolution, a matrix product, an einsum, a distance, a recurrent layer. Where the learned numbers
+enter element by element, as in a product that is summed later, the operation that mixes what they
+have weighed is the weighing one. Norms, with their affine parameters for each channel, are none.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import fx
+
+from torchbudget.network.experiment import (
+    Experiment,
+    Values,
+    masks_of_change,
+    mixes_elements,
+)
+from torchbudget.network.nodes import kind_of, reachable, run_node
+from torchbudget.network.private_torch import Operation
+from torchbudget.network.structure import BATCH_NORMS, CONVOLUTIONS, DROPOUTS
+from torchbudget.network.trace import Trace
+
+NORMALISATIONS = BATCH_NORMS | {
+    "instance_norm",
+    "group_norm",
+    "native_group_norm",
+    "layer_norm",
+    "native_layer_norm",
+    "rms_norm",
+    "_fused_rms_norm",
+    "softmax",
+    "_softmax",
+    "log_softmax",
+    "_log_softmax",
+}
+"""Operations that divide what they read by its own size; ATen fixes what they compute."""
+POOLS = {"max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"}
+UPSAMPLINGS = {"upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d"}
+MAPS = CONVOLUTIONS | NORMALISATIONS | POOLS | UPSAMPLINGS
+"""Operations whose value of four dimensions is a map (N, C, H, W)."""
+TURNED = 0.99
+"""Weights whose cosine with the former ones is below this have another direction."""
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """A weighing operation, and the operand that it weighs.
+
+    `scaling` is an earlier operation where the learned numbers enter; None if it is the same.
+    """
+
+    node: fx.Node
+    operand: fx.Node
+    scaling: fx.Node | None = None
+
+
+class Structure:
+    """What a trace computes, found by experiments that are made when first asked for."""
+
+    def __init__(self, traced: Trace) -> None:
+        self.traced = traced
+        self.experiment = Experiment(traced)
+        self._seen: dict[tuple[fx.Node, fx.Node], list[torch.Tensor]] = {}
+
+    @cached_property
+    def weighings(self) -> list[Weighing]:
+        """The weighing operations that move the logits, in the order they run."""
+        weighings: dict[fx.Node, Weighing] = {}
+        for node in self.traced.path:
+            if self._moves_logits(node) and kind_of(node) not in NORMALISATIONS:
+                for weighing in self._weighings_at(node):
+                    weighings.setdefault(weighing.node, weighing)
+        order = {node: number for number, node in enumerate(self.traced.path)}
+        return sorted(weighings.values(), key=lambda weighing: order[weighing.node])
+
+    def _moves_logits(self, node: fx.Node) -> bool:
+        """Whether the logits have a gradient at `node`, or at a part of its value."""
+        influences = self.traced.influences
+        value = self.experiment.values[node]
+        if isinstance(value, torch.Tensor):
+            return node in influences
+        return any(user in influences for user in node.users)
+
+    def _weighings_at(self, node: fx.Node) -> list[Weighing]:
+        varying = self.experiment.varying
+        data = [operand for operand in node.all_input_nodes if operand in varying]
+        learned = [
+            operand for operand in node.all_input_nodes if operand in self.experiment.learned
+        ]
+        if kind_of(node) in CONVOLUTIONS and self._depends_on_parameters(node.args[1]):
+            return [Weighing(node, node.all_input_nodes[0])]  # also with a kernel for each image
+        if not learned:
+            return []
+        for operand in data:
+            if mixes_elements(self.experiment, node, operand):
+                return [Weighing(node, operand)]
+        if len(data) != 1:
+            return []
+        return [
+            Weighing(mixer, data[0], node)
+            for mixer in self._first_mixers(node)
+            if self._weighs(node, data[0], learned, mixer)
+        ]
+
+    def _depends_on_parameters(self, operand: object) -> bool:
+        if not isinstance(operand, fx.Node):
+            return False
+        sources = reachable([operand], lambda node: node.all_input_nodes)
+        names = {self.traced.names.get(node, "") for node in sources if node.op == "placeholder"}
+        return bool(names & self.traced.parameters)
+
+    def _first_mixers(self, start: fx.Node) -> list[fx.Node]:
+        """The next operations, without further weights, that mix elements of what they read."""
+        mixers = []
+        waiting = [start]
+        reached: set[fx.Node] = set()
+        while waiting:
+            node = waiting.pop()
+            for user in node.users:
+                if user in reached or user not in self.traced.computing or user.op == "output":
+                    continue
+                reached.add(user)
+                if kind_of(user) in NORMALISATIONS:
+                    continue
+                if mixes_elements(self.experiment, user, node):
+                    mixers.append(user)
+                else:
+                    waiting.append(user)
+        return mixers
+
+    def _weighs(
+        self, scaling: fx.Node, data: fx.Node, learned: list[fx.Node], mixer: fx.Node
+    ) -> bool:
+        """Whether `mixer` mixes elements of `data` that `learned` numbers have weighed apart.
+
+        For an element of the mixer's value, the gradient at `data` turns when the learned numbers
+        change, and several of these have a part in it. A norm's scale for each channel has one.
+        """
+        between = reachable([scaling], lambda node: node.users)
+        between &= reachable([mixer], lambda node: node.all_input_nodes)
+        weights = learned[-1]
+        value = self.experiment.tensor(weights)
+        start = self.experiment.tensor(data)
+        if value is None or start is None or not value.is_floating_point():
+            return False
+        if not start.is_floating_point() or value.numel() < 2:
+            return False
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(value.shape, generator=generator).to(value.dtype)
+        other = value + (value.abs().mean() + 0.1) * noise
+        before = self._gradients(between, mixer, {data: start, weights: value})
+        after = self._gradients(between, mixer, {data: start, weights: other})
+        if before is None or after is None:
+            return False
+        if int((before[1] != 0).sum()) < 2 or int((before[0] != 0).sum()) < 2:
+            return False
+        cosine = torch.cosine_similarity(before[0].flatten(), after[0].flatten(), 0)
+        return bool(cosine.abs() < TURNED)
+
+    def _gradients(
+        self, between: set[fx.Node], mixer: fx.Node, changed: dict[fx.Node, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Of one element of the mixer's value, at the data and at the learned numbers."""
+        leaves = {node: value.clone().requires_grad_() for node, value in changed.items()}
+        values: Values = {**self.experiment.values, **leaves}
+        try:
+            with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+                for node in self.traced.graph.nodes:
+                    if node in between:
+                        values[node] = run_node(node, values)
+                result = values[mixer]
+                result = result[0] if isinstance(result, (tuple, list)) else result
+                if not isinstance(result, torch.Tensor):
+                    return None
+                element = result.flatten()[result.numel() // 2]
+                element = element.real if element.is_complex() else element
+                data, weights = torch.autograd.grad(element, list(leaves.values()))
+                return _real(data), _real(weights)
+        except RuntimeError:  # no gradient: nothing here is learned by training
+            return None
+
+    # --- maps -------------------------------------------------------------------------------------
+
+    def is_map(self, node: fx.Node) -> bool:
+        """Whether a node gives (N, C, H, W) of more than one pixel, as its kind vouches for.
+
+        An operation on the single elements of a map gives a map, unless numbers that do not follow
+        from the images differ from pixel to pixel in it.
+        """
+        value = self.experiment.tensor(node)
+        if value is None or value.ndim != 4 or value.shape[2:].numel() < 2:
+            return False
+        if node is self.traced.input or kind_of(node) in MAPS:
+            return True
+        if not _is_pointwise(node):
+            return False
+        varying = self.experiment.varying
+        vouched = False
+        for operand in node.all_input_nodes:
+            other = self.experiment.tensor(operand)
+            if operand in varying and other is not None and other.shape[2:] == value.shape[2:]:
+                vouched = vouched or self.is_map(operand)
+            elif operand not in varying and other is not None and other.shape[-2:].numel() > 1:
+                return False
+        return vouched
+
+    def maps_before(self, start: fx.Node) -> list[fx.Node]:
+        """The last maps before `start`, on each way back to the images; `start` if it is one."""
+        path = self.experiment.images_path
+
+        def step(node: fx.Node) -> Iterable[fx.Node]:
+            if self.is_map(node):
+                return ()
+            return [operand for operand in node.all_input_nodes if operand in path]
+
+        return [node for node in reachable([start], step) if self.is_map(node)]
+
+    def is_on_map(self, weighing: Weighing) -> bool:
+        """Whether an operation weighs a map and gives one: its elements see different pixels."""
+        operand = self.experiment.tensor(weighing.operand)
+        if kind_of(weighing.node) in CONVOLUTIONS:
+            return operand is not None and operand.shape[2:].numel() > 1
+        return any(
+            _differ(self._lines_seen(source, weighing.node))
+            for source in self.maps_before(weighing.operand)
+        )
+
+    def is_dense_on_map(self, weighing: Weighing) -> bool:
+        """Whether an operation weighs pixels of a map that its operand keeps apart, far ones too.
+
+        All elements of its value see the same pixels, or one sees a whole row or column. A
+        convolution to a single pixel is such an operation.
+        """
+        value = self.experiment.tensor(weighing.node)
+        is_convolution = kind_of(weighing.node) in CONVOLUTIONS
+        if is_convolution and value is not None and value.shape[2:].numel() > 1:
+            return False
+        for source in self.maps_before(weighing.operand):
+            before = self._lines_seen(source, weighing.operand)
+            after = self._lines_seen(source, weighing.node)
+            if _most_lines(after) > _most_lines(before):
+                whole = any(bool(lines.all(0).any()) for lines in after)
+                if whole or not _differ(after):
+                    return True
+        return False
+
+    def _lines_seen(self, source: fx.Node, target: fx.Node) -> list[torch.Tensor]:
+        """(H, elements) and (W, elements): which lines of a map an element of `target` depends on.
+
+        For the first image alone.
+        """
+        if (source, target) not in self._seen:
+            self._seen[source, target] = self._find_lines_seen(source, target)
+        return self._seen[source, target]
+
+    def _find_lines_seen(self, source: fx.Node, target: fx.Node) -> list[torch.Tensor]:
+        start = self.experiment.tensor(source)
+        assert start is not None
+        only = reachable([source], lambda node: node.users)
+        only &= reachable([target], lambda node: node.all_input_nodes)
+        seen = []
+        for dim in (2, 3):
+            rows = []
+            for line in range(start.shape[dim]):
+                poisoned = start.clone()
+                poisoned[:1].select(dim, line).fill_(torch.nan)
+                values, _ = self.experiment.rerun({source: poisoned}, only=only, tolerance=0)
+                masks = masks_of_change(self.experiment.values[target], values[target])
+                rows.append(torch.cat([mask.flatten() for mask in masks]))
+            lines = torch.stack(rows)
+            seen.append(lines[:, lines.any(0)])
+        return seen
+
+
+def _is_pointwise(node: fx.Node) -> bool:
+    """Whether ATen declares an operation as one on single elements, or it is a dropout."""
+    if not isinstance(node.target, Operation):
+        return False
+    tags = node.target.tags
+    plain = kind_of(node).rstrip("_")
+    return torch.Tag.pointwise in tags or plain in DROPOUTS | {"relu", "add", "mul"}
+
+
+def _real(value: torch.Tensor) -> torch.Tensor:
+    return torch.view_as_real(value) if value.is_complex() else value
+
+
+def _most_lines(seen: list[torch.Tensor]) -> int:
+    """The most rows plus the most columns that an element depends on."""
+    return sum(int(lines.sum(0).max()) if lines.numel() else 0 for lines in seen)
+
+
+def _differ(seen: list[torch.Tensor]) -> bool:
+    """Whether some elements depend on other lines than others."""
+    return any(bool((lines != lines[:, :1]).any()) for lines in seen if lines.numel())
