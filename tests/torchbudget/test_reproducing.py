@@ -14,7 +14,7 @@ from torchbudget.declare.zoofile import load_zoo
 from torchbudget.evidence.results import Run, append_run, read_results
 from torchbudget.reproducing import choose_in_turn, compare, read_reproduced
 
-LATER = (datetime.now(UTC) + timedelta(minutes=5)).isoformat(timespec="seconds")
+LATER = (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds")
 CONFIGURED = '[tool.torchbudget]\ntrain = "cp prepared.json repeated/results.json"\n'
 
 

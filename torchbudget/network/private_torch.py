@@ -7,14 +7,10 @@ tried and fails for any other.
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-
-if TYPE_CHECKING:
-    pass
 
 TRIED_VERSIONS = ("2.11", "2.15")
 """Minor versions of torch with which the tests of this package passed."""
