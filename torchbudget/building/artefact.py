@@ -36,7 +36,6 @@ def pack_network(network: Network) -> tuple[bytes, bytes]:
         "state": list(network.state),
         "parameters": sorted(network.parameters),
         "trainable": sorted(network.trainable),
-        "extra": network.extra,
         "dtypes": dtypes,
     }
     return json.dumps(graph).encode(), save(tensors)
@@ -73,7 +72,6 @@ def unpack_network(graph: bytes, tensors: bytes) -> Network:
             names=_check_names(data["names"], state),
             parameters=frozenset(data["parameters"]),
             trainable=frozenset(data["trainable"]),
-            extra={str(name): int(count) for name, count in data["extra"].items()},
         )
     except (
         *(SafetensorError, DeclarationError, RecursionError, RuntimeError),
@@ -114,8 +112,10 @@ def _check_names(names: dict[str, str], state: dict[str, torch.Tensor]) -> dict[
 
 def _check_sources(program: Program, network: Network) -> None:
     """A program takes each tensor of the state once, in its order, then the images."""
-    sources = [step.args[0] if step.operation == STATE else "" for step in program.steps
-               if step.operation in (STATE, IMAGES)]  # fmt: skip
+    sources = []
+    for step in program.steps:
+        if step.operation in (STATE, IMAGES):
+            sources.append(step.args[0] if step.args else "")
     head = [step.operation for step in program.steps[: len(sources)]]
     if sources != [*network.state, ""] or CONSTANT in head or head[-1] != IMAGES:
         raise NetworkError("the graph does not begin with the network's tensors and the images")

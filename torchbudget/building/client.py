@@ -42,8 +42,6 @@ MEMORY = 8 * 2**30
 GRACE = 30.0
 """Seconds beyond a build's own in which the server must answer."""
 LIFETIME = 7 * 86_400.0
-KEPT = (*ENVIRONMENT_OF_DATA, "LD_LIBRARY_PATH")
-"""What of the environment a zoo file may read besides what every confined process may."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 ENVIRONMENT = dict.fromkeys(THREADS, "1") | {"PYTHONHASHSEED": "0"}
 START = """
@@ -61,9 +59,6 @@ class BuiltZoo:
     entries: dict[str, Entry]
     networks: dict[str, BuiltNetwork]
     keys: dict[str, str]
-
-    def network_of(self, entry: Entry) -> BuiltNetwork:
-        return self.networks[self.keys[entry.name]]
 
 
 def build_zoo(
@@ -216,7 +211,7 @@ class Server:
             os.mkfifo(pipe, 0o600)
         # Opened for both, so that neither side waits for the other to open its end.
         self._requests, self._replies = (os.open(pipe, os.O_RDWR) for pipe in pipes)
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        kept = {name: os.environ[name] for name in ENVIRONMENT_OF_DATA if name in os.environ}
         path = json.dumps([path for path in sys.path if path])
         self._confinement = start_confined(
             [sys.executable, "-P", "-c", START, path, str(self._folder)],

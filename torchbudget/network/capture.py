@@ -55,7 +55,6 @@ def capture(make: Callable[[], nn.Module], image: ImageSpec) -> Network:
         names=_name_tensors(first, state),
         parameters=frozenset(parameters),
         trainable=frozenset(name for name, tensor in parameters.items() if tensor.requires_grad),
-        extra=_count_extra(first),
     )
 
 
@@ -71,15 +70,6 @@ def _all_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
     """Parameters and buffers under every name that they have."""
     parameters = nn.Module.named_parameters(network, remove_duplicate=False)
     return {**dict(parameters), **dict(nn.Module.named_buffers(network, remove_duplicate=False))}
-
-
-def _count_extra(network: nn.Module) -> dict[str, int]:
-    tensors = _all_tensors(network)
-    return {
-        name: value.numel() if isinstance(value, torch.Tensor) else len(repr(value))
-        for name, value in network.state_dict().items()
-        if name not in tensors
-    }
 
 
 def _capture_form(

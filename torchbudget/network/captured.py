@@ -1,7 +1,7 @@
 """A captured network: what the judge counts, draws and measures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -19,8 +19,7 @@ class Network:
 
     `state` holds parameters and buffers as built, tied ones once; `names` each name of the
     `state_dict` and the tensor of `state` that it stands for; `parameters` those of `state` that
-    are parameters, `trainable` those that gradients move. `extra` counts the numbers in the
-    `state_dict` that are no tensor of the network.
+    are parameters, `trainable` those that gradients move.
     """
 
     image: ImageSpec
@@ -31,7 +30,6 @@ class Network:
     names: dict[str, str]
     parameters: frozenset[str]
     trainable: frozenset[str]
-    extra: dict[str, int] = field(default_factory=dict)
 
     def trace(
         self,
