@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import torch
@@ -139,10 +139,10 @@ class Observation:
         except DataError as error:
             raise Unmeasurable(str(error), self.entry.data.advice) from error
 
-    @cached_property
+    @property
     def split(self) -> tuple[Images, Images]:
         """The images that the recipe trains on, and those that it chooses by."""
-        return split_train_val(self.dataset, self.entry.val_images)
+        return split_once(self.dataset, self.entry.val_images)
 
     def renewal(self, seed: int = 0) -> str:
         """How to get evidence of `seed`, in the words of whoever runs the judge."""
@@ -215,6 +215,12 @@ class Observation:
             return measure(network, images, views=entry.views)
         except (WeightsError, NetworkError) as error:
             raise Unmeasurable(str(error), self.renewal(seed)) from error
+
+
+@lru_cache(maxsize=2)
+def split_once(dataset: Dataset, val_images: int) -> tuple[Images, Images]:
+    """`split_train_val`, whose copies of the images are shared by all entries split alike."""
+    return split_train_val(dataset, val_images)
 
 
 def _give(module: nn.Module) -> nn.Module:
