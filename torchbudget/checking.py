@@ -5,7 +5,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from torchbudget.building.client import MEMORY, SECONDS
+from torchbudget.building.client import SECONDS
+from torchbudget.building.connection import MEMORY
 from torchbudget.declare.zoofile import select_entries
 from torchbudget.engine import Engine, explain
 from torchbudget.errors import EXIT_PASS, UsageError

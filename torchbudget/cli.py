@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torchbudget import __version__
+from torchbudget.building.connection import start_server
 from torchbudget.command import Parser, positive_whole_number, run_main, whole_number
 from torchbudget.project import find_zoo
 
@@ -101,6 +102,7 @@ def _check(words: list[str], default_zoo: Path | None, prog: str) -> int:
         options.zoo = default_zoo or find_zoo(Path.cwd())
     if options.why:
         return _why(argparse.Namespace(entry=options.why, zoo=options.zoo))
+    start_server(int(options.max_memory * 2**30))
     from torchbudget.checking import judge_here
 
     return judge_here(options)
@@ -113,6 +115,7 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _why(options: argparse.Namespace) -> int:
+    start_server()
     from torchbudget.checking import show_why
 
     return show_why(options.entry, options.zoo or find_zoo(Path.cwd()))

@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from torchbudget.building.client import MEMORY, SECONDS, build_zoo
+from torchbudget.building.client import SECONDS, build_zoo
+from torchbudget.building.connection import MEMORY
 from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_dataset
 from torchbudget.data.spec import DataSpec

@@ -1,8 +1,13 @@
-"""What the judge and the builder agree on: requests, and the names of files."""
+"""What the judge and the builder agree on: requests, and the names of files.
+
+This module imports neither torch nor numpy.
+"""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from torchbudget.declare.declaration import History
+if TYPE_CHECKING:
+    from torchbudget.declare.declaration import History
 
 PIPES = ("requests", "replies")
 ANSWER = "answer.json"
@@ -26,4 +31,4 @@ class Request:
     current: str | None = None
     images: str | None = None
     entries: tuple[str, ...] = ()
-    histories: dict[str, list[History]] = field(default_factory=dict)
+    histories: "dict[str, list[History]]" = field(default_factory=dict)

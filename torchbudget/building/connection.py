@@ -1,0 +1,104 @@
+"""The connection to the server that builds zoo files.
+
+The server imports torch, which takes as long as the judge's own import of it. So this module
+imports neither torch nor numpy: a command starts the server first, and both import at once.
+"""
+
+import atexit
+import json
+import os
+import select
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from torchbudget.building.protocol import PIPES
+from torchbudget.confinement import Confined, start_confined
+
+MEMORY = 8 * 2**30
+LIFETIME = 7 * 86_400.0
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+ENVIRONMENT = dict.fromkeys(THREADS, "1") | {"PYTHONHASHSEED": "0"}
+START = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from torchbudget.building.server import serve
+serve(sys.argv[2])
+"""
+
+
+class Server:
+    """The confined process that forks a process for each zoo file.
+
+    Both sides speak through two named pipes in its folder; it may write nowhere else.
+    """
+
+    def __init__(self, memory: int) -> None:
+        self._place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._folder = Path(self._place.name).resolve()
+        pipes = [self._folder / name for name in PIPES]
+        for pipe in pipes:
+            os.mkfifo(pipe, 0o600)
+        # Opened for both, so that neither side waits for the other to open its end.
+        self._requests, self._replies = (os.open(pipe, os.O_RDWR) for pipe in pipes)
+        path = json.dumps([path for path in sys.path if path])
+        self._confinement = start_confined(
+            [sys.executable, "-P", "-c", START, path, str(self._folder)],
+            folder=self._folder,
+            seconds=LIFETIME,
+            memory=memory,
+            environment=ENVIRONMENT,
+        )
+        self._received = b""
+
+    def make_folder(self) -> Path:
+        """A folder for one build."""
+        return Path(tempfile.mkdtemp(dir=self._folder))
+
+    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """The server's reply; {} where it ended or is `seconds` late. Requests come in turn."""
+        os.write(self._requests, json.dumps(request).encode() + b"\n")
+        end = time.monotonic() + seconds
+        while b"\n" not in self._received:
+            ready, _, _ = select.select([self._replies], [], [], 0.2)
+            if ready:
+                self._received += os.read(self._replies, 1 << 16)
+            elif not self._confinement.is_alive() or time.monotonic() > end:
+                return {}
+        line, _, self._received = self._received.partition(b"\n")
+        reply = json.loads(line)
+        return reply if isinstance(reply, dict) else {}
+
+    def close(self) -> Confined:
+        """End the server with all that it forked; return how it ended."""
+        self._confinement.end()
+        for pipe in (self._requests, self._replies):
+            os.close(pipe)
+        confined = self._confinement.wait()
+        self._place.cleanup()
+        return confined
+
+
+_servers: dict[int, Server] = {}
+
+
+def start_server(memory: int = MEMORY) -> Server:
+    """The server of this process for that limit, started when it is first asked for."""
+    if memory not in _servers:
+        _servers[memory] = Server(memory)
+    return _servers[memory]
+
+
+def stop_server(memory: int) -> Confined | None:
+    """End the server, so that the next build starts another; None where there is none."""
+    server = _servers.pop(memory, None)
+    return None if server is None else server.close()
+
+
+@atexit.register
+def stop_servers() -> None:
+    """End all servers of this process."""
+    for memory in list(_servers):
+        stop_server(memory)
