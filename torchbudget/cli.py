@@ -254,6 +254,11 @@ def make_check_parser(prog: str) -> Parser:
         help="compare with the merge base of HEAD and this commit; nothing may get worse",
     )
     parser.add_argument(
+        "--base-may-lack-zoo",
+        action="store_true",
+        help="a base without the zoo file is no error: every entry is new",
+    )
+    parser.add_argument(
         "--explain", metavar="GATE", help="say what the gate judges and why, and judge nothing"
     )
     parser.add_argument(
@@ -301,6 +306,7 @@ def _add_report_options(parser: Parser) -> None:
     )
     files = (
         ("--summary", "write the verdicts as Markdown"),
+        ("--comment", "write what the change did, as a comment on its pull request"),
         ("--junit", "write the verdicts as JUnit XML"),
         ("--sarif", "write what did not pass as SARIF 2.1.0"),
         ("--badge", "draw an SVG of the one ENTRY that is judged, by all gates"),
