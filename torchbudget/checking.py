@@ -2,10 +2,11 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from torchbudget.building.client import MEMORY, SECONDS
+from torchbudget.building.client import MEMORY, SECONDS, describe_confinement
 from torchbudget.declare.zoofile import select_entries
 from torchbudget.engine import Engine, explain
 from torchbudget.errors import EXIT_PASS, UsageError
@@ -47,6 +48,9 @@ def show_why(name: str, zoo: Path) -> int:
 def judge_here(options: argparse.Namespace) -> int:
     """Judge what the options name in this process, report it, return the exit code."""
     check_paths(options)
+    warning = describe_confinement()
+    if warning:
+        print(f"torchbudget: {warning}", file=sys.stderr)
     engine = make_engine(
         options.zoo,
         results=options.results,

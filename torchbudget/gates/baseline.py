@@ -171,7 +171,12 @@ def add_record(
 
 def _git(folder: Path, *words: str, why: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
     except OSError as error:
         raise BaselineError(f"{why}: {error}") from error
     if done.returncode:
