@@ -14,8 +14,8 @@ from torchbudget.project import find_zoo
 
 EXIT_CODES = """\
 Exit codes: 0 all gates ran and passed · 1 a gate failed · 2 wrong usage or configuration ·
-3 something could not be measured · 130 interrupted. With --base, 1 is also for a failure that the
-base had.
+3 something could not be measured · 130 interrupted (143 by SIGTERM). With --base, 1 is also for a
+failure that the base had.
 """
 FORMATS = ("terminal", "json", "markdown", "junit", "sarif", "github")
 """What `check` can print on stdout."""
