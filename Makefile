@@ -1,39 +1,52 @@
 # ENTRY, SEED, TRIALS and ARGS say what a target acts on. RECORD=1 lets a repetition replace what is
 # shipped. PYTHON=python3 runs everything on a Python that has the packages already.
+# TORCH_INDEX=URL takes torch from another index, as the one of builds for the CPU only.
+ifeq ($(OS),Windows_NT)
+PYTHON3 ?= python
+VENV_PYTHON := .venv/Scripts/python.exe
+else
 PYTHON3 ?= python3
 VENV_PYTHON := .venv/bin/python
+endif
 PYTHON ?= $(VENV_PYTHON)
 READY := $(if $(filter $(VENV_PYTHON),$(PYTHON)),.venv/.installed)
-INSTALL := -m pip install --disable-pip-version-check -r requirements-dev.txt
+# uv where it is installed, else pip; both take the versions that the lock file names.
+UV ?= $(shell command -v uv 2>/dev/null)
+INSTALL = $(if $(UV),"$(UV)" pip install --python $(PYTHON),$(PYTHON) -m pip install --disable-pip-version-check) --constraint requirements.lock
+INSTALL_ALL = $(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch torchvision && )$(INSTALL) -r requirements-dev.txt
+SCRIPTS = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
 PYTEST := $(PYTHON) -m pytest
 CHECK := $(PYTHON) check.py $(ENTRY)
 RECORDED := $(if $(RECORD),--record)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env-update verify train train-all reproduce search check check-model check-params \
-	view-results summary show-augment predict badge readme bench lint format test test-oldest \
-	dist test-model test-training selftest selftest-wide fuzz coverage clean clean-checkpoints
+.PHONY: help setup env-update lock verify train train-all reproduce search check check-model check-params \
+	comment view-results summary show-augment predict badge readme bench lint format test test-judge \
+	test-oldest dist test-model test-training selftest selftest-wide fuzz coverage clean clean-checkpoints
 
 help: ## list the targets
 	@echo 'make TARGET [ENTRY=slim] [SEED=0] [RECORD=1] [ARGS="--flags of the program"]'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
+	@$(PYTHON3) -c 'import re; [print("  %-18s %s" % line) for line in re.findall(r"(?m)^([a-z-]+):.*## (.*)", open("Makefile", encoding="utf-8").read())]'
 
 # --- environment ---
 
 # Written last, so that an install that broke off is taken up again. pip talks on stderr: stdout is the program's.
-.venv/.installed: requirements.txt requirements-dev.txt
+.venv/.installed: requirements.txt requirements-dev.txt requirements.lock
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "Python 3.11 or newer is needed, $(PYTHON3) is: $$($(PYTHON3) --version 2>&1); name another with PYTHON3=python3.12" >&2; exit 1; }
 	@$(VENV_PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON3) -m venv --clear .venv >&2
-	@$(VENV_PYTHON) $(INSTALL) >&2
+	@{ $(INSTALL_ALL); } >&2
 	@touch $@
 
 setup: $(READY) ## make .venv and install the requirements (every target does, once)
 	@$(PYTHON) --version
 
 env-update: $(READY) ## bring the environment to the requirements, then verify it
-	$(PYTHON) $(INSTALL)
+	$(INSTALL_ALL)
 	$(PYTHON) environment.py
+
+lock: ## resolve the requirements for all systems anew into requirements.lock; needs uv
+	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade -o requirements.lock requirements-dev.txt
 
 verify: $(READY) ## say which Python, packages, device and commit this is
 	@$(PYTHON) environment.py
@@ -54,6 +67,9 @@ search: $(READY) ## search for a better recipe of ENTRY (slim) by val, TRIALS (3
 
 check: $(READY) ## judge ENTRY (all) by every gate, all shipped weights re-measured
 	@$(CHECK) $(ARGS)
+
+comment: ## keep the comment on the pull request that a workflow runs for; needs its GITHUB_TOKEN
+	@$(PYTHON3) -I -S .github/post_comment.py reports/comment.md
 
 check-model: $(READY) ## judge parameters and structure only; needs no data
 	@$(CHECK) --only params,structure $(ARGS)
@@ -84,11 +100,13 @@ bench: $(READY) ## measure seconds and memory: make bench ARGS="epoch startup"
 
 # --- the code ---
 
-lint: $(READY) ## look for faults, code that is not formatted or typed, and imports against the design
+lint: $(READY) ## look for faults in code, types, imports against the design, and the workflows
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+	"$(SCRIPTS)/actionlint"
+	"$(SCRIPTS)/zizmor" --offline --no-progress --quiet .
 
 format: $(READY) ## format the code and sort its imports
 	$(PYTHON) -m ruff check --select I --fix .
@@ -96,6 +114,9 @@ format: $(READY) ## format the code and sort its imports
 
 test: $(READY) ## run the whole suite, with the coverage of what judges
 	$(PYTEST) -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-report=xml:reports/coverage.xml --junitxml=reports/junit.xml $(ARGS)
+
+test-judge: $(READY) ## run the tests of the judge that ask for no Linux, make or shell
+	$(PYTEST) tests/torchbudget/network tests/torchbudget/gates tests/torchbudget/data tests/torchbudget/declare tests/torchbudget/evidence tests/torchbudget/report tests/torchbudget/building/test_unconfined.py $(ARGS)
 
 selftest: $(READY) ## run the corpus of planted violations and honest oddities
 	$(PYTHON) -m pytest -q tests/violations $(ARGS)

@@ -20,7 +20,7 @@ MIN_PYTHON = (3, 11)
 
 def pinned_versions(path: Path = ROOT / "requirements.txt") -> dict[str, str]:
     """The version of each package that a requirements file pins exactly."""
-    pins = re.findall(r"^([\w.-]+)==([\w.]+)", path.read_text(), re.MULTILINE)
+    pins = re.findall(r"^([\w.-]+)==([\w.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     return dict(pins)
 
 

@@ -16,7 +16,7 @@ entry's budget that is missing or stale. Everything else goes to results/: exper
 other images, and repetitions of shipped runs.
 
 Exit codes: 0 done · 1 the loss was not finite, the result would be void, or a gate failed ·
-2 wrong usage · 3 no data, no checkpoint or no disk · 130 interrupted
+2 wrong usage · 3 no data, no checkpoint or no disk · 130 interrupted, 143 by SIGTERM
 """
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def peak_bytes() -> int:
     """
     status = Path("/proc/self/status")
     if status.exists() and (
-        own := re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
+        own := re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(encoding="utf-8"), re.MULTILINE)
     ):
         return int(own[1]) * 1_024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (

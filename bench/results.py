@@ -30,7 +30,7 @@ def read_measurements(path: Path) -> dict[str, dict]:
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         if content["schema"] == SCHEMA:
             return dict(content["measurements"])
     except (ValueError, KeyError, TypeError):

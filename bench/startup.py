@@ -28,7 +28,7 @@ def wall_seconds(command: list[str], folder: Path) -> float:
 
 def run_quietly(command: list[str], folder: Path) -> subprocess.CompletedProcess:
     """Run a command and capture its output; raises `CommandError`."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")
     if done.returncode:
         last = ["", *(done.stderr or done.stdout).splitlines()][-1]
         raise CommandError(

@@ -14,6 +14,7 @@ def write_csv(path: Path, pixels: torch.Tensor, labels: torch.Tensor | None = No
     )
     header = PIXELS if labels is None else ["label", *PIXELS]
     path.write_text(
-        "\n".join([",".join(header), *(",".join(map(str, row)) for row in table.tolist())]) + "\n"
+        "\n".join([",".join(header), *(",".join(map(str, row)) for row in table.tolist())]) + "\n",
+        encoding="utf-8",
     )
     return path

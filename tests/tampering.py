@@ -25,9 +25,9 @@ def judge(folder: Path, *words: str) -> tuple[int, dict[str, dict]]:
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new, 1))
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
 def edit_run(folder: Path, seed: int, reseal: bool = False, **changes) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import environment
 from torchbudget.evidence import machine
 
-SOURCE = Path(environment.__file__).read_text()
+SOURCE = Path(environment.__file__).read_text(encoding="utf-8")
 TORCH = torch.__version__.split("+")[0]
 
 

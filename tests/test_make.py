@@ -15,11 +15,12 @@ PLAIN = {
     and "MAKE" not in name
 }
 PLAIN.pop("MFLAGS", None)
+PLAIN["UV"] = ""  # pip, whether or not uv is installed
 
 PYTHON_3_11 = """#!/bin/sh
 case "$*" in
     "-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
-    *"pip install"*) test -e registry ;;
+    *"pip install"*) echo "$*" >> installs; test -e registry ;;
 esac
 """
 PYTHON_3_9 = """#!/bin/sh
@@ -39,14 +40,14 @@ def make(folder: Path, *words: str) -> subprocess.CompletedProcess:
 
 
 def install_script(path: Path, text: str) -> Path:
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     path.chmod(0o755)
     return path
 
 
 @pytest.fixture
 def checkout(tmp_path) -> Path:
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt", "requirements.lock"):
         shutil.copy(ROOT / name, tmp_path)
     install_script(tmp_path / "python3.11", PYTHON_3_11)
     (tmp_path / "registry").touch()
@@ -92,6 +93,23 @@ def test_an_install_that_broke_off_is_taken_up_again(checkout):
     (checkout / "registry").touch()
     assert make(checkout, "setup", "PYTHON3=./python3.11").returncode == 0
     assert (checkout / ".venv/.installed").exists()
+
+
+def test_torch_comes_from_the_index_that_is_named_and_the_rest_as_ever(checkout):
+    words = ["setup", "PYTHON3=./python3.11", "UV=", "TORCH_INDEX=file:///torch"]
+    assert make(checkout, *words).returncode == 0
+    first, second = (checkout / "installs").read_text().splitlines()
+    locked = "-m pip install --disable-pip-version-check --constraint requirements.lock"
+    assert first == f"{locked} --no-deps --index-url file:///torch torch torchvision"
+    assert second == f"{locked} -r requirements-dev.txt"
+
+
+def test_uv_installs_where_it_is_there(checkout):
+    install_script(checkout / "uv", '#!/bin/sh\necho "uv $*" >> installs\n')
+    assert make(checkout, "setup", "PYTHON3=./python3.11", "UV=./uv").returncode == 0
+    (line,) = (checkout / "installs").read_text().splitlines()
+    locked = "--python .venv/bin/python --constraint requirements.lock"
+    assert line == f"uv pip install {locked} -r requirements-dev.txt"
 
 
 def test_an_old_python_is_refused_in_one_line(checkout):

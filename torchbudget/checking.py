@@ -2,11 +2,12 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from torchbudget.building.client import SECONDS
-from torchbudget.building.connection import MEMORY
+from torchbudget.building.connection import MEMORY, describe_confinement
 from torchbudget.declare.zoofile import select_entries
 from torchbudget.engine import Engine, explain
 from torchbudget.errors import EXIT_PASS, UsageError
@@ -17,6 +18,7 @@ from torchbudget.project import find_train_command
 from torchbudget.reading import follow_links
 from torchbudget.report import terminal
 from torchbudget.report.badge import draw_badge
+from torchbudget.report.comment import to_comment
 from torchbudget.report.formats import to_annotations, to_json, to_junit, to_sarif
 from torchbudget.report.markdown import to_markdown
 from torchbudget.report.metrics import Metrics
@@ -47,12 +49,16 @@ def show_why(name: str, zoo: Path) -> int:
 def judge_here(options: argparse.Namespace) -> int:
     """Judge what the options name in this process, report it, return the exit code."""
     check_paths(options)
+    warning = describe_confinement()
+    if warning:
+        print(f"torchbudget: {warning}", file=sys.stderr)
     engine = make_engine(
         options.zoo,
         results=options.results,
         weights=options.weights,
         data_root=options.data_root,
         base=options.base,
+        base_may_lack_zoo=options.base_may_lack_zoo,
         entries=options.entries,
         seconds=options.max_seconds,
         memory=int(options.max_memory * 2**30),
@@ -70,6 +76,9 @@ def judge_here(options: argparse.Namespace) -> int:
     print_report(options, verdicts, metrics, baseline)
     try:
         write_reports(options, verdicts, metrics, baseline)
+        if options.comment:
+            compared = engine.compare_entries([entry for entry in entries if entry.name in judged])
+            write_atomically(options.comment, to_comment(verdicts, compared, engine.base))
     except OSError as error:
         raise UsageError(f"the report cannot be written: {error}") from error
     return exit_code(verdicts)
@@ -110,7 +119,7 @@ def check_paths(options: argparse.Namespace) -> None:
     folder = follow_links(options.zoo).parent
     outputs = {
         f"--{name}": Path(getattr(options, name))
-        for name in ("json", "summary", "junit", "sarif", "badge")
+        for name in ("json", "summary", "comment", "junit", "sarif", "badge")
         if getattr(options, name) and getattr(options, name) != "-"
     }
     results = options.results or folder / "results.json"
@@ -128,6 +137,7 @@ def make_engine(
     weights: Path | None = None,
     data_root: Path | None = None,
     base: str | None = None,
+    base_may_lack_zoo: bool = False,
     entries: Sequence[str] = (),
     seconds: float = SECONDS,
     memory: int = MEMORY,
@@ -139,6 +149,7 @@ def make_engine(
         weights=weights,
         data_root=data_root,
         base=base,
+        base_may_lack_zoo=base_may_lack_zoo,
         train_command=find_train_command(zoo),
         entries=entries,
         seconds=seconds,

@@ -15,8 +15,8 @@ from torchbudget.project import find_zoo
 
 EXIT_CODES = """\
 Exit codes: 0 all gates ran and passed · 1 a gate failed · 2 wrong usage or configuration ·
-3 something could not be measured · 130 interrupted. With --base, 1 is also for a failure that the
-base had.
+3 something could not be measured · 130 interrupted (143 by SIGTERM). With --base, 1 is also for a
+failure that the base had.
 """
 FORMATS = ("terminal", "json", "markdown", "junit", "sarif", "github")
 """What `check` can print on stdout."""
@@ -257,6 +257,11 @@ def make_check_parser(prog: str) -> Parser:
         help="compare with the merge base of HEAD and this commit; nothing may get worse",
     )
     parser.add_argument(
+        "--base-may-lack-zoo",
+        action="store_true",
+        help="a base without the zoo file is no error: every entry is new",
+    )
+    parser.add_argument(
         "--explain", metavar="GATE", help="say what the gate judges and why, and judge nothing"
     )
     parser.add_argument(
@@ -304,6 +309,7 @@ def _add_report_options(parser: Parser) -> None:
     )
     files = (
         ("--summary", "write the verdicts as Markdown"),
+        ("--comment", "write what the change did, as a comment on its pull request"),
         ("--junit", "write the verdicts as JUnit XML"),
         ("--sarif", "write what did not pass as SARIF 2.1.0"),
         ("--badge", "draw an SVG of the one ENTRY that is judged, by all gates"),

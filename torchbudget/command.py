@@ -36,6 +36,12 @@ from torchbudget.suggestion import suggest
 OUT_OF_MEMORY = "out of memory: close other programs, use a machine with more, or judge less"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a disk that holds no more; a file that is written is named, the standard output not."""
+SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    if hasattr(signal, name)
+]
+"""What ends a command in one line: Ctrl-C, kill, a terminal that is closed."""
 MAX_NUMBER = 2**63 - 1
 """The largest integer that a record and torch's generators hold."""
 MAX_MESSAGE = 2_000
@@ -45,10 +51,11 @@ MAX_MESSAGE = 2_000
 def run_main(main: Callable[[], int | None], prog: str) -> int:
     """Call `main` and return the exit code of the process; None counts as 0.
 
-    A `TorchBudgetError` ends with the exit code of its class, Ctrl-C with 130, a file that
-    cannot be read or written and lacking memory with 3. Each prints one line, which begins with
-    `prog`, on stderr. Where the reader of a pipe is gone, nothing is printed and the code is 3.
-    `SystemExit` passes. Any other exception is a bug and shows its traceback.
+    A `TorchBudgetError` ends with the exit code of its class, Ctrl-C with 130, SIGTERM with 143
+    and SIGHUP with 129, a file that cannot be read or written and lacking memory with 3. Each
+    prints one line, which begins with `prog`, on stderr. Where the reader of a pipe is gone,
+    nothing is printed and the code is 3. `SystemExit` passes. Any other exception is a bug and
+    shows its traceback.
     """
     prepare_streams()
     with _noticing_interrupts() as interrupts:
@@ -62,6 +69,10 @@ def run_main(main: Callable[[], int | None], prog: str) -> int:
             if interrupts and not isinstance(error, Interrupted):
                 error = KeyboardInterrupt()  # whatever the library that it interrupted made of it
             message, code = _describe(error)
+            if interrupts:
+                code = _exit_code(interrupts[-1])
+                if isinstance(error, KeyboardInterrupt):
+                    message = _describe_signal(interrupts[-1])
             if message:
                 complain(prog, message)
             return code
@@ -135,33 +146,44 @@ def _release(stream: IO[str], descriptor: int) -> None:
         os.close(null)
 
 
-# --- Ctrl-C ---------------------------------------------------------------------------------------
+# --- signals --------------------------------------------------------------------------------------
 
 
 def end_on_interrupt(prog: str) -> None:
     """From now on, until `run_main`, Ctrl-C prints one line and ends the process with 130.
 
-    A program calls it before it imports torch, which takes seconds and turns a
-    `KeyboardInterrupt` into errors of its own. Nothing is begun yet that would be left half-done.
+    SIGTERM does so with 143, SIGHUP with 129. A program calls it before it imports torch, which
+    takes seconds and turns a `KeyboardInterrupt` into errors of its own. Nothing is begun yet that
+    would be left half-done.
     """
 
     def end(number: int, frame: FrameType | None) -> NoReturn:
-        complain(prog, "interrupted")
-        os._exit(EXIT_INTERRUPTED)
+        complain(prog, _describe_signal(number))
+        os._exit(_exit_code(number))
 
-    signal.signal(signal.SIGINT, end)
+    for number in SIGNALS:
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, end)
+
+
+def _exit_code(number: int) -> int:
+    """What a shell says of a command that a signal ended."""
+    return EXIT_INTERRUPTED if number == signal.SIGINT else 128 + number
+
+
+def _describe_signal(number: int) -> str:
+    return "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
 
 
 @contextlib.contextmanager
 def _noticing_interrupts() -> Iterator[list[int]]:
-    """A list that is not empty once Ctrl-C was pressed, which raises `KeyboardInterrupt`.
+    """The signals that came: Ctrl-C, SIGTERM or SIGHUP; each raises `KeyboardInterrupt`.
 
-    Where Ctrl-C is ignored (a job in the background) it stays ignored. Signals are for the main
-    thread to handle; elsewhere the list stays empty.
+    A signal that is ignored (Ctrl-C in a job in the background, SIGHUP under nohup) stays ignored.
+    Signals are for the main thread to handle; elsewhere the list stays empty.
     """
     interrupts: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    if before == signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
 
@@ -169,11 +191,16 @@ def _noticing_interrupts() -> Iterator[list[int]]:
         interrupts.append(number)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, interrupt)
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    # None is a handler that is not Python's, and cannot be put back by it.
+    heard = [number for number, known in before.items() if known not in (signal.SIG_IGN, None)]
+    for number in heard:
+        signal.signal(number, interrupt)
     try:
         yield interrupts
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in heard:
+            signal.signal(number, before[number])
 
 
 # --- the words ------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from torchbudget.evidence.machine import platform_id
 from torchbudget.evidence.results import Run, evidence_of, read_results
 from torchbudget.gates import GATES, WITHOUT_BASELINE, judge
 from torchbudget.gates.baseline import Baseline, BaselineEntry, read_baseline
+from torchbudget.gates.flips import find_flips
 from torchbudget.gates.inspections import Inspections
 from torchbudget.gates.observation import TRAIN_COMMAND, Observation, Sources
 from torchbudget.gates.origin import find_origin, find_waiver_origin
@@ -29,6 +30,7 @@ from torchbudget.gates.ratchet import judge_against_baseline
 from torchbudget.gates.succession import Identity, find_predecessors, identify
 from torchbudget.gates.waivers import WAIVERS_FILE, apply_waivers, read_waivers
 from torchbudget.reading import follow_links
+from torchbudget.report.comparison import Base, Comparison
 from torchbudget.report.metrics import Metrics
 from torchbudget.report.progress import LiveLine
 from torchbudget.report.verdict import Status, Verdict, not_judged
@@ -41,7 +43,8 @@ class Engine:
     The zoo is built in a process of its own, which may take `seconds` and `memory` bytes. `entries`
     are those that will be judged, all where none is named. What is observed of an entry is shared
     by its gates. `results` and `weights` are beside the zoo file by default. `train_command` renews
-    a run, with {entry} and {seed} in it. Raises a `UsageError` where a file cannot be read.
+    a run, with {entry} and {seed} in it. With `base_may_lack_zoo`, a base without the zoo file has
+    no entries. Raises a `UsageError` where a file cannot be read.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Engine:
         data_root: Path | None = None,
         base: str | None = None,
         train_command: str | None = None,
+        base_may_lack_zoo: bool = False,
         entries: Sequence[str] = (),
         seconds: float = SECONDS,
         memory: int = MEMORY,
@@ -69,6 +73,8 @@ class Engine:
             memory=memory,
         )
         self.zoo = self._built.entries
+
+        self._base_may_lack_zoo = base_may_lack_zoo
 
         @functools.cache
         def load(spec: DataSpec) -> Dataset:
@@ -88,7 +94,7 @@ class Engine:
 
     def _read_baseline(self, ref: str, runs: list[Run]) -> Baseline:
         """The baseline, whose entries are recognised under other names."""
-        baseline = read_baseline(ref, self.path)
+        baseline = read_baseline(ref, self.path, may_lack_zoo=self._base_may_lack_zoo)
         now = {name: self._identify(entry, runs) for name, entry in self.zoo.items()}
         then = {name: identify(entry) for name, entry in baseline.entries.items()}
         find = functools.cache(functools.partial(find_predecessors, now=now, then=then))
@@ -230,12 +236,15 @@ class Engine:
         measured = dict(sorted(observation.measurements.items()))
         params: int | None = None
         multiply_adds: int | None = None
+        weight_bytes: int | None = None
         with contextlib.suppress(Exception, SystemExit):  # the gates have said what is wrong
             params, multiply_adds = observation.size
+            weight_bytes = observation.inspection.weight_bytes
         return Metrics(
             entry=entry.name,
             params=params,
             multiply_adds=multiply_adds,
+            weight_bytes=weight_bytes,
             total=next((measurement.total for measurement in measured.values()), None),
             misses={seed: measurement.misses for seed, measurement in measured.items()},
             missed={seed: sorted(measurement.missed) for seed, measurement in measured.items()},
@@ -245,6 +254,34 @@ class Engine:
         """The baseline's sizes, and the misses that its record claims; empty without one."""
         entries = self.baseline.entries.values() if self.baseline else ()
         return [to_metrics(entry) for entry in entries]
+
+    @property
+    def base(self) -> Base | None:
+        """The commit that is compared with; None without one."""
+        if self.baseline is None:
+            return None
+        return Base(commit=self.baseline.commit, has_zoo=self.baseline.has_zoo)
+
+    def compare_entries(self, entries: list[Entry]) -> list[Comparison]:
+        """Each entry with what it was at the baseline, then those of it that are gone."""
+        return [self._compare_entry(entry) for entry in entries] + [
+            Comparison(now=None, then=to_metrics(gone)) for gone in self._find_gone(entries)
+        ]
+
+    def _compare_entry(self, entry: Entry) -> Comparison:
+        now = self.measure_entry(entry)
+        predecessors = self.baseline.predecessors_of(entry.name) if self.baseline else []
+        if not predecessors:
+            return Comparison(now=now, then=None)
+        lost, won = find_flips(self.observe(entry), predecessors[0])
+        return Comparison(now=now, then=to_metrics(predecessors[0]), lost=lost, won=won)
+
+    def _find_gone(self, entries: list[Entry]) -> list[BaselineEntry]:
+        """Entries of the baseline that nothing follows; none where only some are judged."""
+        if self.baseline is None or len(entries) < len(self.zoo):
+            return []
+        followed = {was.name for name in self.zoo for was in self.baseline.predecessors_of(name)}
+        return [was for name, was in self.baseline.entries.items() if name not in followed]
 
 
 def collect_histories(runs: list[Run]) -> dict[str, list[History]]:
@@ -260,11 +297,13 @@ def collect_histories(runs: list[Run]) -> dict[str, list[History]]:
 def to_metrics(entry: BaselineEntry) -> Metrics:
     """The numbers of an entry at the baseline, without its sizes where they were not measured."""
     if entry.error:
-        return Metrics(entry=entry.name, misses=entry.misses)
+        return Metrics(entry=entry.name, total=entry.total, misses=entry.misses)
     return Metrics(
         entry=entry.name,
         params=entry.params,
         multiply_adds=entry.multiply_adds,
+        weight_bytes=entry.weight_bytes,
+        total=entry.total,
         misses=entry.misses,
     )
 

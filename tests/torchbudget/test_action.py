@@ -20,7 +20,11 @@ def evaluate(text: str, inputs: dict[str, str]) -> str:
     values = {
         f"inputs.{name}": inputs.get(name, given["default"])
         for name, given in ACTION["inputs"].items()
-    } | {"github.action_path": str(ROOT)}
+    } | {
+        "github.action_path": str(ROOT),
+        "github.token": "the token",
+        "github.event.pull_request.number": "7",
+    }
     return re.sub(r"\$\{\{ *([\w.-]+) *\}\}", lambda match: values[match[1]], text)
 
 
@@ -37,9 +41,17 @@ def run_step(repository: Path, name: str, **inputs: str) -> subprocess.Completed
         f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -P -m torchbudget "$@"\n'
     )
     command.chmod(0o755)
+    python = programs / "python"
+    if not python.exists():
+        python.symlink_to(sys.executable)
     path = {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "GITHUB_STEP_SUMMARY": str(repository.parent / "summary.md"),
+        "GITHUB_OUTPUT": str(repository.parent / "output"),
+        "RUNNER_TEMP": str(repository.parent),
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_REPOSITORY": "somebody/zoo",
+        "GITHUB_RUN_ID": "42",
     }
     return subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", script],
@@ -109,6 +121,7 @@ def test_every_input_reaches_a_step_and_no_expression_is_pasted_into_a_script():
             *step.get("env", {}).values(),
             *step.get("with", {}).values(),
             step.get("working-directory", ""),
+            step.get("if", ""),
         )
     ]
     assert {name for text in texts for name in re.findall(r"inputs\.([\w-]+)", text)} == set(

@@ -154,24 +154,59 @@ def test_what_a_library_makes_of_an_interruption_is_an_interruption(capsys):
     assert capsys.readouterr().err == "judge: interrupted\n"
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "message"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "ended by SIGTERM"),
+        (signal.SIGHUP, 129, "ended by SIGHUP"),
+    ],
+)
+def test_a_signal_is_one_line_and_the_exit_code_of_a_shell(number, code, message, capsys):
+    def wait() -> None:
+        os.kill(os.getpid(), number)
+        signal.pause()
+
+    assert run_main(wait, "judge") == code
+    assert capsys.readouterr().err == f"judge: {message}\n"
+    early = (
+        "import os, signal; from torchbudget.command import end_on_interrupt\n"
+        f"end_on_interrupt('judge'); os.kill(os.getpid(), {int(number)}); signal.pause()"
+    )
+    done = subprocess.run([sys.executable, "-c", early], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", f"judge: {message}\n")
+
+
+def test_a_command_that_is_ended_keeps_its_own_words_on_how_to_continue(capsys):
+    def train() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        except KeyboardInterrupt:
+            raise Interrupted("continue by --resume") from None
+
+    assert run_main(train, "train") == 143
+    assert capsys.readouterr().err == "train: continue by --resume\n"
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run_main(lambda: os.kill(os.getpid(), signal.SIGHUP), "judge") == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_an_interruption_keeps_its_own_words_on_how_to_continue(capsys):
     assert run_main(lambda: raise_it(Interrupted("continue by --resume")), "judge") == 130
     assert capsys.readouterr().err == "judge: continue by --resume\n"
 
 
 def test_a_command_leaves_the_handling_of_interruptions_as_it_was():
-    before = signal.getsignal(signal.SIGINT)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
     run_main(lambda: None, "judge")
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_an_interruption_before_main_is_one_line():
-    program = (
-        "import os, signal; from torchbudget.command import end_on_interrupt\n"
-        "end_on_interrupt('judge'); os.kill(os.getpid(), signal.SIGINT); signal.pause()"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "judge: interrupted\n")
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 ROOT = Path(__file__).resolve().parents[2]

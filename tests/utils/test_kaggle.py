@@ -40,7 +40,7 @@ def lines(some, tmp_path_factory) -> list[str]:
 
 
 def complaint(path: Path, lines: list[str], read=read_train_csv) -> str:
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(DataError) as caught:
         read(path)
     assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)

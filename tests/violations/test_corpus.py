@@ -27,7 +27,7 @@ CHEATS, HONEST, RECORDS = (
 
 def named_gate(path: Path) -> str:
     """The gate that a case's docstring names."""
-    return re.match(r'"""Caught by (\w+): ', path.read_text()).group(1)
+    return re.match(r'"""Caught by (\w+): ', path.read_text(encoding="utf-8")).group(1)
 
 
 def verdicts(*words: str, out: Path) -> tuple[int, dict[str, set[str]]]:
@@ -35,7 +35,7 @@ def verdicts(*words: str, out: Path) -> tuple[int, dict[str, set[str]]]:
     out.unlink(missing_ok=True)
     code = cli.check([*words, "--json", str(out)])
     statuses: dict[str, set[str]] = {}
-    for verdict in json.loads(out.read_text())["verdicts"] if out.exists() else []:
+    for verdict in json.loads(out.read_text(encoding="utf-8"))["verdicts"] if out.exists() else []:
         statuses.setdefault(verdict["gate"], set()).add(verdict["status"])
     return code, statuses
 

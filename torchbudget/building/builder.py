@@ -24,7 +24,7 @@ from safetensors.torch import save
 from torch import nn
 
 from torchbudget.building.artefact import pack_network
-from torchbudget.building.protocol import ANSWER, Request
+from torchbudget.building.protocol import ANSWER, REQUEST, Request
 from torchbudget.confinement import tree
 from torchbudget.data.images import ImageSpec
 from torchbudget.data.loading import load_dataset
@@ -60,6 +60,15 @@ def answer(request: Request) -> None:
     for name, content in files.items():
         _write(folder / name, content)
     _write(folder / ANSWER, json.dumps(found).encode())
+
+
+def answer_alone(folder: str) -> None:
+    """Build what the file in `folder` requests, in a process that was started for it."""
+    limit_threads()
+    request = json.loads((Path(folder) / REQUEST).read_bytes())
+    del request["seconds"]
+    os.environ |= request.pop("environment")
+    answer(Request(**request))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from torchbudget.building.protocol import PIPES
+from torchbudget.building.protocol import OUTPUT, PIPES, REQUEST
 from torchbudget.confinement import Confined, start_confined
 
 MEMORY = 8 * 2**30
@@ -27,6 +27,19 @@ sys.path[:] = json.loads(sys.argv[1])
 from torchbudget.building.server import serve
 serve(sys.argv[2])
 """
+START_ALONE = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from torchbudget.building.builder import answer_alone
+answer_alone(sys.argv[2])
+"""
+CAN_FORK = hasattr(os, "fork") and hasattr(os, "mkfifo")
+"""Whether one process can stand ready and fork others; Windows starts a fresh one each time."""
+UNCONFINED = {
+    "darwin": "time, output and memory",
+    "win32": "time and output",
+}
+"""What alone is limited of the process that runs a zoo file, by platform; Linux confines it."""
 
 
 class Server:
@@ -43,9 +56,8 @@ class Server:
             os.mkfifo(pipe, 0o600)
         # Opened for both, so that neither side waits for the other to open its end.
         self._requests, self._replies = (os.open(pipe, os.O_RDWR) for pipe in pipes)
-        path = json.dumps([path for path in sys.path if path])
         self._confinement = start_confined(
-            [sys.executable, "-P", "-c", START, path, str(self._folder)],
+            [sys.executable, "-P", "-c", START, _import_path(), str(self._folder)],
             folder=self._folder,
             seconds=LIFETIME,
             memory=memory,
@@ -81,13 +93,64 @@ class Server:
         return confined
 
 
-_servers: dict[int, Server] = {}
+class FreshBuilds:
+    """In place of a server, where no process can fork: each build starts Python and torch anew."""
+
+    def __init__(self, memory: int) -> None:
+        self._memory = memory
+        self._place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._ended: Confined | None = None
+
+    def make_folder(self) -> Path:
+        """A folder for one build."""
+        return Path(tempfile.mkdtemp(dir=Path(self._place.name).resolve()))
+
+    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """How the build ended; {} where it met a limit."""
+        folder = Path(request["folder"])
+        (folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
+        confinement = start_confined(
+            [sys.executable, "-P", "-c", START_ALONE, _import_path(), str(folder)],
+            folder=folder,
+            seconds=request["seconds"],
+            memory=self._memory,
+            environment=ENVIRONMENT,
+        )
+        with confinement:
+            self._ended = confinement.wait()
+        (folder / OUTPUT).write_bytes(self._ended.stdout + self._ended.stderr)
+        limits = (self._ended.timed_out, self._ended.memory_exceeded)
+        return {} if any(limits) else {"code": self._ended.returncode}
+
+    def close(self) -> Confined | None:
+        """Remove what is left; return how the last build ended."""
+        self._place.cleanup()
+        return self._ended
 
 
-def start_server(memory: int = MEMORY) -> Server:
+def _import_path() -> str:
+    """The folders that this process imports from, for a process that it starts."""
+    return json.dumps([path for path in sys.path if path])
+
+
+def describe_confinement() -> str:
+    """A warning where this system cannot forbid a zoo file what it may not do, else ""."""
+    limited = UNCONFINED.get(sys.platform)
+    if limited is None:
+        return ""
+    return (
+        f"the zoo file runs in a process of its own, of which this system limits {limited} only: "
+        "judge a zoo that nobody vouches for on Linux"
+    )
+
+
+_servers: dict[int, Server | FreshBuilds] = {}
+
+
+def start_server(memory: int = MEMORY) -> Server | FreshBuilds:
     """The server of this process for that limit, started when it is first asked for."""
     if memory not in _servers:
-        _servers[memory] = Server(memory)
+        _servers[memory] = Server(memory) if CAN_FORK else FreshBuilds(memory)
     return _servers[memory]
 
 

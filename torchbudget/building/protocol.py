@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 PIPES = ("requests", "replies")
 ANSWER = "answer.json"
 """What a build leaves in its folder when all else is there."""
+REQUEST = "request.json"
+"""What to build, in the folder of a build that no server was asked for."""
 OUTPUT = "output.txt"
 """What a build prints, in its folder."""
 

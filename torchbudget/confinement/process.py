@@ -51,6 +51,9 @@ PASSED_ON = {
 
 PACKAGE = Path(__file__).resolve().parent
 
+HAS_LAUNCHER = sys.platform != "win32"
+"""Whether a process can be confined before it becomes the command: Windows knows no fork."""
+
 START = """
 import sys, types
 for name, folder in (("torchbudget", {root!r}), ("torchbudget.confinement", {package!r})):
@@ -132,7 +135,7 @@ class Confinement:
         self._lifeline: int | None = None
         self._report: _Reader | None = None
         options: dict[str, Any] = {}
-        if sys.platform != "win32":
+        if HAS_LAUNCHER:
             ends = os.pipe()
             report = os.pipe()
             self._lifeline = ends[1]
@@ -153,7 +156,7 @@ class Confinement:
         assert self._process.stdout is not None and self._process.stderr is not None
         self._stdout = _Reader(self._process.stdout)
         self._stderr = _Reader(self._process.stderr)
-        if sys.platform != "win32":
+        if HAS_LAUNCHER:
             os.close(ends[0])
             os.close(report[1])
             self._report = _Reader(os.fdopen(report[0], "rb"))
@@ -251,13 +254,14 @@ class Confinement:
         if self._report is not None and self._report.is_alive():
             self._process.send_signal(signal.SIGSTOP)
             tree.kill_descendants(self._process.pid)
+        if self._report is None or self._report.is_alive():
             self._process.kill()
         try:
             self._process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if sys.platform not in ("linux", "win32"):
+        if HAS_LAUNCHER and sys.platform != "linux":
             # No descendants can be listed there; most stay in the launcher's group.
             with contextlib.suppress(OSError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -337,6 +341,7 @@ def scrub_environment(folder: Path) -> dict[str, str]:
         if name in PASSED_ON or name.startswith("LC_")
     }
     temporary = str(folder / "tmp")
-    own = {"HOME": str(folder / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
+    own = {"PYTHONDONTWRITEBYTECODE": "1"}
+    own |= dict.fromkeys(("HOME", "USERPROFILE"), str(folder / "home"))
     own |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary)
     return kept | own

@@ -145,4 +145,5 @@ def measure_files(folder: str, processes: list[int]) -> int:
 
 
 def _add_size(sizes: dict[tuple[int, int], int], file: os.stat_result) -> None:
-    sizes[file.st_dev, file.st_ino] = 512 * file.st_blocks
+    blocks = getattr(file, "st_blocks", None)  # Windows does not say
+    sizes[file.st_dev, file.st_ino] = file.st_size if blocks is None else 512 * blocks

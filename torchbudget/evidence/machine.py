@@ -89,7 +89,9 @@ def _git(folder: Path, *words: str) -> str | None:
     """What git prints; None where it fails or is not there."""
     command = ["git", *words]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, encoding="utf-8", check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

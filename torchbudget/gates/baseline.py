@@ -48,11 +48,11 @@ class BaselineEntry:
 
     Declared are its `budget`, `recipe` and `views`, described, what its data set says of
     `duplicates`, and the `members` that vote, as (entry, seed). Of its network
-    there are the size, the `costs` that the budget limits, by field, the digest, and whether
-    tensors come late; `error` says why it could not be measured, and these are then 0, empty or
-    None. Of its record there are by seed the `misses` and `missed` images (index: class), all
-    `runs` of its name, the `evidence` by seed, and the `trainings`: an ensemble's are those of its
-    members, and it is None where one is missing.
+    there are the size, the bytes of its weights, the `costs` that the budget limits, by field, the
+    digest, and whether tensors come late; `error` says why it could not be measured, and these are
+    then 0, empty or None. Of its record there are by seed the `misses` and `missed` images (index:
+    class), all `runs` of its name, the `evidence` by seed, and the `trainings`: an ensemble's are
+    those of its members, and it is None where one is missing.
     """
 
     name: str
@@ -64,6 +64,7 @@ class BaselineEntry:
     members: list[tuple[str, int]] = field(default_factory=list)
     params: int = 0
     multiply_adds: int = 0
+    weight_bytes: int = 0
     costs: dict[str, int] = field(default_factory=dict)
     network: str = ""
     late: bool | None = None
@@ -90,8 +91,8 @@ class Baseline:
     """The zoo at a commit, with what is beside it.
 
     That is the waivers, the digests of the weights files by name, and the names of all entries of
-    which there are runs. `find_predecessors` gives the names that an entry of the zoo now is
-    compared with, the closest first.
+    which there are runs. `has_zoo` says whether there was a zoo file. `find_predecessors` gives the
+    names that an entry of the zoo now is compared with, the closest first.
     """
 
     commit: str
@@ -99,6 +100,7 @@ class Baseline:
     waivers: tuple[Waiver, ...] = ()
     weights: dict[str, str] = field(default_factory=dict)
     recorded: frozenset[str] = frozenset()
+    has_zoo: bool = True
     find_predecessors: Callable[[str], tuple[str, ...]] = keep_names
 
     def predecessors_of(self, name: str) -> list[BaselineEntry]:
@@ -107,8 +109,11 @@ class Baseline:
         return [self.entries[then] for then in names if then in self.entries]
 
 
-def read_baseline(ref: str, zoo_file: Path) -> Baseline:
-    """The zoo, record and waivers at the merge base of HEAD and `ref`; raises `BaselineError`."""
+def read_baseline(ref: str, zoo_file: Path, *, may_lack_zoo: bool = False) -> Baseline:
+    """The zoo, record and waivers at the merge base of HEAD and `ref`; raises `BaselineError`.
+
+    With `may_lack_zoo`, a commit without the zoo file is a baseline without entries, not an error.
+    """
     zoo_file = zoo_file.resolve()
     top = Path(_git(zoo_file.parent, "rev-parse", "--show-toplevel", why="--base reads git"))
     if not zoo_file.is_relative_to(top):
@@ -119,6 +124,8 @@ def read_baseline(ref: str, zoo_file: Path) -> Baseline:
         _extract(top, commit, folder)
         old = folder / "tree" / zoo_file.relative_to(top)
         if not old.is_file():
+            if may_lack_zoo:
+                return Baseline(commit=commit, entries={}, has_zoo=False)
             raise BaselineError(
                 f"there is no {zoo_file.relative_to(top)} at the base, {commit[:12]}"
             )
@@ -164,7 +171,12 @@ def add_record(
 
 def _git(folder: Path, *words: str, why: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
     except OSError as error:
         raise BaselineError(f"{why}: {error}") from error
     if done.returncode:
@@ -184,6 +196,8 @@ def _merge_base(ref: str, top: Path) -> str:
 def _extract(top: Path, commit: str, folder: Path) -> None:
     archive = folder / "tree.tar"
     unreadable = f"{commit[:12]} cannot be read"
+    if not _git(top, "ls-tree", "--name-only", commit, why=unreadable):
+        return  # tarfile takes no archive without a member
     _git(top, "archive", "--format=tar", f"--output={archive}", commit, why=unreadable)
     try:
         with tarfile.open(archive) as packed:
@@ -246,6 +260,7 @@ def measure_entry(entry: Entry, inspections: Inspections) -> BaselineEntry:
             described,
             params=params,
             multiply_adds=multiply_adds,
+            weight_bytes=inspection.weight_bytes,
             network=inspection.digest,
             late=bool(inspection.late),
             costs={

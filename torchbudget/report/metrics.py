@@ -14,6 +14,7 @@ class Metrics:
     entry: str
     params: int | None = None
     multiply_adds: int | None = None
+    weight_bytes: int | None = None
     total: int | None = None
     misses: dict[int, int] = field(default_factory=dict)
     missed: dict[int, list[int]] = field(default_factory=dict)

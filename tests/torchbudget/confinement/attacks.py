@@ -19,19 +19,19 @@ UDP_PORT = int(sys.argv[4])
 
 
 def append_to_a_file():
-    with open(OUTSIDE / "package" / "module.py", "a") as file:
+    with open(OUTSIDE / "package" / "module.py", "a", encoding="utf-8") as file:
         file.write("forged")
 
 
 def append_through_a_symbolic_link():
     os.symlink(OUTSIDE / "package" / "module.py", "link")
-    with open("link", "a") as file:
+    with open("link", "a", encoding="utf-8") as file:
         file.write("forged")
 
 
 def append_through_a_hard_link():
     os.link(OUTSIDE / "package" / "module.py", "hard")
-    with open("hard", "a") as file:
+    with open("hard", "a", encoding="utf-8") as file:
         file.write("forged")
 
 
@@ -48,7 +48,7 @@ def move_a_file_in():
 
 
 def move_a_file_out():
-    Path("forged").write_text("forged")
+    Path("forged").write_text("forged", encoding="utf-8")
     os.rename("forged", OUTSIDE / "forged")
 
 
@@ -73,7 +73,7 @@ def write_into_a_pipe():
 
 
 def write_shared_memory():
-    Path("/dev/shm", OUTSIDE.name).write_text("forged")
+    Path("/dev/shm", OUTSIDE.name).write_text("forged", encoding="utf-8")
     os.unlink(Path("/dev/shm", OUTSIDE.name))
 
 
@@ -119,7 +119,7 @@ def trace_a_process():
 
 
 def keep_a_capability():
-    if "CapEff:\t0000000000000000" in Path("/proc/self/status").read_text():
+    if "CapEff:\t0000000000000000" in Path("/proc/self/status").read_text(encoding="utf-8"):
         raise OSError("none")
 
 

@@ -201,7 +201,7 @@ def write_csv(path: Path, pixels, labels, header="label,p0") -> list[str]:
         ",".join(map(str, [label, *image.flatten()]))
         for image, label in zip(pixels, labels, strict=True)
     ]
-    path.write_text("\n".join([header, *rows] if header else rows) + "\n")
+    path.write_text("\n".join([header, *rows] if header else rows) + "\n", encoding="utf-8")
     return rows
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from torchbudget.report.badge import draw_badge
+from torchbudget.report.comment import to_comment
+from torchbudget.report.comparison import Base, Comparison
 from torchbudget.report.formats import to_annotations, to_json, to_junit, to_sarif
 from torchbudget.report.markdown import to_markdown
 from torchbudget.report.metrics import Metrics
@@ -89,6 +91,7 @@ def test_no_report_in_a_file_gives_a_command(text):
         to_sarif(verdicts, {}, Path("zoo.py")),
         to_markdown(verdicts, metrics, metrics),
         draw_badge(metrics[0], verdicts),
+        to_comment(verdicts, [Comparison(now=metrics[0], then=metrics[0])], Base(commit=text)),
     )
     for report in reports:
         assert commands(report) == []
