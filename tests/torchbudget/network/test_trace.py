@@ -5,7 +5,8 @@ import torch
 from networks import Net, changed
 from torch import nn
 
-from model import ConvNormReLU, Slim
+from layers import ConvNormReLU
+from model import Slim
 from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import NetworkError
