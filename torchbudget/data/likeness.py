@@ -101,13 +101,15 @@ def find_nearest(
     `own` are the indices of `images` among `train`, where they are training images themselves.
     """
     blocks = block_means(train)
+    buffer = torch.empty(CHUNK, len(blocks))  # a new one each time costs as much as the product
     nearest = []
     for start in range(0, len(images), CHUNK):
-        cosines = block_means(images[start : start + CHUNK]) @ blocks.T
+        chunk = block_means(images[start : start + CHUNK])
+        cosines = torch.mm(chunk, blocks.T, out=buffer[: len(chunk)])
         if own is not None:
             rows = torch.arange(len(cosines))
             cosines[rows, own[start : start + CHUNK]] = -torch.inf
-        nearest.append(cosines.argmax(1))
+        nearest.append(cosines.max(1).indices)
     return torch.cat(nearest)
 
 
