@@ -49,6 +49,13 @@ where a run was last reproduced. Exit code 1 says that it was not.
     %(prog)s net 0
     %(prog)s --in-turn          # one of the fastest runs, another one each week
 """
+MERGE = """\
+Merge what two branches recorded: a run that one of them added, renewed or removed is as it has it.
+A run that both renewed is a conflict, exit code 1: OURS is kept in the file. Once, in a clone:
+
+    git config merge.torchbudget.driver "torchbudget merge-results %O %A %B"
+    echo "results.json merge=torchbudget" >> .gitattributes
+"""
 MAIN = f"""\
 Hold PyTorch image classifiers to declared budgets.
 
@@ -137,6 +144,12 @@ def _reproduce(options: argparse.Namespace) -> int:
     return reproduce(options)
 
 
+def _merge_results(options: argparse.Namespace) -> int:
+    from torchbudget.recording import merge_results
+
+    return merge_results(options)
+
+
 # --- the words ----------------------------------------------------------------------------------
 
 
@@ -171,6 +184,13 @@ def make_main_parser() -> Parser:
     reproduce.add_argument("--in-turn", action="store_true", help="choose by the week")
     reproduce.add_argument("--zoo", type=Path, metavar="FILE", help="the zoo file")
     reproduce.set_defaults(run=_reproduce)
+    merge = commands.add_parser(
+        "merge-results", help="merge two results files, as git's merge driver", description=MERGE
+    )
+    merge.add_argument("base", type=Path, metavar="BASE", help="the file that both began with")
+    merge.add_argument("ours", type=Path, metavar="OURS", help="the file that is replaced")
+    merge.add_argument("theirs", type=Path, metavar="THEIRS", help="the file that is merged in")
+    merge.set_defaults(run=_merge_results)
     return parser
 
 

@@ -1,13 +1,17 @@
-"""What `torchbudget record` does: measure and record a run that somebody's own loop has trained."""
+"""What `torchbudget record` does with a run of somebody's own loop, and `merge-results` with two
+records."""
 
 import argparse
 import math
+import sys
 
 from torchbudget.data.loading import load_dataset
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.zoofile import load_zoo, select_entries
-from torchbudget.errors import EXIT_PASS, UsageError
+from torchbudget.errors import EXIT_FAIL, EXIT_PASS, UsageError
+from torchbudget.evidence.merging import merge_files
 from torchbudget.evidence.record import record_run
+from torchbudget.evidence.results import Run
 from torchbudget.evidence.state_dict import read_state_dict
 
 
@@ -48,3 +52,20 @@ def record(options: argparse.Namespace) -> int:
     print(f"recorded in {results}, the weights in {weights}")
     print(f"next: torchbudget check {entry.name}")
     return EXIT_PASS
+
+
+def merge_results(options: argparse.Namespace) -> int:
+    """Merge THEIRS into OURS; name each run that both changed, on stderr."""
+    conflicts = merge_files(options.base, options.ours, options.theirs)
+    for conflict in conflicts:
+        print(
+            f"torchbudget: {conflict.stem} was renewed on both sides: {_describe(conflict.ours)} "
+            f"here, {_describe(conflict.theirs)} there; kept as here: to have the other, take its "
+            "weights and its record together from its commit, or train it again",
+            file=sys.stderr,
+        )
+    return EXIT_FAIL if conflicts else EXIT_PASS
+
+
+def _describe(run: Run | None) -> str:
+    return "removed" if run is None else f"{run.test.misses:,} misses of {run.test.total:,}"

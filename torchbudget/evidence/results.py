@@ -297,10 +297,16 @@ def append_run(path: Path, run: Run) -> None:
     """Add `run`, sealed, under a lock; the file is replaced whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with lock(path):
-        runs = [old for old in read_results(path) if old.stem != run.stem] + [seal(run)]
-        text = _to_json(Results(schema=SCHEMA, runs=sorted(runs, key=lambda run: run.stem)))
-        msgspec.json.decode(text, type=Results)
-        write_atomically(path, text)
+        write_results(
+            path, [old for old in read_results(path) if old.stem != run.stem] + [seal(run)]
+        )
+
+
+def write_results(path: Path, runs: list[Run]) -> None:
+    """Write sealed runs in the form that is read; the file is replaced whole."""
+    text = _to_json(Results(schema=SCHEMA, runs=sorted(runs, key=lambda run: run.stem)))
+    msgspec.json.decode(text, type=Results)
+    write_atomically(path, text)
 
 
 @contextmanager
