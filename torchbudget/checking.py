@@ -23,7 +23,9 @@ from torchbudget.report.formats import to_annotations, to_json, to_junit, to_sar
 from torchbudget.report.markdown import to_markdown
 from torchbudget.report.metrics import Metrics
 from torchbudget.report.progress import LiveLine
+from torchbudget.report.shard import Shard
 from torchbudget.report.verdict import Status, Verdict, exit_code
+from torchbudget.shards import choose_entries, describe_shard, merge_shards
 
 
 def explain_gates(gate: str | None) -> int:
@@ -65,17 +67,26 @@ def judge_here(options: argparse.Namespace) -> int:
     )
     entries = select_entries(engine.zoo, options.entries)
     gates = engine.select_gates(options.only)
+    shard: Shard | None = None
+    beside = entries
+    if options.shard:
+        number, count = options.shard
+        results = options.results or follow_links(options.zoo).parent / "results.json"
+        shard = describe_shard(number, count, entries, gates, [options.zoo, results])
+        beside = entries if number == 1 else []
+        entries = choose_entries(entries, engine.runs, number, count)
     progress = LiveLine()
     try:
-        verdicts = engine.judge_zoo(entries, gates, fail_fast=options.fail_fast, progress=progress)
+        verdicts = engine.judge_zoo(
+            entries, gates, fail_fast=options.fail_fast, progress=progress, beside=beside
+        )
     finally:
         progress.close()
     judged = {verdict.entry for verdict in verdicts if verdict.status is not Status.NOT_JUDGED}
     metrics = [engine.measure_entry(entry) for entry in entries if entry.name in judged]
     baseline = engine.measure_baseline()
-    print_report(options, verdicts, metrics, baseline)
+    report(options, verdicts, metrics, baseline, shard)
     try:
-        write_reports(options, verdicts, metrics, baseline)
         if options.comment:
             compared = engine.compare_entries([entry for entry in entries if entry.name in judged])
             write_atomically(options.comment, to_comment(verdicts, compared, engine.base))
@@ -84,16 +95,40 @@ def judge_here(options: argparse.Namespace) -> int:
     return exit_code(verdicts)
 
 
+def report_shards(options: argparse.Namespace) -> int:
+    """Put the shards of a check together, report it, return the exit code."""
+    check_outputs(list_outputs(options), [options.zoo, *options.reports])
+    verdicts, metrics = merge_shards(options.reports)
+    report(options, verdicts, metrics, [])
+    return exit_code(verdicts)
+
+
+def report(
+    options: argparse.Namespace,
+    verdicts: list[Verdict],
+    metrics: list[Metrics],
+    baseline: list[Metrics],
+    shard: Shard | None = None,
+) -> None:
+    """Print the report and write the files that the options ask for; raises `UsageError`."""
+    print_report(options, verdicts, metrics, baseline, shard)
+    try:
+        write_reports(options, verdicts, metrics, baseline, shard)
+    except OSError as error:
+        raise UsageError(f"the report cannot be written: {error}") from error
+
+
 def print_report(
     options: argparse.Namespace,
     verdicts: list[Verdict],
     metrics: list[Metrics],
     baseline: list[Metrics],
+    shard: Shard | None,
 ) -> None:
     """Print the report on stdout in the format that was asked for."""
     match options.format:
         case "json":
-            print(to_json(verdicts, metrics), end="")
+            print(to_json(verdicts, metrics, shard), end="")
         case "markdown":
             print(to_markdown(verdicts, metrics, baseline))
         case "junit":
@@ -117,17 +152,21 @@ def check_paths(options: argparse.Namespace) -> None:
     if options.results and not options.results.is_file():
         raise UsageError(f"--results {options.results} is not a file")
     folder = follow_links(options.zoo).parent
-    outputs = {
-        f"--{name}": Path(getattr(options, name))
-        for name in ("json", "summary", "comment", "junit", "sarif", "badge")
-        if getattr(options, name) and getattr(options, name) != "-"
-    }
     results = options.results or folder / "results.json"
     inputs = [options.zoo, results, folder / WAIVERS_FILE, folder / "pyproject.toml"]
     folders = [options.weights or folder / "weights"]
     if options.data_root:
         folders.append(options.data_root)
-    check_outputs(outputs, inputs, folders)
+    check_outputs(list_outputs(options), inputs, folders)
+
+
+def list_outputs(options: argparse.Namespace) -> dict[str, Path]:
+    """The files that the options ask for, by the option that names each."""
+    return {
+        f"--{name}": Path(getattr(options, name))
+        for name in ("json", "summary", "comment", "junit", "sarif", "badge")
+        if getattr(options, name, None) and getattr(options, name) != "-"
+    }
 
 
 def make_engine(
@@ -162,20 +201,21 @@ def write_reports(
     verdicts: list[Verdict],
     metrics: list[Metrics],
     base: list[Metrics],
+    shard: Shard | None,
 ) -> None:
     """Write every file that was asked for; each is replaced whole.
 
     GitHub's step summary is added to: other steps write it too.
     """
     if options.json and options.json != "-":
-        write_atomically(Path(options.json), to_json(verdicts, metrics))
+        write_atomically(Path(options.json), to_json(verdicts, metrics, shard))
     if options.summary:
         write_atomically(options.summary, to_markdown(verdicts, metrics, base))
     if options.junit:
         write_atomically(options.junit, to_junit(verdicts))
     if options.sarif:
         write_atomically(options.sarif, to_sarif(verdicts, list_rules(), options.zoo))
-    if options.badge:
+    if getattr(options, "badge", None):
         write_atomically(options.badge, draw_badge(metrics[0], verdicts))
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if options.github and step_summary:

@@ -10,65 +10,20 @@ from pathlib import Path
 
 from torchbudget import __version__
 from torchbudget.building.connection import start_server
-from torchbudget.command import Parser, positive_whole_number, run_main, whole_number
+from torchbudget.command import (
+    Parser,
+    positive_number,
+    positive_whole_number,
+    run_main,
+    shard_number,
+    whole_number,
+)
+from torchbudget.errors import UsageError
 from torchbudget.project import find_zoo
+from torchbudget.usage import CHECK, MAIN, MERGE_RESULTS, MERGE_VERDICTS, RECORD, REPRODUCE
 
-EXIT_CODES = """\
-Exit codes: 0 all gates ran and passed · 1 a gate failed · 2 wrong usage or configuration ·
-3 something could not be measured · 130 interrupted (143 by SIGTERM). With --base, 1 is also for a
-failure that the base had.
-"""
 FORMATS = ("terminal", "json", "markdown", "junit", "sarif", "github")
 """What `check` can print on stdout."""
-CHECK = f"""\
-Judge the zoo: every gate on every entry, failures first, then the count and the exit code.
-
-    %(prog)s                          # all entries, all gates, all weights re-measured
-    %(prog)s slim --only params,structure
-    %(prog)s --zoo my/zoo.py          # results.json and weights/ are expected beside it
-    %(prog)s --zoo theirs.py          # a zoo file runs confined, in a process of its own
-    %(prog)s --base main              # and nothing is worse than where the branch left main
-    %(prog)s --fail-fast --format github   # stop at the first failure, print annotations
-    %(prog)s --explain chain          # what a gate judges and why, with examples
-    %(prog)s --why slim               # the network, operation by operation
-
-{EXIT_CODES}"""
-RECORD = """\
-Record a run that your own training loop has made: measure its weights on the test images, once,
-and write them and the record beside the zoo file.
-
-    %(prog)s net --weights best.pth --seed 0
-    %(prog)s net --weights last.safetensors --seed 1 --steps 46900 --batch-size 128
-"""
-REPRODUCE = """\
-Train a recorded run again by the project's command ([tool.torchbudget] train in pyproject.toml) and
-compare: byte for byte on the same hardware and versions, elsewhere the misses of the two runs by
-the spread of the entry's seeds. The record stays as it is; reproduced.json beside it keeps when and
-where a run was last reproduced. Exit code 1 says that it was not.
-
-    %(prog)s net 0
-    %(prog)s --in-turn          # one of the fastest runs, another one each week
-"""
-MERGE = """\
-Merge what two branches recorded: a run that one of them added, renewed or removed is as it has it.
-A run that both renewed is a conflict, exit code 1: OURS is kept in the file. Once, in a clone:
-
-    git config merge.torchbudget.driver "torchbudget merge-results %O %A %B"
-    echo "results.json merge=torchbudget" >> .gitattributes
-"""
-MAIN = f"""\
-Hold PyTorch image classifiers to declared budgets.
-
-    torchbudget record net --weights best.pth --seed 0   # once, at the end of training
-    torchbudget check                                    # judge every entry of zoo.py
-    torchbudget why net                                  # the network, operation by operation
-    torchbudget explain chain                            # what a gate judges and why
-    torchbudget reproduce net 0                          # train it again, and compare
-
-The zoo file is the one that --zoo names, else the one that pyproject.toml names
-([tool.torchbudget] zoo = "zoo.py"), else zoo.py.
-
-{EXIT_CODES}"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -144,6 +99,15 @@ def _reproduce(options: argparse.Namespace) -> int:
     return reproduce(options)
 
 
+def _merge_verdicts(options: argparse.Namespace) -> int:
+    from torchbudget.checking import report_shards
+
+    check_report_options(options)
+    if options.zoo is None:
+        options.zoo = find_zoo(Path.cwd())
+    return report_shards(options)
+
+
 def _merge_results(options: argparse.Namespace) -> int:
     from torchbudget.recording import merge_results
 
@@ -185,12 +149,23 @@ def make_main_parser() -> Parser:
     reproduce.add_argument("--zoo", type=Path, metavar="FILE", help="the zoo file")
     reproduce.set_defaults(run=_reproduce)
     merge = commands.add_parser(
-        "merge-results", help="merge two results files, as git's merge driver", description=MERGE
+        "merge-results",
+        help="merge two results files, as git's merge driver",
+        description=MERGE_RESULTS,
     )
     merge.add_argument("base", type=Path, metavar="BASE", help="the file that both began with")
     merge.add_argument("ours", type=Path, metavar="OURS", help="the file that is replaced")
     merge.add_argument("theirs", type=Path, metavar="THEIRS", help="the file that is merged in")
     merge.set_defaults(run=_merge_results)
+    shards = commands.add_parser(
+        "merge-verdicts",
+        help="put the shards of a check together, and report",
+        description=MERGE_VERDICTS,
+    )
+    shards.add_argument("reports", nargs="+", type=Path, metavar="FILE", help="from check --json")
+    shards.add_argument("--zoo", type=Path, metavar="FILE", help="the zoo file that was judged")
+    _add_report_options(shards)
+    shards.set_defaults(run=_merge_verdicts)
     return parser
 
 
@@ -237,17 +212,29 @@ def parse_check_options(words: list[str], prog: str) -> argparse.Namespace:
     options = parser.parse_args(words)
     if options.badge and (len(options.entries) != 1 or options.only):
         parser.error("--badge shows one ENTRY judged by all gates")
+    if options.shard and (options.comment or options.fail_fast):
+        parser.error("--shard judges a part: neither --comment nor --fail-fast can go with it")
+    try:
+        check_report_options(options)
+    except UsageError as error:
+        parser.error(str(error))
+    return options
+
+
+def check_report_options(options: argparse.Namespace) -> None:
+    """Settle what is printed on stdout; raises `UsageError` where two reports would be."""
     if options.json == "-":
         if options.format not in (None, "json"):
-            parser.error(f"--format {options.format} and --json - both write to stdout; give one")
+            raise UsageError(
+                f"--format {options.format} and --json - both write to stdout; give one"
+            )
         options.format = "json"
     options.format = options.format or "terminal"
     if options.github and options.format not in ("terminal", "github"):
         other = "--json - both write to stdout; give --json a file"
         if options.json != "-":
             other = f"--format {options.format} both write to stdout; give one of them"
-        parser.error(f"--github and {other}")
-    return options
+        raise UsageError(f"--github and {other}")
 
 
 def make_check_parser(prog: str) -> Parser:
@@ -294,8 +281,19 @@ def make_check_parser(prog: str) -> Parser:
         action="store_true",
         help="stop at the first failure; the gates that are left are listed as not judged",
     )
+    parser.add_argument(
+        "--shard",
+        type=shard_number,
+        metavar="N/COUNT",
+        help="judge one of COUNT parts of the zoo; merge-verdicts puts their --json together",
+    )
     _add_limits(parser)
-    _add_report_options(parser)
+    group = _add_report_options(parser)
+    for flag, text in (
+        ("--comment", "write what the change did, as a comment on its pull request"),
+        ("--badge", "draw an SVG of the one ENTRY that is judged, by all gates"),
+    ):
+        group.add_argument(flag, type=Path, metavar="FILE", help=text)
     return parser
 
 
@@ -314,7 +312,7 @@ def _add_limits(parser: Parser) -> None:
     )
 
 
-def _add_report_options(parser: Parser) -> None:
+def _add_report_options(parser: Parser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("reports")
     group.add_argument(
         "--format",
@@ -329,10 +327,8 @@ def _add_report_options(parser: Parser) -> None:
     )
     files = (
         ("--summary", "write the verdicts as Markdown"),
-        ("--comment", "write what the change did, as a comment on its pull request"),
         ("--junit", "write the verdicts as JUnit XML"),
         ("--sarif", "write what did not pass as SARIF 2.1.0"),
-        ("--badge", "draw an SVG of the one ENTRY that is judged, by all gates"),
     )
     for flag, text in files:
         group.add_argument(flag, type=Path, metavar="FILE", help=text)
@@ -341,16 +337,7 @@ def _add_report_options(parser: Parser) -> None:
         action="store_true",
         help="annotate the zoo file's lines, and add to the file that GITHUB_STEP_SUMMARY names",
     )
-
-
-# --- the values ----------------------------------------------------------------------------------
-
-
-def positive_number(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number
+    return group
 
 
 if __name__ == "__main__":

@@ -247,6 +247,22 @@ def whole_number(text: str) -> int:
     return number
 
 
+def positive_number(text: str) -> float:
+    """A finite number above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
+
+
+def shard_number(text: str) -> tuple[int, int]:
+    """Which part of how many: "2/5"."""
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise argparse.ArgumentTypeError(f"{text} is no part of a whole, such as 2/5")
+    return int(number), int(count)
+
+
 def positive_whole_number(text: str) -> int:
     """A number from 1 that a record can hold."""
     number = whole_number(text)

@@ -113,6 +113,11 @@ class Engine:
         return Identity(dataset=entry.dataset, weights=weights, digest_network=digest_network)
 
     @property
+    def runs(self) -> list[Run]:
+        """All records of the zoo."""
+        return self._sources.runs
+
+    @property
     def baseline(self) -> Baseline | None:
         return self._sources.baseline
 
@@ -143,10 +148,12 @@ class Engine:
         *,
         fail_fast: bool = False,
         progress: LiveLine | None = None,
+        beside: list[Entry] | None = None,
     ) -> list[Verdict]:
         """A verdict for each entry and gate, entry by entry, waivers applied.
 
-        Then those on what is beside them: runs of no entry, weakened budgets, void waivers. With
+        Then those on what is beside them: runs of no entry, weakened budgets, void waivers; beside
+        the entries `beside`, where `entries` are only some of those that are judged elsewhere. With
         `fail_fast` the first failure that is not waived ends it, and what is left is `not_judged`.
         """
         progress = progress or LiveLine(enabled=False)
@@ -158,7 +165,8 @@ class Engine:
             if fail_fast and self._is_failure(verdict):
                 break
         else:
-            verdicts += map(self._with_origin, self._judge_beside(entries, gates))
+            around = entries if beside is None else beside
+            verdicts += map(self._with_origin, self._judge_beside(around, gates))
         left = [not_judged(gate, entry) for entry, gate in steps[len(verdicts) :]]
         return [*self._waive(verdicts), *left]
 
@@ -176,7 +184,7 @@ class Engine:
         """Verdicts on what is beside the entries; void waivers come with the waivers."""
         if "chain" in gates and len(entries) == len(self.zoo):
             yield from self._judge_orphans()
-        if "ratchet" in gates and self.baseline:
+        if "ratchet" in gates and self.baseline and entries:
             names = [entry.name for entry in entries]
             yield from judge_against_baseline(self.zoo, self.baseline, self._waivers, names)
 

@@ -67,6 +67,10 @@ class NetworkError(TorchBudgetError):
     """A network that cannot be built, traced or run; the message gives the network's own error."""
 
 
+class ShardError(TorchBudgetError):
+    """Shards that make no whole check: one is missing, there twice, or of another check."""
+
+
 class Unmeasurable(TorchBudgetError):
     """Something that a gate needs is not here; `remedy` says how to get it."""
 

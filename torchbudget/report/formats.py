@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from torchbudget.report.metrics import Metrics
+from torchbudget.report.shard import Shard
 from torchbudget.report.terminal import describe_origin, failure_lines, sort_by_urgency
 from torchbudget.report.verdict import HARMLESS, Origin, Status, Verdict, exit_code
 
@@ -27,14 +28,19 @@ BASELINE_STATES = {Origin.CAUSED_HERE: "new", Origin.INHERITED: "unchanged"}
 ILLEGAL_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def to_json(verdicts: list[Verdict], metrics: list[Metrics]) -> str:
-    """The verdicts in the order they were judged, and the unrounded numbers behind them."""
-    document = {
+def to_json(verdicts: list[Verdict], metrics: list[Metrics], shard: Shard | None = None) -> str:
+    """The verdicts in the order they were judged, and the unrounded numbers behind them.
+
+    The report of a part of a check says which one it is.
+    """
+    document: dict[str, Any] = {
         "schema": JSON_SCHEMA,
         "exit_code": exit_code(verdicts),
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "figures": [asdict(entry) for entry in metrics],
     }
+    if shard is not None:
+        document["shard"] = asdict(shard)
     return json.dumps(document, indent=1) + "\n"
 
 

@@ -1,0 +1,125 @@
+"""A check in parts: which entries a shard judges, and all shards' verdicts put together."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import msgspec
+
+from torchbudget.declare.entry import Ensemble, Entry
+from torchbudget.errors import ShardError, UsageError
+from torchbudget.evidence.results import Run, evidence_of
+from torchbudget.reading import reading
+from torchbudget.report.formats import JSON_SCHEMA
+from torchbudget.report.metrics import Metrics
+from torchbudget.report.shard import Shard
+from torchbudget.report.verdict import Verdict
+
+OVERHEAD = 2e9
+"""Multiply-adds that take as long as the gates that measure no images, about: a second."""
+
+
+def choose_entries(
+    entries: Sequence[Entry], runs: list[Run], number: int, count: int
+) -> list[Entry]:
+    """The entries that shard `number` (from 1) of `count` judges, in the order of `entries`.
+
+    Each entry is in one shard. The costliest is given to the shard with the least to do, and so on;
+    the cost is counted from the record. Raises `UsageError` for more shards than entries.
+    """
+    if count > len(entries):
+        raise UsageError(f"{count} shards of {len(entries)} entries: ask for as many or fewer")
+    costs = {entry.name: estimate_cost(entry, runs) for entry in entries}
+    loads = [0.0] * count
+    chosen: list[Entry] = []
+    for entry in sorted(entries, key=lambda entry: (-costs[entry.name], entry.name)):
+        shard = loads.index(min(loads))
+        loads[shard] += costs[entry.name]
+        if shard == number - 1:
+            chosen.append(entry)
+    return [entry for entry in entries if entry in chosen]
+
+
+def estimate_cost(entry: Entry, runs: list[Run]) -> float:
+    """Multiply-adds that measuring the entry takes, as recorded, and those of the other gates."""
+    measured = list(evidence_of(entry, runs).values())
+    if isinstance(entry, Ensemble) and not entry.views:
+        found = [evidence_of(member, runs).get(seed) for member, seed in entry.member_runs]
+        measured = [run for run in found if run is not None]
+    return OVERHEAD + sum(
+        run.multiply_adds * max(1, len(run.views)) * (run.test.total + run.val_images)
+        for run in measured
+    )
+
+
+def describe_shard(
+    number: int, count: int, entries: Iterable[Entry], gates: Sequence[str], files: Sequence[Path]
+) -> Shard:
+    """What the report of a shard says of it.
+
+    `entries` are those of all shards, `files` what they judge.
+    """
+    sha = hashlib.sha256()
+    for file in files:
+        sha.update(hashlib.sha256(file.read_bytes() if file.is_file() else b"").digest())
+    return Shard(
+        number=number,
+        count=count,
+        entries=[entry.name for entry in entries],
+        gates=list(gates),
+        judged=sha.hexdigest(),
+    )
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What `check --shard --json` writes."""
+
+    schema: int
+    exit_code: int
+    verdicts: list[Verdict]
+    figures: list[Metrics]
+    shard: Shard
+
+
+def read_report(path: Path) -> ShardReport:
+    """Raises `ShardError` for what is no report of a shard."""
+    problem = "is no report that check --shard --json wrote"
+    with reading(path, ShardError, problem, "run the shard again"):
+        report = msgspec.json.decode(path.read_bytes(), type=ShardReport)
+    if report.schema != JSON_SCHEMA:
+        raise ShardError(f"{path} is of another version of torchbudget: run the shard again")
+    return report
+
+
+def merge_shards(paths: Sequence[Path]) -> tuple[list[Verdict], list[Metrics]]:
+    """The verdicts and metrics of all shards, as one check would give them.
+
+    Raises `ShardError` where a shard is missing, there twice, or left something out, and where two
+    of them judged different files.
+    """
+    first = read_report(paths[0]).shard
+    reports: dict[int, ShardReport] = {}
+    for path in paths:
+        report = read_report(path)
+        if replace(report.shard, number=first.number) != first:
+            raise ShardError(f"{path} and {paths[0]} judged other files, entries or gates")
+        if report.shard.number in reports:
+            raise ShardError(f"shard {report.shard.number} is there twice: {path}")
+        reports[report.shard.number] = report
+    for number in range(1, first.count + 1):
+        if number not in reports:
+            again = f"run it again: --shard {number}/{first.count}"
+            raise ShardError(f"shard {number} of {first.count} is missing; {again}")
+    verdicts = [verdict for number in sorted(reports) for verdict in reports[number].verdicts]
+    metrics = [entry for number in sorted(reports) for entry in reports[number].figures]
+    judged = {(verdict.entry, verdict.gate) for verdict in verdicts}
+    for entry, gate in product(first.entries, first.gates):
+        if (entry, gate) not in judged:
+            raise ShardError(f"no shard judged {gate} of {entry}: check again")
+    places = {name: place for place, name in enumerate(first.entries)}
+    distinct = {msgspec.json.encode(verdict): verdict for verdict in verdicts}
+    ordered = sorted(distinct.values(), key=lambda verdict: places.get(verdict.entry, len(places)))
+    return ordered, sorted(metrics, key=lambda entry: places[entry.entry])
