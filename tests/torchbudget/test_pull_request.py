@@ -134,6 +134,9 @@ def test_the_comment_tells_better_worse_new_and_removed_apart(comment, change):
     better = re.search(r"`better` better \| " + step % "-", comment)
     assert int(worse[2]) - int(worse[1]) == int(worse[3]) > 0
     assert int(better[1]) - int(better[2]) == int(better[3]) > 0
+    flips = re.findall(r"images missed only there, only here \| (\d+) \| (\d+) \|", comment)
+    differences = [int(only_here) - int(only_there) for only_there, only_here in flips]
+    assert differences == [int(worse[3]), -int(better[3])]
     assert "| verdict |  | **fail: ratchet** | caused here |" in comment
     assert comment.index("FAIL  worse: ratchet") < comment.index("| entry |")
     assert "| `removed` removed | parameters | 3,190 |  |  |" in comment
