@@ -17,7 +17,7 @@ import pytest
 import torch
 from test_action import STEPS, run_step
 
-from torchbudget import load_zoo, record_run
+from torchbudget import cli, load_zoo, record_run
 from torchbudget.evidence.measure import measure
 
 POST = Path(__file__).resolve().parents[2] / ".github" / "post_comment.py"
@@ -151,13 +151,16 @@ def test_the_images_that_flipped_are_drawn(comment):
         assert len(pictures) > 20 and max(map(len, pictures)) <= 100
 
 
-def test_a_base_without_a_zoo_is_compared_with(change):
+def test_a_base_without_a_zoo_is_compared_with_where_that_is_asked_for(change, capsys):
     folder, _, first = change
     done = run_step(folder, "judge", base=first, gates="params", entries="better")
     assert done.returncode == 0, done.stdout + done.stderr
     comment = (folder.parent / "torchbudget-comment.md").read_text(encoding="utf-8")
     assert f"There is no zoo file at the base, `{first[:12]}`: every entry is new." in comment
     assert "`better` new" in comment
+    words = ["better", "--zoo", str(folder / "zoo.py"), "--only", "params", "--base", first]
+    assert cli.check(words) == 2
+    assert "there is no zoo.py at the base" in capsys.readouterr().err
 
 
 # --- posting it -----------------------------------------------------------------------------------
