@@ -26,8 +26,9 @@ os.mkdir({canary!r})
 class Payload: pass
 """
 CHECK = "tiny --only params --zoo zoo.py --results results.json --json - --json out.json \
---summary out.md --junit zoo.py --sarif results.json --badge out.svg --github --explain chain \
---why tiny --max-seconds --weights weights --data-root weights --unt --base".split()
+--summary out.md --comment zoo.py --base-may-lack-zoo --junit zoo.py --sarif results.json \
+--badge out.svg --github --explain chain --why tiny --max-seconds --weights weights \
+--data-root weights --unt --base".split()
 PREDICT = "digit.png --entry tiny --seed 0 --weights weights/tiny-seed0-mnist_sample.safetensors \
 --zoo zoo.py --json --csv test.csv --out test.csv --out out.csv --train-csv train.csv \
 --drop-overlap --data-root weights".split()

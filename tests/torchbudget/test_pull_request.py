@@ -17,7 +17,7 @@ import pytest
 import torch
 from test_action import STEPS, run_step
 
-from torchbudget import load_zoo, record_run
+from torchbudget import cli, load_zoo, record_run
 from torchbudget.evidence.measure import measure
 
 POST = Path(__file__).resolve().parents[2] / ".github" / "post_comment.py"
@@ -134,6 +134,9 @@ def test_the_comment_tells_better_worse_new_and_removed_apart(comment, change):
     better = re.search(r"`better` better \| " + step % "-", comment)
     assert int(worse[2]) - int(worse[1]) == int(worse[3]) > 0
     assert int(better[1]) - int(better[2]) == int(better[3]) > 0
+    flips = re.findall(r"images missed only there, only here \| (\d+) \| (\d+) \|", comment)
+    differences = [int(only_here) - int(only_there) for only_there, only_here in flips]
+    assert differences == [int(worse[3]), -int(better[3])]
     assert "| verdict |  | **fail: ratchet** | caused here |" in comment
     assert comment.index("FAIL  worse: ratchet") < comment.index("| entry |")
     assert "| `removed` removed | parameters | 3,190 |  |  |" in comment
@@ -148,13 +151,16 @@ def test_the_images_that_flipped_are_drawn(comment):
         assert len(pictures) > 20 and max(map(len, pictures)) <= 100
 
 
-def test_a_base_without_a_zoo_is_compared_with(change):
+def test_a_base_without_a_zoo_is_compared_with_where_that_is_asked_for(change, capsys):
     folder, _, first = change
     done = run_step(folder, "judge", base=first, gates="params", entries="better")
     assert done.returncode == 0, done.stdout + done.stderr
     comment = (folder.parent / "torchbudget-comment.md").read_text(encoding="utf-8")
     assert f"There is no zoo file at the base, `{first[:12]}`: every entry is new." in comment
     assert "`better` new" in comment
+    words = ["better", "--zoo", str(folder / "zoo.py"), "--only", "params", "--base", first]
+    assert cli.check(words) == 2
+    assert "there is no zoo.py at the base" in capsys.readouterr().err
 
 
 # --- posting it -----------------------------------------------------------------------------------

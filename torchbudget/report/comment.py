@@ -31,6 +31,10 @@ def to_comment(
     Text of others stands in code only, where it mentions nobody and links nowhere. A part that
     would make the comment too long is left out, and that is said.
     """
+    comparisons = sorted(
+        comparisons,
+        key=lambda comparison: (not _unhappy(comparison, verdicts), _rank(comparison)),
+    )
     mark = {0: "\u2705", 1: "\u274c"}.get(exit_code(verdicts), "\u26a0\ufe0f")
     parts = [
         f"### {mark} torchbudget: {summarise(verdicts)}\n\n{_describe_base(base, comparisons)}",
@@ -90,7 +94,6 @@ def _show_changes(
     changed = [comparison for comparison in comparisons if not _is_quiet(comparison, verdicts)]
     if base is None or not changed:
         return ""
-    changed.sort(key=lambda comparison: (not _unhappy(comparison, verdicts), _rank(comparison)))
     lines = ["| entry | | base | now | difference |", "|---|---|---:|---:|---:|"]
     for comparison in changed[:MAX_CHANGED]:
         name = f"{_code(comparison.entry)} {comparison.outcome}"
