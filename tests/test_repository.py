@@ -32,7 +32,7 @@ MAY_IMPORT = {
 }
 """Room: what of ours it may import, by the table of the design."""
 IMPORTED_AS = {"PIL": "pillow", "sklearn": "scikit-learn"}
-FOR_DEVELOPERS = {"bench", "torchbudget.plugin", "utils.onnx_file"}
+FOR_DEVELOPERS = {"bench", "torchbudget.plugin", "utils.export", "utils.onnx_file"}
 MAX_LINES = {"model.py": 400, "zoo.py": 500}
 PROMISED = """setup env-update train train-all search test test-model test-training lint check
 check-model check-params verify view-results show-augment predict badge bench selftest clean
