@@ -20,9 +20,10 @@ CHECK := $(PYTHON) check.py $(ENTRY)
 RECORDED := $(if $(RECORD),--record)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env-update lock verify train train-all reproduce search check check-model check-params \
-	comment view-results summary show-augment predict badge readme bench lint format test test-judge \
-	test-oldest dist test-model test-training selftest selftest-wide fuzz coverage clean clean-checkpoints
+.PHONY: help setup env-update lock verify train train-all reproduce search check check-model \
+	check-params comment view-results summary show-augment predict badge readme bench lint format \
+	test test-judge test-oldest dist test-model test-training selftest selftest-wide fuzz coverage \
+	clean clean-checkpoints export export-all
 
 help: ## list the targets
 	@echo 'make TARGET [ENTRY=slim] [SEED=0] [RECORD=1] [ARGS="--flags of the program"]'
@@ -88,6 +89,12 @@ show-augment: $(READY) ## draw what each augmentation does, a row each
 
 predict: $(READY) ## predict the digit on pictures by ENTRY (slim): make predict ARGS=samples/digit.png
 	@$(PYTHON) predict.py --entry $(or $(ENTRY),slim) $(ARGS)
+
+export: $(READY) ## write exports/ENTRY.onnx (slim) with SEED (0), measured by ONNX Runtime
+	@$(PYTHON) -m utils.export $(or $(ENTRY),slim) --seed $(or $(SEED),0) $(ARGS)
+
+export-all: $(READY) ## write exports/ENTRY.onnx with seed 0 of every entry of MNIST
+	@$(PYTHON) -m utils.export --all $(ARGS)
 
 badge: $(READY) ## judge ENTRY (slim) by every gate and draw badges/ENTRY.svg
 	@$(PYTHON) check.py $(or $(ENTRY),slim) --badge badges/$(or $(ENTRY),slim).svg $(ARGS)
