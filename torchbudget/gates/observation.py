@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from torchbudget.data.images import Dataset, Images, ImageSpec
+from torchbudget.data.images import Dataset, Images, ImageSpec, as_floats
 from torchbudget.data.spec import DataSpec
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry
@@ -20,9 +20,12 @@ from torchbudget.gates.baseline import Baseline
 from torchbudget.gates.inspections import Inspections
 from torchbudget.network.captured import CapturedModule, Network
 from torchbudget.network.ensemble import EnsembleNetwork, vote
+from torchbudget.network.given_back import Kept, find_strange
 from torchbudget.network.inspection import Inspection
 from torchbudget.network.trace import Trace
 
+NUM_SENT_AGAIN = 256
+"""Training images that are sent through a network again, for the statistics that they give."""
 TRAIN_COMMAND = (
     "train it and record the run: torchbudget record {entry} --seed {seed} --weights FILE"
 )
@@ -73,6 +76,7 @@ class Observation:
         self.evidence = evidence_of(entry, sources.runs)
         self.measurements: dict[int, Measurement] = {}
         self.val_measurements: dict[int, Measurement] = {}
+        self._strange: dict[int, list[Kept]] = {}
 
     @property
     def platform(self) -> tuple[str, str]:
@@ -179,6 +183,27 @@ class Observation:
         if seed not in self.measurements:
             self.measurements[seed] = self._measure(seed, self.dataset.test, Observation.measure)
         return self.measurements[seed]
+
+    def find_strange(self, seed: int) -> list[Kept]:
+        """The statistics of `seed` that training images do not give back; raises `Unmeasurable`.
+
+        An ensemble has none of its own.
+        """
+        if seed not in self._strange:
+            names = self.inspection.information.statistics
+            self._strange[seed] = self._compare(seed, names) if names else []
+        return self._strange[seed]
+
+    def _compare(self, seed: int, names: frozenset[str]) -> list[Kept]:
+        (path,) = self.weights_paths(seed)
+        train, _ = self.split
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
+        pixels = train.pixels[order[:NUM_SENT_AGAIN]]
+        images = train.image.normalise(as_floats(pixels))
+        try:
+            return find_strange(self.network, load_state(path, self.network), images, names)
+        except (WeightsError, NetworkError) as error:
+            raise Unmeasurable(str(error), self.renewal(seed)) from error
 
     def measure_val(self, seed: int) -> Measurement:
         """The same on the images that the recipe chooses by; there must be some."""
