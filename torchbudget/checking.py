@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from torchbudget.building.client import MEMORY, SECONDS
+from torchbudget.confinement import RULES
 from torchbudget.declare.zoofile import select_entries
 from torchbudget.engine import Engine, explain
 from torchbudget.errors import EXIT_PASS, UsageError
@@ -66,9 +67,9 @@ def judge_here(options: argparse.Namespace) -> int:
     judged = {verdict.entry for verdict in verdicts if verdict.status is not Status.NOT_JUDGED}
     metrics = [engine.measure_entry(entry) for entry in entries if entry.name in judged]
     baseline = engine.measure_baseline()
-    print_report(options, verdicts, metrics, baseline)
+    print_report(options, verdicts, metrics, baseline, engine.allowed)
     try:
-        write_reports(options, verdicts, metrics, baseline)
+        write_reports(options, verdicts, metrics, baseline, engine.allowed)
     except OSError as error:
         raise UsageError(f"the report cannot be written: {error}") from error
     return exit_code(verdicts)
@@ -79,11 +80,12 @@ def print_report(
     verdicts: list[Verdict],
     metrics: list[Metrics],
     baseline: list[Metrics],
+    allowed: Sequence[str],
 ) -> None:
     """Print the report on stdout in the format that was asked for."""
     match options.format:
         case "json":
-            print(to_json(verdicts, metrics), end="")
+            print(to_json(verdicts, metrics, part_rules(allowed)), end="")
         case "markdown":
             print(to_markdown(verdicts, metrics, baseline))
         case "junit":
@@ -91,10 +93,15 @@ def print_report(
         case "sarif":
             print(to_sarif(verdicts, list_rules(), options.zoo), end="")
         case "terminal":
-            terminal.print_verdicts(verdicts)
+            terminal.print_verdicts(verdicts, allowed=allowed)
     if options.github or options.format == "github":
         for line in to_annotations(verdicts, options.zoo):
             print(line)
+
+
+def part_rules(allowed: Sequence[str]) -> dict[str, Sequence[str]]:
+    """The rules of the confinement that the system enforced, and those that it did not."""
+    return {"forbidden": [rule for rule in RULES if rule not in allowed], "allowed": allowed}
 
 
 def list_rules() -> dict[str, str]:
@@ -150,13 +157,14 @@ def write_reports(
     verdicts: list[Verdict],
     metrics: list[Metrics],
     base: list[Metrics],
+    allowed: Sequence[str],
 ) -> None:
     """Write every file that was asked for; each is replaced whole.
 
     GitHub's step summary is added to: other steps write it too.
     """
     if options.json and options.json != "-":
-        write_atomically(Path(options.json), to_json(verdicts, metrics))
+        write_atomically(Path(options.json), to_json(verdicts, metrics, part_rules(allowed)))
     if options.summary:
         write_atomically(options.summary, to_markdown(verdicts, metrics, base))
     if options.junit:

@@ -106,6 +106,11 @@ class Engine:
         return Identity(dataset=entry.dataset, weights=weights, digest_network=digest_network)
 
     @property
+    def allowed(self) -> tuple[str, ...]:
+        """What this system could not forbid to the zoo's code."""
+        return self._built.allowed
+
+    @property
     def baseline(self) -> Baseline | None:
         return self._sources.baseline
 

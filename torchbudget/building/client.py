@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,15 @@ serve(sys.argv[2])
 
 @dataclass(frozen=True)
 class BuiltZoo:
-    """The entries of a zoo file by name, and its networks by key."""
+    """The entries of a zoo file by name, and its networks by key.
+
+    `allowed` are the rules of `torchbudget.confinement` that the system did not enforce.
+    """
 
     entries: dict[str, Entry]
     networks: dict[str, BuiltNetwork]
     keys: dict[str, str]
+    allowed: tuple[str, ...] = ()
 
 
 def build_zoo(
@@ -96,7 +100,7 @@ def build_zoo(
         return dataset
 
     zoo: BuiltZoo = ask(request, functools.partial(_read_zoo, load_foreign=load_foreign))
-    return zoo
+    return replace(zoo, allowed=start_server(memory).allowed)
 
 
 def _ask(
@@ -221,6 +225,11 @@ class Server:
             environment=ENVIRONMENT | kept,
         )
         self._received = b""
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The rules that the system does not enforce on the server and what it forks."""
+        return self._confinement.allowed
 
     def make_folder(self) -> Path:
         """A folder for one build."""

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from torchbudget.confinement import tree
-from torchbudget.confinement.rules import MAX_PROCESSES, RULES
+from torchbudget.confinement.rules import MAX_PROCESSES, RULES, list_allowed, parse_report
 from torchbudget.errors import TorchBudgetError, UsageError
 
 MAX_OUTPUT = 2**20
@@ -89,18 +89,18 @@ class _Reader(threading.Thread):
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(daemon=True)
         self._stream = stream
-        self._kept = bytearray()
+        self.kept = b""
         self.start()
 
     def run(self) -> None:
         with self._stream:
             while chunk := os.read(self._stream.fileno(), 2**16):
-                self._kept += chunk[: MAX_OUTPUT - len(self._kept)]
+                self.kept += chunk[: MAX_OUTPUT - len(self.kept)]
 
     def read(self) -> bytes:
         """Return what was kept; wait a little for the end of the stream."""
         self.join(timeout=2.0)
-        return bytes(self._kept)
+        return self.kept
 
 
 class Confinement:
@@ -175,6 +175,11 @@ class Confinement:
         """Whether the process still runs."""
         return self._watch.is_alive()
 
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The rules that the system does not enforce; all of them before the command runs."""
+        return list_allowed(parse_report(self._report.kept if self._report else b""))
+
     def end(self) -> None:
         """Kill the process and all that it started; do nothing where it has ended."""
         self._to_end.set()
@@ -187,7 +192,7 @@ class Confinement:
         """
         self._watch.join()
         report = self._read_report()
-        forbidden = [rule for rule in report.get("forbidden", "").split(",") if rule]
+        allowed = list_allowed(report)
         ended_by_us = self._timed_out or self._memory_exceeded or self._too_many_processes
         stderr = self._stderr.read()
         if "error" in report or ("forbidden" not in report and not ended_by_us):
@@ -201,8 +206,8 @@ class Confinement:
             too_many_processes=self._too_many_processes,
             stdout=self._stdout.read(),
             stderr=stderr,
-            forbidden=tuple(forbidden),
-            allowed=tuple(rule for rule in RULES if rule not in forbidden),
+            forbidden=tuple(rule for rule in RULES if rule not in allowed),
+            allowed=allowed,
         )
 
     def _read_report(self) -> dict[str, str]:
@@ -212,8 +217,7 @@ class Confinement:
         """
         if self._report is None:
             return {"forbidden": ""}
-        lines = self._report.read().decode(errors="replace").splitlines()
-        return {kind: value for kind, _, value in (line.partition(" ") for line in lines)}
+        return parse_report(self._report.read())
 
     def _watch_process(self) -> None:
         tick = 0

@@ -94,11 +94,6 @@ class Inspection:
         return count_information(self.train_trace, self.eval_trace)
 
     @property
-    def num_used(self) -> int:
-        """The numbers in parameters that the logits depend on."""
-        return self.information.used
-
-    @property
     def hidden(self) -> dict[str, int]:
         """How many numbers are held outside the parameters, by what holds them."""
         return self.information.hidden

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,21 @@ BASELINE_STATES = {Origin.CAUSED_HERE: "new", Origin.INHERITED: "unchanged"}
 ILLEGAL_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def to_json(verdicts: list[Verdict], metrics: list[Metrics]) -> str:
-    """The verdicts in the order they were judged, and the unrounded numbers behind them."""
+def to_json(
+    verdicts: list[Verdict],
+    metrics: list[Metrics],
+    confinement: dict[str, Sequence[str]] | None = None,
+) -> str:
+    """The verdicts in the order they were judged, and the unrounded numbers behind them.
+
+    `confinement` says what the system forbade to the zoo's code, and what it could not.
+    """
     document = {
         "schema": JSON_SCHEMA,
         "exit_code": exit_code(verdicts),
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "figures": [asdict(entry) for entry in metrics],
+        "confinement": confinement,
     }
     return json.dumps(document, indent=1) + "\n"
 
