@@ -1,6 +1,7 @@
 """What there is to observe of an entry: measured when a gate first asks, shared by all gates."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -204,6 +205,30 @@ class Observation:
             return find_strange(self.network, load_state(path, self.network), images, names)
         except (WeightsError, NetworkError) as error:
             raise Unmeasurable(str(error), self.renewal(seed)) from error
+
+    @cached_property
+    def learned_buffers(self) -> frozenset[str]:
+        """Buffers with fractions that the logits need and that are no longer as they were built.
+
+        By the first weights that can be read; none before there are any. An ensemble has none of
+        its own.
+        """
+        network = self.network
+        used = self.eval_trace.used - network.parameters - self.inspection.information.statistics
+        names = {name for name in used if network.state[name].is_floating_point()}
+        if not names or isinstance(self.entry, Ensemble):
+            return frozenset()
+        for seed in self.evidence:
+            (path,) = self.weights_paths(seed)
+            with contextlib.suppress(WeightsError):  # the chain says what is wrong
+                shipped = load_state(path, network)
+                return frozenset(name for name in names if not self._is_as_built(name, shipped))
+        return frozenset()
+
+    def _is_as_built(self, name: str, shipped: Mapping[str, torch.Tensor]) -> bool:
+        built = self.network.state[name]
+        rounded = built.to(getattr(torch, self.entry.stored)).to(built.dtype)
+        return torch.equal(rounded, shipped[name].to(built.dtype))
 
     def measure_val(self, seed: int) -> Measurement:
         """The same on the images that the recipe chooses by; there must be some."""

@@ -19,7 +19,7 @@ class Network:
 
     `state` holds parameters and buffers as built, tied ones once; `names` each name of the
     `state_dict` and the tensor of `state` that it stands for; `parameters` those of `state` that
-    are parameters, `trainable` those that gradients move.
+    are parameters, `trainable` those that gradients move, perhaps buffers.
     """
 
     image: ImageSpec
