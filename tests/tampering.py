@@ -7,12 +7,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import torch
 from safetensors.torch import load
 
 from torchbudget import cli
 from torchbudget.data.mnist import load_mnist_sample
+from torchbudget.declare.zoofile import load_zoo
 from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.measure import count_confusion, predictions_digest
+from torchbudget.evidence.record import record_run
 from torchbudget.evidence.results import Run, seal
 from torchbudget.report.verdict import Status
 
@@ -86,6 +89,23 @@ def reship(folder: Path, seed: int, change: Callable[[dict], bytes]) -> None:
     path.write_bytes(change(load(path.read_bytes())))
     digests = read_run(folder, seed)["digests"] | {"weights": file_digest(path)}
     edit_run(folder, seed, reseal=True, digests=digests)
+
+
+def record_again(folder: Path, seed: int, state: dict[str, torch.Tensor]) -> None:
+    """Record other weights of a seed as they measure here, with the history that it had."""
+    before = msgspec.convert(read_run(folder, seed), Run)
+    (entry,) = load_zoo(folder / "zoo.py").values()
+    record_run(
+        entry,
+        seed,
+        state,
+        folder=folder,
+        dataset=load_mnist_sample(),
+        steps=before.steps,
+        batch_size=before.batch_size,
+        seconds=before.train_seconds,
+        history=before.history,
+    )
 
 
 def rename(folder: Path, seed: int, new: str, new_seed: int | None = None) -> None:

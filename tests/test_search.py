@@ -166,6 +166,21 @@ class Unbounded(nn.Sequential):
         )
 
 
+class Overflowing(Tiny):
+    """Its loss stays finite while a running variance overflows."""
+
+    def forward(self, x):
+        x = self.norm2(1e25 * self.conv2(self.norm1(self.conv1(x))))
+        return self.classify(x.mean((2, 3)))
+
+
+def test_a_trial_whose_statistics_diverge_is_pruned_and_told_so(run):
+    study = run(replace(TINY, network=Overflowing, budget=ROOMY), "--trials 1")
+    assert study.trials[0].state.name == "PRUNED"
+    assert "norm2.running_var" in study.trials[0].user_attrs["why"]
+    assert "training diverged" in study.trials[0].user_attrs["why"]
+
+
 def test_poor_trials_are_pruned_before_their_last_epoch(run):
     entry = replace(
         TINY,

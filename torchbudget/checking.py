@@ -2,12 +2,14 @@
 
 import argparse
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from torchbudget.building.client import SECONDS
-from torchbudget.building.connection import MEMORY, describe_confinement
+from torchbudget.building.connection import MEMORY
+from torchbudget.confinement import RULES
 from torchbudget.declare.zoofile import select_entries
 from torchbudget.engine import Engine, explain
 from torchbudget.errors import EXIT_PASS, UsageError
@@ -26,6 +28,29 @@ from torchbudget.report.progress import LiveLine
 from torchbudget.report.shard import Shard
 from torchbudget.report.verdict import Status, Verdict, exit_code
 from torchbudget.shards import choose_entries, describe_shard, merge_shards
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a check comes to, for every report.
+
+    `baseline` are the metrics of what the zoo is compared with, `allowed` the rules that the system
+    did not enforce on the zoo's code, `shard` the part of a check that this is, if it is one.
+    """
+
+    verdicts: list[Verdict]
+    metrics: list[Metrics]
+    baseline: list[Metrics]
+    allowed: Sequence[str]
+    shard: Shard | None = None
+
+    def to_json(self) -> str:
+        """The findings as JSON."""
+        rules = {
+            "forbidden": [rule for rule in RULES if rule not in self.allowed],
+            "allowed": [rule for rule in RULES if rule in self.allowed],
+        }
+        return to_json(self.verdicts, self.metrics, confinement=rules, shard=self.shard)
 
 
 def explain_gates(gate: str | None) -> int:
@@ -51,9 +76,6 @@ def show_why(name: str, zoo: Path) -> int:
 def judge_here(options: argparse.Namespace) -> int:
     """Judge what the options name in this process, report it, return the exit code."""
     check_paths(options)
-    warning = describe_confinement()
-    if warning:
-        print(f"torchbudget: {warning}", file=sys.stderr)
     engine = make_engine(
         options.zoo,
         results=options.results,
@@ -84,59 +106,53 @@ def judge_here(options: argparse.Namespace) -> int:
         progress.close()
     judged = {verdict.entry for verdict in verdicts if verdict.status is not Status.NOT_JUDGED}
     metrics = [engine.measure_entry(entry) for entry in entries if entry.name in judged]
-    baseline = engine.measure_baseline()
-    report(options, verdicts, metrics, baseline, shard)
-    try:
-        if options.comment:
-            compared = engine.compare_entries([entry for entry in entries if entry.name in judged])
+    findings = Findings(verdicts, metrics, engine.measure_baseline(), engine.allowed, shard)
+    report(options, findings)
+    if options.comment:
+        compared = engine.compare_entries([entry for entry in entries if entry.name in judged])
+        with writing_reports():
             write_atomically(options.comment, to_comment(verdicts, compared, engine.base))
-    except OSError as error:
-        raise UsageError(f"the report cannot be written: {error}") from error
     return exit_code(verdicts)
 
 
 def report_shards(options: argparse.Namespace) -> int:
     """Put the shards of a check together, report it, return the exit code."""
     check_outputs(list_outputs(options), [options.zoo, *options.reports])
-    verdicts, metrics = merge_shards(options.reports)
-    report(options, verdicts, metrics, [])
+    verdicts, metrics, allowed = merge_shards(options.reports)
+    report(options, Findings(verdicts, metrics, [], allowed))
     return exit_code(verdicts)
 
 
-def report(
-    options: argparse.Namespace,
-    verdicts: list[Verdict],
-    metrics: list[Metrics],
-    baseline: list[Metrics],
-    shard: Shard | None = None,
-) -> None:
+def report(options: argparse.Namespace, findings: Findings) -> None:
     """Print the report and write the files that the options ask for; raises `UsageError`."""
-    print_report(options, verdicts, metrics, baseline, shard)
+    print_report(options, findings)
+    with writing_reports():
+        write_reports(options, findings)
+
+
+@contextmanager
+def writing_reports() -> Iterator[None]:
+    """Raises `UsageError` where the system does not let a report be written."""
     try:
-        write_reports(options, verdicts, metrics, baseline, shard)
+        yield
     except OSError as error:
         raise UsageError(f"the report cannot be written: {error}") from error
 
 
-def print_report(
-    options: argparse.Namespace,
-    verdicts: list[Verdict],
-    metrics: list[Metrics],
-    baseline: list[Metrics],
-    shard: Shard | None,
-) -> None:
+def print_report(options: argparse.Namespace, findings: Findings) -> None:
     """Print the report on stdout in the format that was asked for."""
+    verdicts = findings.verdicts
     match options.format:
         case "json":
-            print(to_json(verdicts, metrics, shard), end="")
+            print(findings.to_json(), end="")
         case "markdown":
-            print(to_markdown(verdicts, metrics, baseline))
+            print(to_markdown(verdicts, findings.metrics, findings.baseline))
         case "junit":
             print(to_junit(verdicts), end="")
         case "sarif":
             print(to_sarif(verdicts, list_rules(), options.zoo), end="")
         case "terminal":
-            terminal.print_verdicts(verdicts)
+            terminal.print_verdicts(verdicts, allowed=findings.allowed)
     if options.github or options.format == "github":
         for line in to_annotations(verdicts, options.zoo):
             print(line)
@@ -196,28 +212,24 @@ def make_engine(
     )
 
 
-def write_reports(
-    options: argparse.Namespace,
-    verdicts: list[Verdict],
-    metrics: list[Metrics],
-    base: list[Metrics],
-    shard: Shard | None,
-) -> None:
+def write_reports(options: argparse.Namespace, findings: Findings) -> None:
     """Write every file that was asked for; each is replaced whole.
 
     GitHub's step summary is added to: other steps write it too.
     """
+    verdicts = findings.verdicts
+    markdown = to_markdown(verdicts, findings.metrics, findings.baseline)
     if options.json and options.json != "-":
-        write_atomically(Path(options.json), to_json(verdicts, metrics, shard))
+        write_atomically(Path(options.json), findings.to_json())
     if options.summary:
-        write_atomically(options.summary, to_markdown(verdicts, metrics, base))
+        write_atomically(options.summary, markdown)
     if options.junit:
         write_atomically(options.junit, to_junit(verdicts))
     if options.sarif:
         write_atomically(options.sarif, to_sarif(verdicts, list_rules(), options.zoo))
     if getattr(options, "badge", None):
-        write_atomically(options.badge, draw_badge(metrics[0], verdicts))
+        write_atomically(options.badge, draw_badge(findings.metrics[0], verdicts))
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if options.github and step_summary:
         with open(step_summary, "a", encoding="utf-8") as file:
-            file.write(to_markdown(verdicts, metrics, base))
+            file.write(markdown)

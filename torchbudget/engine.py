@@ -118,6 +118,11 @@ class Engine:
         return self._sources.runs
 
     @property
+    def allowed(self) -> tuple[str, ...]:
+        """What this system could not forbid to the zoo's code."""
+        return self._built.allowed
+
+    @property
     def baseline(self) -> Baseline | None:
         return self._sources.baseline
 

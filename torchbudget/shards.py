@@ -82,6 +82,7 @@ class ShardReport:
     verdicts: list[Verdict]
     figures: list[Metrics]
     shard: Shard
+    confinement: dict[str, list[str]]
 
 
 def read_report(path: Path) -> ShardReport:
@@ -94,11 +95,12 @@ def read_report(path: Path) -> ShardReport:
     return report
 
 
-def merge_shards(paths: Sequence[Path]) -> tuple[list[Verdict], list[Metrics]]:
+def merge_shards(paths: Sequence[Path]) -> tuple[list[Verdict], list[Metrics], list[str]]:
     """The verdicts and metrics of all shards, as one check would give them.
 
-    Raises `ShardError` where a shard is missing, there twice, or left something out, and where two
-    of them judged different files.
+    Then the rules of the confinement that some shard could not enforce. Raises `ShardError` where a
+    shard is missing, there twice, or left something out, and where two of them judged different
+    files.
     """
     first = read_report(paths[0]).shard
     reports: dict[int, ShardReport] = {}
@@ -122,4 +124,6 @@ def merge_shards(paths: Sequence[Path]) -> tuple[list[Verdict], list[Metrics]]:
     places = {name: place for place, name in enumerate(first.entries)}
     distinct = {msgspec.json.encode(verdict): verdict for verdict in verdicts}
     ordered = sorted(distinct.values(), key=lambda verdict: places.get(verdict.entry, len(places)))
-    return ordered, sorted(metrics, key=lambda entry: places[entry.entry])
+    metrics.sort(key=lambda entry: places[entry.entry])
+    allowed = {rule for report in reports.values() for rule in report.confinement["allowed"]}
+    return ordered, metrics, sorted(allowed)

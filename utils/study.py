@@ -22,7 +22,13 @@ from tqdm import tqdm
 
 from torchbudget.data.images import Images
 from torchbudget.declare.entry import Entry, changed_fields, describe
-from torchbudget.errors import EXIT_USAGE, NetworkError, TorchBudgetError, UsageError
+from torchbudget.errors import (
+    EXIT_USAGE,
+    NetworkError,
+    TorchBudgetError,
+    UsageError,
+    WeightsError,
+)
 from torchbudget.evidence.measure import measure
 from torchbudget.evidence.weights import round_weights
 from torchbudget.network.structure import count_params
@@ -34,6 +40,8 @@ from utils.training import Diverged, Training
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
 """Storages whose content is plain values; a driver may follow, as in mysql+pymysql."""
+UNUSABLE = (Diverged, NetworkError, WeightsError, ValueError, torch.OutOfMemoryError)
+"""What a trial may end with that says nothing of the others."""
 HEARTBEAT_SECONDS = 30
 GRACE_SECONDS = 120
 """A trial that is silent for this long counts as killed, and is tried again."""
@@ -73,7 +81,7 @@ class Objective:
         except KeyboardInterrupt:
             trial.study.enqueue_trial(values)
             raise
-        except (Diverged, NetworkError, ValueError, torch.OutOfMemoryError) as error:
+        except UNUSABLE as error:
             raise prune(trial, first_line(error)) from error
 
     def train_and_count(self, trial: optuna.Trial, values: dict[str, float]) -> int:

@@ -12,6 +12,7 @@ from tampering import edit, judge
 
 from model import Slim
 from torchbudget import cli
+from torchbudget.confinement import RULES
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import UsageError
 from torchbudget.evidence.results import read_results
@@ -74,6 +75,14 @@ def test_gates_can_be_chosen_and_json_goes_to_stdout(zoo, capsys):
         "params",
         "seeds",
     ]
+
+
+def test_what_the_system_forbade_to_the_zoos_code_is_told(zoo, capsys):
+    assert cli.check(["--zoo", str(zoo / "zoo.py"), "--only", "params", "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)["confinement"]
+    assert sorted(told["forbidden"] + told["allowed"]) == sorted(RULES)
+    if sys.platform == "linux":
+        assert "new privileges" in told["forbidden"]
 
 
 def test_a_failure_prints_first_with_its_line_and_what_to_do(zoo, capsys):

@@ -305,7 +305,7 @@ def test_what_cannot_be_done_is_one_line(words, code, said, tmp_path, capsys, mo
     write_zoo(tmp_path)
     monkeypatch.chdir(tmp_path)
     Path("weights/lenet_sgd-seed0-mnist_sample.safetensors").unlink()
-    Path("weights/slim.onnx").write_text("somebody's file")
+    Path("weights/slim.onnx").write_text("somebody's file", encoding="utf-8")
     found, out, err = run(capsys, *words, "--zoo", "zoo.py")
     assert (found, out, len(err.splitlines())) == (code, "", 1)
     assert said in err and not Path("exports").exists()

@@ -80,7 +80,7 @@ def unpack_network(graph: bytes, tensors: bytes) -> Network:
         raise NetworkError(f"the captured network is not of its form: {error}") from error
     for program in (network.train, network.evaluating):
         _check_sources(program, network)
-    if not network.trainable <= network.parameters <= set(state):
+    if not network.trainable | network.parameters <= set(state):
         raise NetworkError("the captured network names parameters that it does not hold")
     return network
 

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,15 @@ GRACE = 30.0
 
 @dataclass(frozen=True)
 class BuiltZoo:
-    """The entries of a zoo file by name, and its networks by key."""
+    """The entries of a zoo file by name, and its networks by key.
+
+    `allowed` are the rules of `torchbudget.confinement` that the system did not enforce.
+    """
 
     entries: dict[str, Entry]
     networks: dict[str, BuiltNetwork]
     keys: dict[str, str]
+    allowed: tuple[str, ...] = ()
 
 
 def build_zoo(
@@ -82,7 +86,7 @@ def build_zoo(
         return dataset
 
     zoo: BuiltZoo = ask(request, functools.partial(_read_zoo, load_foreign=load_foreign))
-    return zoo
+    return replace(zoo, allowed=start_server(memory).allowed)
 
 
 def _ask(

@@ -35,11 +35,6 @@ answer_alone(sys.argv[2])
 """
 CAN_FORK = hasattr(os, "fork") and hasattr(os, "mkfifo")
 """Whether one process can stand ready and fork others; Windows starts a fresh one each time."""
-UNCONFINED = {
-    "darwin": "time, output and memory",
-    "win32": "time and output",
-}
-"""What alone is limited of the process that runs a zoo file, by platform; Linux confines it."""
 
 
 class Server:
@@ -64,6 +59,11 @@ class Server:
             environment=ENVIRONMENT,
         )
         self._received = b""
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The rules that the system does not enforce on the server and what it forks."""
+        return self._confinement.allowed
 
     def make_folder(self) -> Path:
         """A folder for one build."""
@@ -101,6 +101,11 @@ class FreshBuilds:
         self._place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._ended: Confined | None = None
 
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The rules that the system did not enforce on the last build."""
+        return self._ended.allowed if self._ended else ()
+
     def make_folder(self) -> Path:
         """A folder for one build."""
         return Path(tempfile.mkdtemp(dir=Path(self._place.name).resolve()))
@@ -131,17 +136,6 @@ class FreshBuilds:
 def _import_path() -> str:
     """The folders that this process imports from, for a process that it starts."""
     return json.dumps([path for path in sys.path if path])
-
-
-def describe_confinement() -> str:
-    """A warning where this system cannot forbid a zoo file what it may not do, else ""."""
-    limited = UNCONFINED.get(sys.platform)
-    if limited is None:
-        return ""
-    return (
-        f"the zoo file runs in a process of its own, of which this system limits {limited} only: "
-        "judge a zoo that nobody vouches for on Linux"
-    )
 
 
 _servers: dict[int, Server | FreshBuilds] = {}

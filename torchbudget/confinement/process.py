@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from torchbudget.confinement import tree
-from torchbudget.confinement.rules import MAX_PROCESSES, RULES
+from torchbudget.confinement.environment import scrub_environment
+from torchbudget.confinement.rules import MAX_PROCESSES, RULES, list_allowed, parse_report
 from torchbudget.errors import TorchBudgetError, UsageError
 
 MAX_OUTPUT = 2**20
@@ -35,19 +36,6 @@ KILLED = -9
 MAX_BYTES = 2**60
 """The largest limit that the system's calls take; a higher one is none."""
 
-PASSED_ON = {
-    "LANG",
-    "LANGUAGE",
-    "LD_LIBRARY_PATH",
-    "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "PATH",
-    "PYTHONHASHSEED",
-    "PYTHONPATH",
-    "SYSTEMROOT",
-    "TZ",
-}
-"""Names in the environment that a confined process receives, with those that begin with `LC_`."""
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -92,18 +80,18 @@ class _Reader(threading.Thread):
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(daemon=True)
         self._stream = stream
-        self._kept = bytearray()
+        self.kept = b""
         self.start()
 
     def run(self) -> None:
         with self._stream:
             while chunk := os.read(self._stream.fileno(), 2**16):
-                self._kept += chunk[: MAX_OUTPUT - len(self._kept)]
+                self.kept += chunk[: MAX_OUTPUT - len(self.kept)]
 
     def read(self) -> bytes:
         """Return what was kept; wait a little for the end of the stream."""
         self.join(timeout=2.0)
-        return bytes(self._kept)
+        return self.kept
 
 
 class Confinement:
@@ -178,6 +166,11 @@ class Confinement:
         """Whether the process still runs."""
         return self._watch.is_alive()
 
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The rules that the system does not enforce; all of them before the command runs."""
+        return list_allowed(parse_report(self._report.kept if self._report else b""))
+
     def end(self) -> None:
         """Kill the process and all that it started; do nothing where it has ended."""
         self._to_end.set()
@@ -190,7 +183,7 @@ class Confinement:
         """
         self._watch.join()
         report = self._read_report()
-        forbidden = [rule for rule in report.get("forbidden", "").split(",") if rule]
+        allowed = list_allowed(report)
         ended_by_us = self._timed_out or self._memory_exceeded or self._too_many_processes
         stderr = self._stderr.read()
         if "error" in report or ("forbidden" not in report and not ended_by_us):
@@ -204,8 +197,8 @@ class Confinement:
             too_many_processes=self._too_many_processes,
             stdout=self._stdout.read(),
             stderr=stderr,
-            forbidden=tuple(forbidden),
-            allowed=tuple(rule for rule in RULES if rule not in forbidden),
+            forbidden=tuple(rule for rule in RULES if rule not in allowed),
+            allowed=allowed,
         )
 
     def _read_report(self) -> dict[str, str]:
@@ -215,8 +208,7 @@ class Confinement:
         """
         if self._report is None:
             return {"forbidden": ""}
-        lines = self._report.read().decode(errors="replace").splitlines()
-        return {kind: value for kind, _, value in (line.partition(" ") for line in lines)}
+        return parse_report(self._report.read())
 
     def _watch_process(self) -> None:
         tick = 0
@@ -331,17 +323,3 @@ def run_confined(
     )
     with confinement:
         return confinement.wait()
-
-
-def scrub_environment(folder: Path) -> dict[str, str]:
-    """Return the variables that a process confined to `folder` receives."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in PASSED_ON or name.startswith("LC_")
-    }
-    temporary = str(folder / "tmp")
-    own = {"PYTHONDONTWRITEBYTECODE": "1"}
-    own |= dict.fromkeys(("HOME", "USERPROFILE"), str(folder / "home"))
-    own |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary)
-    return kept | own

@@ -74,3 +74,15 @@ def list_forbidden(means: set[str]) -> list[str]:
         MEMORY: watched and writes and filtered,
     }
     return [rule for rule in RULES if enforced[rule]]
+
+
+def parse_report(told: bytes) -> dict[str, str]:
+    """What the launcher told, its lines by their first word."""
+    lines = told.decode(errors="replace").splitlines()
+    return {kind: value for kind, _, value in (line.partition(" ") for line in lines)}
+
+
+def list_allowed(report: dict[str, str]) -> tuple[str, ...]:
+    """The rules that are not among those which the launcher told are enforced."""
+    forbidden = report.get("forbidden", "").split(",")
+    return tuple(rule for rule in RULES if rule not in forbidden)

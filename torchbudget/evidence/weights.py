@@ -20,8 +20,15 @@ from torchbudget.reading import reading
 def round_weights(network: nn.Module, stored: str) -> nn.Module:
     """`network` with the numbers that a file of the precision `stored` will hold.
 
-    Raises `WeightsError` where one overflows it.
+    Raises `WeightsError` where one overflows it, and where training has diverged: a number is not
+    finite before it is rounded.
     """
+    for name, tensor in network.state_dict().items():
+        if not tensor.isfinite().all():
+            raise WeightsError(
+                f"{name} holds infinite or NaN numbers: training diverged; train again with a "
+                "lower learning rate, or clip the gradients"
+            )
     rounded = network.to(getattr(torch, stored)).float()
     for name, tensor in rounded.state_dict().items():
         if not tensor.isfinite().all():

@@ -14,6 +14,7 @@ from torchbudget.evidence.measure import (
 )
 from torchbudget.evidence.results import Run, Score
 from torchbudget.evidence.rounding import Flip, is_excused, list_flips, rounding_margin
+from torchbudget.gates.given_back import count_strange, exceeds_limit
 from torchbudget.gates.listing import join_first
 from torchbudget.gates.observation import Observation
 from torchbudget.report.verdict import Status, Verdict
@@ -42,10 +43,12 @@ def judge_claim(entry: Entry, observation: Observation) -> Verdict:
 
     Why: a record is a claim. The weights are small enough to measure again, image by image, so
     nothing need be believed. Val images are measured again, too: who reports other misses there
-    hides how the recipe was chosen.
+    hides how the recipe was chosen. Running statistics are no parameters as long as the training
+    images determine them: sent through again, they give them back, else the statistics count.
 
     Fails: a record of 51 misses whose weights give 52, or 51 others; of 19,000 parameters where the
-    network has 20,000; of another hardware, with a prediction that rounding cannot flip.
+    network has 20,000; of another hardware, with a prediction that rounding cannot flip; running
+    statistics that are other numbers, and with the parameters more than `max_params` allows.
 
     Passes: the same predictions on the hardware and torch of the record; elsewhere others only
     where two classes are tied but for rounding.
@@ -60,7 +63,10 @@ def judge_claim(entry: Entry, observation: Observation) -> Verdict:
         most = max(most, len(flips))
         contradictions = list(find_contradictions(run, found, flips, observation.platform))
         reasons += [f"seed {run.seed}: {reason}" for reason in contradictions]
+        strange = count_strange(observation, run.seed)
+        reasons += [f"seed {run.seed}: {line}" for line in exceeds_limit(observation, strange)]
         details += [f"seed {run.seed}: {line}" for line in describe_flips(flips, found.test)]
+        details += [f"seed {run.seed}: {line}" for line in strange]
     passed = f"{len(runs)} runs re-measured, at most {most} predictions differ"
     return Verdict(
         gate="claim",

@@ -59,7 +59,7 @@ def measure_cost(observation: Observation) -> dict[str, int]:
 
 def _describe(name: str, value: int, side: int) -> str:
     if name == "min_receptive_field" and not value:
-        return "what a feature sees cannot be told: forward takes no images with NaN"
+        return "what a feature sees cannot be told: forward does not run on the images that show it"
     if name == "min_receptive_field":
         return f"a feature sees {value} of {side} pixels"
     return f"{value:,} {_UNITS[name]}"

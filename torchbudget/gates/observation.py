@@ -1,6 +1,7 @@
 """What there is to observe of an entry: measured when a gate first asks, shared by all gates."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from torchbudget.data.images import Dataset, Images, ImageSpec
+from torchbudget.data.images import Dataset, Images, ImageSpec, as_floats
 from torchbudget.data.spec import DataSpec
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry
@@ -20,9 +21,12 @@ from torchbudget.gates.baseline import Baseline
 from torchbudget.gates.inspections import Inspections
 from torchbudget.network.captured import CapturedModule, Network
 from torchbudget.network.ensemble import EnsembleNetwork, vote
+from torchbudget.network.given_back import Kept, find_strange
 from torchbudget.network.inspection import Inspection
 from torchbudget.network.trace import Trace
 
+NUM_SENT_AGAIN = 256
+"""Training images that are sent through a network again, for the statistics that they give."""
 TRAIN_COMMAND = (
     "train it and record the run: torchbudget record {entry} --seed {seed} --weights FILE"
 )
@@ -73,6 +77,7 @@ class Observation:
         self.evidence = evidence_of(entry, sources.runs)
         self.measurements: dict[int, Measurement] = {}
         self.val_measurements: dict[int, Measurement] = {}
+        self._strange: dict[int, list[Kept]] = {}
 
     @property
     def platform(self) -> tuple[str, str]:
@@ -179,6 +184,51 @@ class Observation:
         if seed not in self.measurements:
             self.measurements[seed] = self._measure(seed, self.dataset.test, Observation.measure)
         return self.measurements[seed]
+
+    def find_strange(self, seed: int) -> list[Kept]:
+        """The statistics of `seed` that training images do not give back; raises `Unmeasurable`.
+
+        An ensemble has none of its own.
+        """
+        if seed not in self._strange:
+            names = self.inspection.information.statistics
+            self._strange[seed] = self._compare(seed, names) if names else []
+        return self._strange[seed]
+
+    def _compare(self, seed: int, names: frozenset[str]) -> list[Kept]:
+        (path,) = self.weights_paths(seed)
+        train, _ = self.split
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
+        pixels = train.pixels[order[:NUM_SENT_AGAIN]]
+        images = train.image.normalise(as_floats(pixels))
+        try:
+            return find_strange(self.network, load_state(path, self.network), images, names)
+        except (WeightsError, NetworkError) as error:
+            raise Unmeasurable(str(error), self.renewal(seed)) from error
+
+    @cached_property
+    def learned_buffers(self) -> frozenset[str]:
+        """Buffers with fractions that the logits need and that are no longer as they were built.
+
+        By the first weights that can be read; none before there are any. An ensemble has none of
+        its own.
+        """
+        network = self.network
+        used = self.eval_trace.used - network.parameters - self.inspection.information.statistics
+        names = {name for name in used if network.state[name].is_floating_point()}
+        if not names or isinstance(self.entry, Ensemble):
+            return frozenset()
+        for seed in self.evidence:
+            (path,) = self.weights_paths(seed)
+            with contextlib.suppress(WeightsError):  # the chain says what is wrong
+                shipped = load_state(path, network)
+                return frozenset(name for name in names if not self._is_as_built(name, shipped))
+        return frozenset()
+
+    def _is_as_built(self, name: str, shipped: Mapping[str, torch.Tensor]) -> bool:
+        built = self.network.state[name]
+        rounded = built.to(getattr(torch, self.entry.stored)).to(built.dtype)
+        return torch.equal(rounded, shipped[name].to(built.dtype))
 
     def measure_val(self, seed: int) -> Measurement:
         """The same on the images that the recipe chooses by; there must be some."""

@@ -13,8 +13,9 @@ def judge_params(entry: Entry, observation: Observation) -> Verdict:
 
     Why: a small network is the claim; a number is 32 bits, wherever the network keeps it.
     Fails: 4,000 parameters below the limit and a buffer of 50,000 that forward adds to the logits.
-    Passes: tied weights, counted once; running statistics of a BatchNorm, which are not counted;
-    weights in half precision, which count as one each.
+    Passes: tied weights, counted once; running statistics of a BatchNorm, which are not counted,
+    as long as training images give them back (see `claim`); weights in half precision, which count
+    as one each.
     """
     limit = entry.budget.max_params
     if limit is None:

@@ -1,6 +1,7 @@
 """Structure that a budget requires, found on the path from the images to the logits."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from torchbudget.declare.budget import BatchNorm, Dropout, GlobalAveragePooling, NoDenseOnMap
 from torchbudget.declare.entry import Entry
@@ -16,10 +17,12 @@ def judge_structure(entry: Entry, observation: Observation) -> Verdict:
 
     Why: a module that only exists proves nothing; logits that depend on chance measure nothing.
     Fails: a BatchNorm beside the convolution, dropout times zero, a softmax in place of logits.
-    Passes: any form of what is required, such as `x.mean((2, 3))`, on every way to the logits.
+    Passes: any form of what is required, such as `x.mean((2, 3))`, on every way to the logits; a
+    kernel in a buffer that training leaves as it was built needs no norm.
     """
     required = entry.budget.requires
-    reasons = _collect_reasons(entry, observation)
+    inspection, learned = _as_trained(observation)
+    reasons = _collect_reasons(entry, inspection)
     names = ", ".join(type(requirement).__name__ for requirement in required) or "nothing"
     return Verdict(
         gate="structure",
@@ -30,18 +33,39 @@ def judge_structure(entry: Entry, observation: Observation) -> Verdict:
         field="requires",
         remedy="change forward, so that what is required runs and moves the logits; "
         "a module that only exists does not count",
+        details=tuple(
+            f"{name} is a buffer that training changed: it is learned" for name in learned
+        ),
     )
 
 
-def _collect_reasons(entry: Entry, observation: Observation) -> list[str]:
+def _as_trained(observation: Observation) -> tuple[Inspection, list[str]]:
+    """The network with the buffers that training changed as parameters, and their names."""
+    inspection = observation.inspection
+    try:
+        learned = observation.learned_buffers
+    except Unmeasurable:  # what follows says why
+        return inspection, []
+    if not learned:
+        return inspection, []
+    network = inspection.network
+    changed = replace(
+        network,
+        parameters=network.parameters | learned,
+        trainable=network.trainable | learned,
+    )
+    return Inspection(replace(inspection.built, network=changed)), sorted(learned)
+
+
+def _collect_reasons(entry: Entry, inspection: Inspection) -> list[str]:
     """All that is wrong; raises `Unmeasurable` where the network does not run."""
     try:
         reasons: list[str] = []
         for requirement in entry.budget.requires:
-            reasons += _judge_requirement(requirement, observation.inspection)
-        return [*reasons, *observation.inspection.misbehaviours]
+            reasons += _judge_requirement(requirement, inspection)
+        return [*reasons, *inspection.misbehaviours]
     except Unmeasurable as error:
-        if not observation.inspection.runs:
+        if not inspection.runs:
             raise
         return [f"what runs is hidden: {error}"]  # nothing shows that it has what is required
 

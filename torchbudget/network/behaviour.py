@@ -14,6 +14,7 @@ from torchbudget.errors import NetworkError
 from torchbudget.network.captured import Network
 from torchbudget.network.nodes import draws_numbers, kind_of
 from torchbudget.network.private_torch import Operation, default_arguments, mutated_arguments
+from torchbudget.network.soundness import is_probability
 from torchbudget.network.structure import arguments_of
 from torchbudget.network.trace import Trace, replay
 
@@ -46,7 +47,7 @@ def misbehaviours(network: Network) -> Iterator[str]:
     if reason := _describe_wrong_logits(together, image):
         yield reason
         return
-    if all(_are_probabilities(_run(network, scale * images)) for scale in SCALES):
+    if all(is_probability(_run(network, scale * images)) for scale in SCALES):
         yield "forward ends with a softmax: return the logits (a log_softmax is fine)"
     yield from _depends_on_batch(network, images, together)
 
@@ -129,11 +130,6 @@ def _describe_wrong_logits(logits: torch.Tensor, image: ImageSpec) -> str:
     if shape[:1] == [str(NUM_IMAGES)]:
         shape[0] = "N"
     return f"forward gives ({', '.join(shape)}), not {wanted}"
-
-
-def _are_probabilities(logits: torch.Tensor) -> bool:
-    sums = logits.sum(1)
-    return bool((logits >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), 0, TOLERANCE)
 
 
 def _depends_on_batch(

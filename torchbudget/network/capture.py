@@ -54,7 +54,7 @@ def capture(make: Callable[[], nn.Module], image: ImageSpec) -> Network:
         constants=constants,
         names=_name_tensors(first, state),
         parameters=frozenset(parameters),
-        trainable=frozenset(name for name, tensor in parameters.items() if tensor.requires_grad),
+        trainable=frozenset(name for name, tensor in state.items() if tensor.requires_grad),
     )
 
 

@@ -19,7 +19,7 @@ class Network:
 
     `state` holds parameters and buffers as built, tied ones once; `names` each name of the
     `state_dict` and the tensor of `state` that it stands for; `parameters` those of `state` that
-    are parameters, `trainable` those that gradients move.
+    are parameters, `trainable` those that gradients move, perhaps buffers.
     """
 
     image: ImageSpec
@@ -39,13 +39,32 @@ class Network:
     ) -> Trace:
         """The train or the eval form on `images` (N, C, H, W), with the weights `state`.
 
-        By default on two random images, with the weights as built. Raises `NetworkError`.
+        By default on two random images, with the weights as built. It has run once, so that its
+        nodes know the shapes of their values. Raises `NetworkError`.
         """
+        traced = self.form(training, images, state)
+        copies = {name: tensor.clone() for name, tensor in traced.state.items()}
+        try:
+            with torch.no_grad():
+                values = replay(traced, copies, traced.images.clone(), in_place=True)
+        except Exception as error:
+            raise NetworkError(f"the captured network does not run: {error}") from error
+        for node, value in values.items():
+            node.meta["shape"] = tuple(value.shape)
+        return traced
+
+    def form(
+        self,
+        training: bool,
+        images: torch.Tensor | None = None,
+        state: Mapping[str, torch.Tensor] | None = None,
+    ) -> Trace:
+        """What `trace` gives, before it has run; raises `NetworkError`."""
         if images is None:
             generator = torch.Generator().manual_seed(0)
             images = torch.randn((2, *self.image.shape), generator=generator)
         program = self.train if training else self.evaluating
-        traced = Trace(
+        return Trace(
             graph=program.to_graph(len(images)),
             state=dict(self.state if state is None else state),
             attributes=self.constants,
@@ -54,15 +73,6 @@ class Network:
             trainable=self.trainable,
             training=training,
         )
-        copies = {name: tensor.clone() for name, tensor in traced.state.items()}
-        try:
-            with torch.no_grad():
-                values = replay(traced, copies, images.clone(), in_place=True)
-        except Exception as error:
-            raise NetworkError(f"the captured network does not run: {error}") from error
-        for node, value in values.items():
-            node.meta["shape"] = tuple(value.shape)
-        return traced
 
     def with_weights(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The state that the tensors of a weights file give, by the names of the `state_dict`.

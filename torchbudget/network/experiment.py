@@ -1,6 +1,6 @@
 """Interventions on a trace: what else changes when the value of one operation is changed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 import torch
@@ -16,6 +16,8 @@ CLOSE = 0.03
 
 The epsilon of a norm leaves a difference of its share in the variance.
 """
+NUM_SHUFFLES = 4
+"""Orders of its elements that stand for other values of an operand."""
 
 
 class Experiment:
@@ -63,10 +65,8 @@ class Experiment:
 
     @cached_property
     def learned(self) -> set[fx.Node]:
-        """The nodes that depend on a parameter and have one value whatever the images are."""
-        sources = [
-            node for node, name in self.traced.names.items() if name in self.traced.parameters
-        ]
+        """The nodes that depend on learned numbers and have one value whatever the images are."""
+        sources = [node for node, name in self.traced.names.items() if name in self.traced.learned]
         return reachable(sources, lambda node: node.users) - self.varying
 
     def tensor(self, node: fx.Node) -> torch.Tensor | None:
@@ -185,16 +185,40 @@ def mixes_elements(experiment: Experiment, node: fx.Node, operand: fx.Node) -> b
 def depends_on(
     experiment: Experiment, node: fx.Node, operand: fx.Node, where: torch.Tensor
 ) -> list[torch.Tensor]:
-    """Which elements of an operation's value change when `operand` is NaN at `where`.
+    """Which elements of an operation's value change when `operand` is another at `where`.
 
     One mask for each tensor of the value.
     """
     value = experiment.tensor(operand)
     assert value is not None
-    values = {**experiment.values, operand: value.masked_fill(where, torch.nan)}
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        result = run_node(node, values)
-    return masks_of_change(experiment.values[node], result)
+
+    def run(other: torch.Tensor) -> object:
+        values = {**experiment.values, operand: other.where(where, value)}
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            return run_node(node, values)
+
+    return poison(value, run, experiment.values[node])
+
+
+def poison(
+    value: torch.Tensor, run: Callable[[torch.Tensor], object], before: object
+) -> list[torch.Tensor]:
+    """Which elements of what `run` gives are others than `before` when it is given NaN.
+
+    Where an operation takes no NaN, as an index does not, it is given other numbers, a few times.
+    `run` is given a tensor of the form of `value`.
+    """
+    try:
+        return masks_of_change(before, run(torch.full_like(value, torch.nan)))
+    except (RuntimeError, IndexError):
+        pass
+    generator = torch.Generator().manual_seed(0)
+    together: list[torch.Tensor] = []
+    for _ in range(NUM_SHUFFLES):
+        order = torch.randperm(value.numel(), generator=generator)
+        masks = masks_of_change(before, run(value.flatten()[order].view(value.shape)))
+        together = [one | other for one, other in zip(together or masks, masks, strict=True)]
+    return together
 
 
 def masks_of_change(before: object, after: object) -> list[torch.Tensor]:

@@ -27,13 +27,15 @@ class Information:
 
     `used` is the part of `parameters` that the logits depend on, `trainable` the part that
     requires a gradient. `hidden` is what is held outside the parameters: buffers, constants, and
-    the literals and wiring of the graph above what honest graphs need.
+    the literals and wiring of the graph above what honest graphs need. `statistics` names the
+    buffers that count as nothing, as long as the training images give them back.
     """
 
     parameters: dict[str, int]
     used: int
     trainable: int
     hidden: dict[str, int]
+    statistics: frozenset[str]
 
     @property
     def num_declared(self) -> int:
@@ -59,16 +61,17 @@ def count_information(train: Trace, evaluating: Trace) -> Information:
             parameters[name] = count_numbers(traced.state[name])
     used = train.used | evaluating.used
     trainable = train.trainable | evaluating.trainable
+    statistics = frozenset(free_statistics(train, evaluating))
     return Information(
         parameters=parameters,
         used=sum(count for name, count in parameters.items() if name in used),
         trainable=sum(count for name, count in parameters.items() if name in trainable),
-        hidden=_count_hidden(train, evaluating),
+        hidden=_count_hidden(evaluating, statistics | train.parameters | evaluating.parameters),
+        statistics=statistics,
     )
 
 
-def _count_hidden(train: Trace, evaluating: Trace) -> dict[str, int]:
-    free = free_statistics(train, evaluating) | train.parameters | evaluating.parameters
+def _count_hidden(evaluating: Trace, free: frozenset[str]) -> dict[str, int]:
     hidden: dict[str, int] = {}
     for name in evaluating.state:
         if name in evaluating.used - free:

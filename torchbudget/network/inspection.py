@@ -16,7 +16,7 @@ from torchbudget.network.cost import (
     weight_bytes,
 )
 from torchbudget.network.information import Information, count_information
-from torchbudget.network.layers import LayerRow, Probe, layer_table, probe_images
+from torchbudget.network.layers import LayerRow, Probe, layer_table
 from torchbudget.network.multiply_adds import count_captured
 from torchbudget.network.nodes import describe_node
 from torchbudget.network.requirements import (
@@ -92,11 +92,6 @@ class Inspection:
     def information(self) -> Information:
         """The numbers that the network keeps."""
         return count_information(self.train_trace, self.eval_trace)
-
-    @property
-    def num_used(self) -> int:
-        """The numbers in parameters that the logits depend on."""
-        return self.information.used
 
     @property
     def hidden(self) -> dict[str, int]:
@@ -180,9 +175,7 @@ class Inspection:
     @cached_property
     def _probe(self) -> Probe:
         with _measuring("write forward, so that it takes any number of images"):
-            images = probe_images(self.network.image)
-            traced = self.network.trace(training=False, images=images)
-        return Probe(traced, self.network.image)
+            return Probe(self.network)
 
     @cached_property
     def counted_multiply_adds(self) -> int:
@@ -218,7 +211,7 @@ class Inspection:
     def receptive_field(self) -> int:
         """The side of the square of pixels that a feature sees.
 
-        0 where the network takes no images with NaN, by which it is found.
+        0 where the network does not run on the images by which it is found.
         """
         try:
             probe = self._probe

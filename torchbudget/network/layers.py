@@ -7,8 +7,15 @@ import torch
 from torch import fx
 
 from torchbudget.data.images import ImageSpec
+from torchbudget.errors import NetworkError
+from torchbudget.network.captured import Network
 from torchbudget.network.nodes import kind_of, reachable
-from torchbudget.network.trace import Trace, run_through
+from torchbudget.network.trace import Trace, counterparts, run_through
+
+NUM_DRAWS = 2
+"""Pairs of images of each kind that are tried: a change can go unnoticed by chance."""
+ROUNDING = 1e-5
+"""A value is another one if it differs by more than this share of the largest."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +93,16 @@ def probe_images(image: ImageSpec) -> torch.Tensor:
     return images
 
 
-def receptive_field(value: torch.Tensor, image: ImageSpec) -> int | None:
-    """The largest square of pixels that one element of `value` depends on.
+def receptive_field(touched: torch.Tensor, image: ImageSpec) -> int | None:
+    """The largest square of pixels that one element of a value depends on.
 
-    `value` was computed from `probe_images(image)`; None where it is not a batch of them.
+    `touched` says which elements, of which of `H + W` images, depend on the line that differs in
+    it, as in `probe_images`; None where the value is not a batch of them.
     """
     _, height, width = image.shape
-    if value.ndim < 2 or len(value) != height + width:
+    if touched.ndim < 2 or len(touched) != height + width:
         return None
-    touched = value.isnan()
-    if value.ndim == 4:  # the channels of a map mostly see the same pixels: look at one of them
+    if touched.ndim == 4:  # the channels of a map mostly see the same pixels: look at one of them
         anywhere = touched.any(1)
         touched = anywhere if torch.equal(anywhere, touched.all(1)) else touched
     touched = touched.flatten(1)  # (H + W, elements)
@@ -111,24 +118,88 @@ def _widest_span(touched: torch.Tensor) -> int:
     return int((last - first + 1).clamp(min=0).max())
 
 
-class Probe:
-    """What each operation of an eval forward gives and sees, from one run of its trace.
+Touched = Callable[[fx.Node, torch.Tensor], torch.Tensor]
+"""Which elements of an operation's value depend on the line that differs."""
 
-    `traced` is a trace on `probe_images`, of images of the form `image`. No value is kept after
-    its last use. Raises `NetworkError` where an operation takes no images with NaN.
+
+class Probe:
+    """What each operation of an eval forward gives and sees.
+
+    Elements that see a line of NaN become NaN. Where an operation takes no NaN, or loses it as a
+    comparison does, the lines are changed as well: an element that sees one becomes another. No
+    value is kept after its last use. Raises `NetworkError` where the network does not run.
     """
 
-    def __init__(self, traced: Trace, image: ImageSpec) -> None:
-        self.trace = traced
+    def __init__(self, network: Network) -> None:
+        self._network = network
         self.shapes: dict[fx.Node, tuple[int, ...]] = {}
         self.receptive_fields: dict[fx.Node, int | None] = {}
+        self.trace = network.form(training=False, images=probe_images(network.image))
+        try:
+            reached = self._meet(self.trace, lambda node, value: value.isnan())
+        except Exception:
+            reached = False
+        if not reached:
+            self._change_lines()
+
+    def _meet(self, traced: Trace, find_touched: Touched) -> bool:
+        """Run once, note what each operation sees; say whether each line reaches the logits."""
+        same = counterparts(traced, self.trace)
+        reached: dict[fx.Node, bool] = {}
 
         def meet(node: fx.Node, call: Callable[[], object], operands: object) -> object:
             value = call()
             if isinstance(value, torch.Tensor):
-                self.shapes[node] = tuple(value.shape)
-                self.receptive_fields[node] = receptive_field(value, image)
+                touched = find_touched(node, value)
+                field = receptive_field(touched, self._network.image)
+                known = self.receptive_fields.get(same[node])
+                self.shapes[same[node]] = tuple(value.shape)
+                self.receptive_fields[same[node]] = (
+                    field if known is None else max(known, field or 0)
+                )
+                reached[node] = bool(touched.flatten(1).any(1).all()) if touched.ndim > 1 else False
             return value
 
         with torch.no_grad():
             run_through(traced, meet)
+        return reached.get(traced.output.all_input_nodes[0], False)
+
+    def _change_lines(self) -> None:
+        """Change lines of pairs of images, normalised and from 0 to 1, of which some must run."""
+        errors = []
+        generator = torch.Generator().manual_seed(0)
+        shape = (2, *self._network.image.shape)
+        for draw in [torch.randn, torch.rand] * NUM_DRAWS:
+            try:
+                self._change(*draw(shape, generator=generator))
+            except Exception as error:
+                errors.append(error)
+        if len(errors) == 2 * NUM_DRAWS:
+            raise NetworkError(f"the captured network does not run: {errors[0]}") from errors[0]
+
+    def _change(self, one: torch.Tensor, other: torch.Tensor) -> None:
+        """Note which operations see that a line of one image is the other's."""
+        lines = probe_images(self._network.image).isnan()
+        number = len(lines)
+        unchanged = self._network.form(training=False, images=one.repeat(number, 1, 1, 1))
+        changed = self._network.form(training=False, images=other.where(lines, one))
+        same = counterparts(changed, unchanged)
+        values: dict[fx.Node, torch.Tensor] = {}
+
+        def keep(node: fx.Node, call: Callable[[], object], operands: object) -> object:
+            value = call()
+            if isinstance(value, torch.Tensor) and value.ndim and len(value) == number:
+                values[node] = value[:1].clone()
+            return value
+
+        def differs(node: fx.Node, value: torch.Tensor) -> torch.Tensor:
+            if same[node] not in values:
+                return torch.zeros(value.shape, dtype=torch.bool)
+            before = values[same[node]]
+            if not value.is_floating_point():
+                return value != before
+            return (value - before).abs() > ROUNDING * before.abs().max()
+
+        with torch.no_grad():
+            run_through(unchanged, keep)
+        self._meet(changed, differs)

@@ -75,7 +75,19 @@ def run_node(
     args: Any = fx.node.map_arg(node.args, read)
     kwargs: Any = fx.node.map_arg(node.kwargs, read)
     assert callable(node.target)
+    if torch.is_grad_enabled() and isinstance(kwargs.get("out"), torch.Tensor):
+        others = {name: value for name, value in kwargs.items() if name != "out"}
+        return _write(node, kwargs["out"], args, others)
     return node.target(*args, **kwargs)
+
+
+def _write(node: fx.Node, out: torch.Tensor, args: Any, kwargs: dict[str, Any]) -> torch.Tensor:
+    """Run an operation that writes to `out`: autograd takes it only as a value and a copy."""
+    assert isinstance(node.target, Operation)
+    value = node.target.overloadpacket(*args, **kwargs)
+    if out.shape != value.shape:
+        out.resize_(value.shape)
+    return out.copy_(value)
 
 
 def _separate(changing: fx.Node, current: dict[fx.Node, object]) -> None:

@@ -253,7 +253,7 @@ def global_averages(structure: Structure) -> set[fx.Node]:
 
 def _weighs_pixels_alike(structure: Structure, average: fx.Node) -> bool:
     experiment = structure.experiment
-    maps = structure.maps_before(average)
+    maps = structure.maps.list_before(average)
     if not maps:
         return False
     changed: dict[fx.Node, object] = {}

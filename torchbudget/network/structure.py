@@ -23,6 +23,20 @@ BATCH_NORMS = {
     "_batch_norm_impl_index",
     "cudnn_batch_norm",
 }
+NORMALISATIONS = BATCH_NORMS | {
+    "instance_norm",
+    "group_norm",
+    "native_group_norm",
+    "layer_norm",
+    "native_layer_norm",
+    "rms_norm",
+    "_fused_rms_norm",
+    "softmax",
+    "_softmax",
+    "log_softmax",
+    "_log_softmax",
+}
+"""Operations that divide what they read by its own size; ATen fixes what they compute."""
 DROPOUTS = {
     "dropout",
     "dropout_",

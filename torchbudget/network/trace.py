@@ -73,6 +73,11 @@ class Trace:
         ]
 
     @cached_property
+    def learned(self) -> frozenset[str]:
+        """Names of what training may change by gradients: parameters, and buffers that have one."""
+        return self.parameters | self.trainable
+
+    @cached_property
     def used(self) -> set[str]:
         """Names of the tensors of the network that the logits depend on."""
         return {name for node, name in self.names.items() if name and node in self.computing}

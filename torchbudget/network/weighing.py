@@ -7,42 +7,18 @@ enter element by element, as in a product that is summed later, the operation th
 have weighed is the weighing one. Norms, with their affine parameters for each channel, are none.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import fx
 
-from torchbudget.network.experiment import (
-    Experiment,
-    Values,
-    masks_of_change,
-    mixes_elements,
-)
+from torchbudget.network.experiment import Experiment, Values, mixes_elements
+from torchbudget.network.maps import Maps
 from torchbudget.network.nodes import kind_of, reachable, run_node
-from torchbudget.network.private_torch import Operation
-from torchbudget.network.structure import BATCH_NORMS, CONVOLUTIONS, DROPOUTS
+from torchbudget.network.structure import CONVOLUTIONS, NORMALISATIONS
 from torchbudget.network.trace import Trace
 
-NORMALISATIONS = BATCH_NORMS | {
-    "instance_norm",
-    "group_norm",
-    "native_group_norm",
-    "layer_norm",
-    "native_layer_norm",
-    "rms_norm",
-    "_fused_rms_norm",
-    "softmax",
-    "_softmax",
-    "log_softmax",
-    "_log_softmax",
-}
-"""Operations that divide what they read by its own size; ATen fixes what they compute."""
-POOLS = {"max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"}
-UPSAMPLINGS = {"upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d"}
-MAPS = CONVOLUTIONS | NORMALISATIONS | POOLS | UPSAMPLINGS
-"""Operations whose value of four dimensions is a map (N, C, H, W)."""
 TURNED = 0.99
 """Weights whose cosine with the former ones is below this have another direction."""
 
@@ -65,7 +41,7 @@ class Structure:
     def __init__(self, traced: Trace) -> None:
         self.traced = traced
         self.experiment = Experiment(traced)
-        self._seen: dict[tuple[fx.Node, fx.Node], list[torch.Tensor]] = {}
+        self.maps = Maps(traced, self.experiment)
 
     @cached_property
     def weighings(self) -> list[Weighing]:
@@ -92,7 +68,7 @@ class Structure:
         learned = [
             operand for operand in node.all_input_nodes if operand in self.experiment.learned
         ]
-        if kind_of(node) in CONVOLUTIONS and self._depends_on_parameters(node.args[1]):
+        if kind_of(node) in CONVOLUTIONS and self._depends_on_learned(node.args[1]):
             return [Weighing(node, node.all_input_nodes[0])]  # also with a kernel for each image
         if not learned:
             return []
@@ -107,12 +83,12 @@ class Structure:
             if self._weighs(node, data[0], learned, mixer)
         ]
 
-    def _depends_on_parameters(self, operand: object) -> bool:
+    def _depends_on_learned(self, operand: object) -> bool:
         if not isinstance(operand, fx.Node):
             return False
         sources = reachable([operand], lambda node: node.all_input_nodes)
         names = {self.traced.names.get(node, "") for node in sources if node.op == "placeholder"}
-        return bool(names & self.traced.parameters)
+        return bool(names & self.traced.learned)
 
     def _first_mixers(self, start: fx.Node) -> list[fx.Node]:
         """The next operations, without further weights, that mix elements of what they read."""
@@ -184,41 +160,7 @@ class Structure:
         except RuntimeError:  # no gradient: nothing here is learned by training
             return None
 
-    # --- maps -------------------------------------------------------------------------------------
-
-    def is_map(self, node: fx.Node) -> bool:
-        """Whether a node gives (N, C, H, W) of more than one pixel, as its kind vouches for.
-
-        An operation on the single elements of a map gives a map, unless numbers that do not follow
-        from the images differ from pixel to pixel in it.
-        """
-        value = self.experiment.tensor(node)
-        if value is None or value.ndim != 4 or value.shape[2:].numel() < 2:
-            return False
-        if node is self.traced.input or kind_of(node) in MAPS:
-            return True
-        if not _is_pointwise(node):
-            return False
-        varying = self.experiment.varying
-        vouched = False
-        for operand in node.all_input_nodes:
-            other = self.experiment.tensor(operand)
-            if operand in varying and other is not None and other.shape[2:] == value.shape[2:]:
-                vouched = vouched or self.is_map(operand)
-            elif operand not in varying and other is not None and other.shape[-2:].numel() > 1:
-                return False
-        return vouched
-
-    def maps_before(self, start: fx.Node) -> list[fx.Node]:
-        """The last maps before `start`, on each way back to the images; `start` if it is one."""
-        path = self.experiment.images_path
-
-        def step(node: fx.Node) -> Iterable[fx.Node]:
-            if self.is_map(node):
-                return ()
-            return [operand for operand in node.all_input_nodes if operand in path]
-
-        return [node for node in reachable([start], step) if self.is_map(node)]
+    # --- on maps ----------------------------------------------------------------------------------
 
     def is_on_map(self, weighing: Weighing) -> bool:
         """Whether an operation weighs a map and gives one: its elements see different pixels."""
@@ -226,8 +168,8 @@ class Structure:
         if kind_of(weighing.node) in CONVOLUTIONS:
             return operand is not None and operand.shape[2:].numel() > 1
         return any(
-            _differ(self._lines_seen(source, weighing.node))
-            for source in self.maps_before(weighing.operand)
+            _differ(self.maps.lines_seen(source, weighing.node))
+            for source in self.maps.list_before(weighing.operand)
         )
 
     def is_dense_on_map(self, weighing: Weighing) -> bool:
@@ -240,50 +182,14 @@ class Structure:
         is_convolution = kind_of(weighing.node) in CONVOLUTIONS
         if is_convolution and value is not None and value.shape[2:].numel() > 1:
             return False
-        for source in self.maps_before(weighing.operand):
-            before = self._lines_seen(source, weighing.operand)
-            after = self._lines_seen(source, weighing.node)
+        for source in self.maps.list_before(weighing.operand):
+            before = self.maps.lines_seen(source, weighing.operand)
+            after = self.maps.lines_seen(source, weighing.node)
             if _most_lines(after) > _most_lines(before):
                 whole = any(bool(lines.all(0).any()) for lines in after)
                 if whole or not _differ(after):
                     return True
         return False
-
-    def _lines_seen(self, source: fx.Node, target: fx.Node) -> list[torch.Tensor]:
-        """(H, elements) and (W, elements): which lines of a map an element of `target` depends on.
-
-        For the first image alone.
-        """
-        if (source, target) not in self._seen:
-            self._seen[source, target] = self._find_lines_seen(source, target)
-        return self._seen[source, target]
-
-    def _find_lines_seen(self, source: fx.Node, target: fx.Node) -> list[torch.Tensor]:
-        start = self.experiment.tensor(source)
-        assert start is not None
-        only = reachable([source], lambda node: node.users)
-        only &= reachable([target], lambda node: node.all_input_nodes)
-        seen = []
-        for dim in (2, 3):
-            rows = []
-            for line in range(start.shape[dim]):
-                poisoned = start.clone()
-                poisoned[:1].select(dim, line).fill_(torch.nan)
-                values, _ = self.experiment.rerun({source: poisoned}, only=only, tolerance=0)
-                masks = masks_of_change(self.experiment.values[target], values[target])
-                rows.append(torch.cat([mask.flatten() for mask in masks]))
-            lines = torch.stack(rows)
-            seen.append(lines[:, lines.any(0)])
-        return seen
-
-
-def _is_pointwise(node: fx.Node) -> bool:
-    """Whether ATen declares an operation as one on single elements, or it is a dropout."""
-    if not isinstance(node.target, Operation):
-        return False
-    tags = node.target.tags
-    plain = kind_of(node).rstrip("_")
-    return torch.Tag.pointwise in tags or plain in DROPOUTS | {"relu", "add", "mul"}
 
 
 def _real(value: torch.Tensor) -> torch.Tensor:

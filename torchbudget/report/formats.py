@@ -28,16 +28,24 @@ BASELINE_STATES = {Origin.CAUSED_HERE: "new", Origin.INHERITED: "unchanged"}
 ILLEGAL_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def to_json(verdicts: list[Verdict], metrics: list[Metrics], shard: Shard | None = None) -> str:
+def to_json(
+    verdicts: list[Verdict],
+    metrics: list[Metrics],
+    *,
+    confinement: dict[str, list[str]] | None = None,
+    shard: Shard | None = None,
+) -> str:
     """The verdicts in the order they were judged, and the unrounded numbers behind them.
 
-    The report of a part of a check says which one it is.
+    `confinement` says what the system forbade to the zoo's code, and what it could not. The report
+    of a part of a check says which one it is.
     """
     document: dict[str, Any] = {
         "schema": JSON_SCHEMA,
         "exit_code": exit_code(verdicts),
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "figures": [asdict(entry) for entry in metrics],
+        "confinement": confinement,
     }
     if shard is not None:
         document["shard"] = asdict(shard)

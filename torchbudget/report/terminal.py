@@ -33,10 +33,13 @@ PLAIN_WIDTH = 200
 # --- verdicts -------------------------------------------------------------------------------------
 
 
-def print_verdicts(verdicts: list[Verdict], console: Console | None = None) -> None:
+def print_verdicts(
+    verdicts: list[Verdict], console: Console | None = None, allowed: Sequence[str] = ()
+) -> None:
     """Failures first, each with what was expected, found and to be done.
 
-    Then a table of the rest, the count, and the exit code.
+    Then a table of the rest, what the system could not forbid to the zoo's code (`allowed`), the
+    count, and the exit code.
     """
     console = console or make_console()
     for verdict in sort_by_urgency(verdicts):
@@ -56,6 +59,9 @@ def print_verdicts(verdicts: list[Verdict], console: Console | None = None) -> N
                 Text(verdict.expected),
             )
         show(console, table)
+    if allowed:
+        rules = ", ".join(allowed)
+        show(console, Text(f"not forbidden to the zoo's code on this system: {rules}", "yellow"))
     code = exit_code(verdicts)
     show(console, Text(summarise(verdicts), "green" if code == 0 else "bold red"))
 

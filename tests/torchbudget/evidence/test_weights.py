@@ -73,6 +73,15 @@ def test_what_half_precision_cannot_hold_is_refused_by_name():
         round_weights(network, "float16")
 
 
+@pytest.mark.parametrize("number", [torch.inf, torch.nan])
+@pytest.mark.parametrize("stored", ["float16", "float32"])
+def test_a_network_that_diverged_is_told_so_whatever_it_is_stored_in(number, stored):
+    network = Tiny()
+    network.norm2.running_var[3] = number
+    with pytest.raises(WeightsError, match=r"norm2\.running_var holds .*: training diverged"):
+        round_weights(network, stored)
+
+
 def test_the_digest_of_an_ensemble_depends_on_every_member_and_their_order(tmp_path):
     one, other = tmp_path / "one", tmp_path / "other"
     one.write_bytes(b"1"), other.write_bytes(b"2")

@@ -169,7 +169,7 @@ def test_unused_parameters_are_declared_but_not_used():
         self.fc1 = nn.Linear(256, 10)
 
     inspection = inspect(type("PublishedNet3", (Net3,), {"__init__": init}), IMAGE)
-    assert (inspection.num_params, inspection.num_used) == (22_986, 17_900)
+    assert (inspection.num_params, inspection.information.used) == (22_986, 17_900)
 
 
 def test_tied_parameters_count_once():
@@ -187,7 +187,7 @@ def test_tied_parameters_count_once():
         ),
         IMAGE,
     )
-    assert tied.num_params == tied.num_used == count_params(Net())
+    assert tied.num_params == tied.information.used == count_params(Net())
 
 
 def test_numbers_outside_the_parameters_are_counted():

@@ -12,8 +12,7 @@ from torch import nn
 from torchbudget.data.mnist import IMAGE
 from torchbudget.network.information import count_information
 from torchbudget.network.requirements import bare_weighings
-from torchbudget.network.statistics import statistics_given_back
-from torchbudget.network.trace import build, trace, trace_on
+from torchbudget.network.trace import trace
 from torchbudget.network.weighing import Structure
 
 DTYPES = {
@@ -122,15 +121,3 @@ def test_a_convolution_in_any_form_needs_a_norm(form, channels, kernel, normed):
     network = Disguised(form, channels, kernel, normed)
     bare = bare_weighings(Structure(trace(network, IMAGE, training=True)))
     assert bool(bare) != normed
-
-
-def test_statistics_are_given_back_by_the_images_they_are_of_and_no_others():
-    network = build(Net).train()
-    images = torch.randn(64, *IMAGE.shape)
-    for _ in range(60):
-        network(images)
-    assert statistics_given_back(trace_on(network, images, training=False)) == []
-    network.norm2.running_mean += 20 * network.norm2.running_var.sqrt()
-    (strange,) = statistics_given_back(trace_on(network, images, training=False))
-    assert strange.module == "norm2"
-    assert strange.names == ("norm2.running_mean", "norm2.running_var")

@@ -147,6 +147,16 @@ def test_inherited_failures_come_after_those_caused_here_and_are_counted_apart()
     assert lines[-1] == ("4 fail (1 caused here, 2 inherited, 1 of unknown origin); exit code 1")
 
 
+def test_what_could_not_be_forbidden_is_one_line_before_the_count():
+    console = Console(file=io.StringIO(), width=300)
+    print_verdicts([], console, allowed=("network", "writes elsewhere"))
+    line, _ = console.file.getvalue().splitlines()
+    assert line.rstrip() == (
+        "not forbidden to the zoo's code on this system: network, writes elsewhere"
+    )
+    assert "not forbidden" not in printed(print_verdicts, [])
+
+
 def test_nothing_judged_is_no_pass():
     assert summarise([]) == "nothing was judged; exit code 3" == printed(print_verdicts, []).strip()
 
