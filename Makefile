@@ -11,8 +11,8 @@ RECORDED := $(if $(RECORD),--record)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup env-update verify train train-all reproduce search check check-model check-params \
-	view-results summary show-augment predict export export-all badge readme bench lint format test test-oldest \
-	dist test-model test-training selftest selftest-wide fuzz coverage clean clean-checkpoints
+	view-results summary show-augment predict export export-all badge readme bench lint format test \
+	test-oldest dist test-model test-training selftest selftest-wide fuzz coverage clean clean-checkpoints
 
 help: ## list the targets
 	@echo 'make TARGET [ENTRY=slim] [SEED=0] [RECORD=1] [ARGS="--flags of the program"]'
