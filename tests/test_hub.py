@@ -172,6 +172,7 @@ def test_help_tells_the_figures_of_the_record():
         "0 to 4",
     ):
         assert said in text
+    assert "averages over 5 views" in describe_entry(zoo, zoo.entries["wide_resnet"])
     for entry in zoo.entries.values():
         assert all(len(line) < 100 for line in describe_entry(zoo, entry).splitlines()[-6:])
 
