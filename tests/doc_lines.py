@@ -1,5 +1,6 @@
 """The Python blocks of a page, run as they stand in an interpreter of their own."""
 
+import os
 import re
 import subprocess
 import sys
@@ -16,12 +17,12 @@ def read_lines(page: Path) -> list[str]:
 def run_lines(
     lines: str, cwd: Path, *flags: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run `lines` by this Python with `flags`, in `cwd`, with no more environment than a path."""
-    environment = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(cwd)}
+    """Run `lines` by this Python with `flags`, in `cwd`, with `variables` in the environment."""
+    inherited = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
     return subprocess.run(
         [sys.executable, *flags, "-c", lines],
         cwd=cwd,
-        env=environment | variables,
+        env=inherited | {"OMP_NUM_THREADS": "1"} | variables,
         capture_output=True,
         text=True,
     )

@@ -88,7 +88,7 @@ def test_a_download_needs_no_second_one_and_leaves_the_hosts_modules_as_they_wer
     shutil.copytree(copy / "digit-zoo", tmp_path / "hub" / "OWNER_digit-zoo_main")
     for name, text in HOST.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(text, encoding="utf-8")
     before = "import sys, model\npath = list(sys.path)\n"
     after = """
 import utils.metrics
@@ -138,7 +138,7 @@ def test_the_card_says_what_the_record_does():
     assert meta["misses_of_all_seeds"] == [run.test.misses for run in runs.values()]
     assert (meta["mean"], meta["std"], meta["shape"]) == ([0.1307], [0.3081], [1, 28, 28])
     assert meta["recorded"]["device"] == runs[2].hardware.device
-    assert (ROOT / "LICENSE").read_text().startswith(meta["licence"])
+    assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith(meta["licence"])
 
 
 def test_a_network_that_is_not_pretrained_has_initial_weights_and_no_misses():
@@ -172,6 +172,7 @@ def test_help_tells_the_figures_of_the_record():
         "0 to 4",
     ):
         assert said in text
+    assert "averages over 5 views" in describe_entry(zoo, zoo.entries["wide_resnet"])
     for entry in zoo.entries.values():
         assert all(len(line) < 100 for line in describe_entry(zoo, entry).splitlines()[-6:])
 
@@ -206,7 +207,7 @@ def test_weights_that_are_missing_of_another_seed_or_of_another_network_are_refu
     assert "does not fit the network" in refuse(RuntimeError, "slim", folder)
     slim.write_bytes(slim.read_bytes()[:1_000])
     assert "is corrupt" in refuse(RuntimeError, "slim", folder)
-    (folder / "results.json").write_text("{}")
+    (folder / "results.json").write_text("{}", encoding="utf-8")
     assert "is not a results file" in refuse(RuntimeError, "slim", folder)
 
 
@@ -217,8 +218,8 @@ def test_an_old_torch_is_refused(monkeypatch):
 
 
 def test_the_oldest_versions_are_those_of_the_package():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    text = (ROOT / "hubconf.py").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = (ROOT / "hubconf.py").read_text(encoding="utf-8")
     python, oldest = (
         re.search(rf"_OLDEST_{name} = \((\d+), (\d+)\)", text).groups()
         for name in ("PYTHON", "TORCH")

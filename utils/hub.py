@@ -223,6 +223,8 @@ def describe_entry(zoo: Zoo, entry: Entry) -> str:
         lines.append(f"An ensemble of {', '.join(list_members(entry))}.")
     elif isinstance(entry.network, type) and entry.network.__doc__:
         lines.append(entry.network.__doc__.strip().splitlines()[0])
+    if entry.views:
+        lines.append(f"In eval mode it averages over {len(entry.views)} views of an image.")
     lines += [
         f"Budget: {describe_budget(entry)}.",
         f"Source: {entry.source or 'this zoo'}. Licence: {LICENCE}.",
