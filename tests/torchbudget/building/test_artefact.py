@@ -83,6 +83,33 @@ def test_a_graph_with_a_part_exchanged_is_read_or_refused(data, part):
     assert (built.network is None) == bool(built.error)
 
 
+def swap_tensors(steps):
+    steps[0], steps[1] = steps[1], steps[0]
+
+
+def read_a_tensor_twice(steps):
+    steps[1] = steps[0]
+
+
+def take_the_images_first(steps):
+    place = next(number for number, step in enumerate(steps) if step[0] == "images")
+    steps[0], steps[place] = steps[place], steps[0]
+
+
+def read_what_is_not_there(steps):
+    steps.append(["constant", ["nowhere"], {}, "", ""])
+
+
+@pytest.mark.parametrize(
+    "change", [swap_tensors, read_a_tensor_twice, take_the_images_first, read_what_is_not_there]
+)
+@pytest.mark.parametrize("form", ["train", "evaluating"])
+def test_a_graph_takes_each_tensor_that_is_counted_once_and_nothing_else(form, change):
+    graph = json.loads(GRAPH)
+    change(graph[form]["steps"])
+    assert read_network({}, json.dumps(graph).encode(), TENSORS).error
+
+
 @given(st.binary(max_size=200), st.integers(0, len(GRAPH)))
 def test_bytes_that_are_no_graph_are_refused(junk, cut):
     for graph, tensors in ((junk, TENSORS), (GRAPH[:cut], TENSORS), (GRAPH, junk)):

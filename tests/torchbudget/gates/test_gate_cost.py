@@ -1,6 +1,7 @@
 """The cost gate and the table of layers."""
 
 import pytest
+import torch
 import torch.nn.functional as F
 from networks import Net, changed
 from torch import nn
@@ -74,6 +75,16 @@ class Spread(Net):
 
 def test_a_matrix_product_by_another_name_costs_the_same():
     assert f"{MULTIPLY_ADDS:,} multiply-adds" in judged(Spread).observed
+
+
+def weigh_by_singular_values(self, x):
+    return self.dense(self.features(x).mean((2, 3))) + torch.linalg.svdvals(x)[:, 0, :10]
+
+
+def test_what_no_rule_counts_is_listed_with_its_share_of_the_time():
+    (line,) = judged(changed(forward=weigh_by_singular_values)).details
+    assert "no rule counts its multiply-adds; it takes" in line and "svd" in line
+    assert judged(Net).details == ()
 
 
 def test_in_place_and_views_cost_no_memory_and_copies_that_are_kept_do():
