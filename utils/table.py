@@ -137,6 +137,8 @@ COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
 )
 """Heading of each column, and the cell of a row; "" is shown as a dash."""
 
+UNCUT = 1_000
+"""Columns of the widest table."""
 NARROW = ("entry", "ours", "misses, worst", "at most", "parameters", "seconds")
 """The columns that fit a terminal of 80."""
 
@@ -153,12 +155,15 @@ def print_zoo(rows: list[Row], console: Console | None = None, wide: bool = Fals
     table = make_table()
     for heading in headings:
         side = "left" if heading == "entry" else "right"
-        table.add_column(heading, justify=side, no_wrap=heading == "entry")
+        table.add_column(heading, justify=side, no_wrap=wide or heading == "entry")
     for row in rows:
         table.add_row(*format_row(row, headings), style="" if (row.headroom or 0) >= 0 else "red")
+    if wide:  # nothing is cut: lines that are longer than the terminal go on below
+        whole = console.options.update(width=UNCUT)
+        console.width = max(console.width, console.measure(table, options=whole).maximum)
     show_on(console, table)
-    note = f"seconds: training and augmentation, median over the seeds, on {_devices(rows)}"
-    show_on(console, Text(note))
+    show_on(console, Text("seconds: of training and augmentation, the median over the seeds,"))
+    show_on(console, Text(f"on {_devices(rows)}"))
     if not wide:
         show_on(console, Text("all columns: --wide (make view-results ARGS=--wide)"))
 
