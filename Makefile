@@ -11,7 +11,7 @@ RECORDED := $(if $(RECORD),--record)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup env-update verify train train-all reproduce search check check-model check-params \
-	view-results summary show-augment predict badge readme bench lint format test test-oldest \
+	view-results summary show-augment predict badge readme cards pictures bench lint format test test-oldest \
 	dist test-model test-training selftest selftest-wide fuzz coverage clean clean-checkpoints
 
 help: ## list the targets
@@ -76,8 +76,15 @@ predict: $(READY) ## predict the digit on pictures by ENTRY (slim): make predict
 badge: $(READY) ## judge ENTRY (slim) by every gate and draw badges/ENTRY.svg
 	@$(PYTHON) check.py $(or $(ENTRY),slim) --badge badges/$(or $(ENTRY),slim).svg $(ARGS)
 
-readme: $(READY) ## write the table of the zoo into README.md
+readme: $(READY) ## write the table of the zoo into README.md and results.csv
 	$(PYTHON) -m utils.table --readme
+	$(PYTHON) -m utils.table --csv
+
+cards: $(READY) ## write a model card for each entry into cards/
+	$(PYTHON) -m utils.cards
+
+pictures: $(READY) ## draw the README's pictures of the terminal
+	$(PYTHON) -m utils.pictures
 
 bench: $(READY) ## measure seconds and memory: make bench ARGS="epoch startup"
 	$(PYTHON) -m bench $(RECORDED) $(ARGS)

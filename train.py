@@ -47,9 +47,9 @@ from torchbudget.network.structure import count_params
 from utils import checkpoint, kaggle, plots
 from utils.checks import check_trainable
 from utils.options import find_device, find_paths, find_zoo, parse
+from utils.refresh import refresh
 from utils.resume import resume_training
 from utils.runs import RunPaths, Store, choose_store, compare_runs, is_current, put_in_place
-from utils.table import refresh_readme
 from utils.training import Training
 
 HERE = Path(__file__).resolve().parent
@@ -293,8 +293,8 @@ def train(argv: list[str]) -> int:
             result = run_ensemble(entry, dataset, **settings)
         else:
             result = run(entry, seed, dataset, overrides=overrides, **settings)
-        if readme := refresh_readme(zoo_file, paths.results):
-            print(f"the zoo's table is written into {readme}")
+        for path in refresh(zoo_file, paths.results):
+            print(f"renewed: {path}")
         if options.check:
             worst = max(worst, judge(result, entry, zoo_file, paths, options))
     return worst

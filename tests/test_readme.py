@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = read_pages()
 README = PAGES["README.md"]
 TEXT = "\n".join(PAGES.values())
-LINK = re.compile(r"\]\(([^)\s]+)\)")
+LINK = re.compile(r"(?:\]\(|src=\")([^)\s\"]+)[)\"]")
 BLOCKS = read_blocks(PAGES)
 BUILT = ("docs/entries", "docs/reference", "docs/assets/networks")
 

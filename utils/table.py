@@ -1,7 +1,8 @@
 """The table of the zoo, from the evidence.
 
 `python -m utils.table` prints the columns that fit 80 characters, `--wide` all of them; `--json`
-gives the same to programs, `--readme` writes the table into README.md.
+gives the same to programs, `--csv` writes a row a run into results.csv, and `--readme` writes the
+table into README.md.
 """
 
 if __name__ == "__main__":
@@ -30,6 +31,7 @@ from torchbudget.reading import reading
 from torchbudget.report.terminal import make_console, make_table
 from torchbudget.report.terminal import show as show_on
 from torchbudget.report.text import as_one_line
+from utils.runs_csv import make_csv
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- zoo table: make readme -->", "<!-- end of zoo table -->"
@@ -248,8 +250,22 @@ def main(argv: list[str] | None = None) -> int:
         const=BESIDE,
         help="write the table into this file; default: README.md beside the zoo file",
     )
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        nargs="?",
+        const=BESIDE,
+        help="write a row for each run into this file; default: results.csv beside the zoo file",
+    )
     parser.add_argument("--wide", action="store_true", help="all columns")
     return run_main(lambda: show_zoo(parser.parse_args(argv)), "table")
+
+
+def write_csv(path: Path, options: argparse.Namespace) -> None:
+    """Write a row for each run of the zoo that the options name."""
+    runs = read_results(options.results or options.zoo.parent / "results.json")
+    entries = list(load_zoo(options.zoo, served=("utils",)).values())
+    write_atomically(path, make_csv(entries, runs, options.zoo.parent / "weights"))
 
 
 def show_zoo(options: argparse.Namespace) -> None:
@@ -257,7 +273,10 @@ def show_zoo(options: argparse.Namespace) -> None:
     if options.results and not options.results.is_file():
         raise UsageError(f"--results {options.results} is not a file")
     rows = make_rows(options.zoo, options.results or options.zoo.parent / "results.json")
-    if options.readme:
+    if options.csv:
+        beside = options.zoo.parent / "results.csv"
+        write_csv(beside if options.csv == BESIDE else options.csv, options)
+    elif options.readme:
         beside = options.zoo.parent / "README.md"
         write_readme(beside if options.readme == BESIDE else options.readme, rows)
     elif options.json:
