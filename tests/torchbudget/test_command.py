@@ -176,6 +176,7 @@ def test_an_interruption_before_main_is_one_line():
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = "check predict search train bench/__main__ utils/augment utils/summary utils/table"
+PROGRAMS += " utils/cards utils/pictures"
 
 
 @pytest.mark.parametrize("program", PROGRAMS.split())
