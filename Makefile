@@ -23,7 +23,7 @@ RECORDED := $(if $(RECORD),--record)
 .PHONY: help setup env-update lock verify train train-all reproduce search check check-model \
 	check-params comment view-results summary show-augment predict badge readme bench lint format \
 	test test-judge test-oldest dist test-model test-training selftest selftest-wide fuzz coverage \
-	clean clean-checkpoints export export-all
+	clean clean-checkpoints export export-all cards pictures
 
 help: ## list the targets
 	@echo 'make TARGET [ENTRY=slim] [SEED=0] [RECORD=1] [ARGS="--flags of the program"]'
@@ -99,8 +99,15 @@ export-all: $(READY) ## write exports/ENTRY.onnx with seed 0 of every entry of M
 badge: $(READY) ## judge ENTRY (slim) by every gate and draw badges/ENTRY.svg
 	@$(PYTHON) check.py $(or $(ENTRY),slim) --badge badges/$(or $(ENTRY),slim).svg $(ARGS)
 
-readme: $(READY) ## write the table of the zoo into README.md
+readme: $(READY) ## write the table of the zoo into README.md and results.csv
 	$(PYTHON) -m utils.table --readme
+	$(PYTHON) -m utils.table --csv
+
+cards: $(READY) ## write a model card for each entry into cards/
+	$(PYTHON) -m utils.cards
+
+pictures: $(READY) ## draw the README's pictures of the terminal
+	$(PYTHON) -m utils.pictures
 
 bench: $(READY) ## measure seconds and memory: make bench ARGS="epoch startup"
 	$(PYTHON) -m bench $(RECORDED) $(ARGS)

@@ -170,7 +170,7 @@ def search(space: Space, dataset: Dataset, options: argparse.Namespace) -> int:
 def introduce(space: Space, dataset: str, num_train: int, num_val: int) -> str:
     """The numbers searched, with their ranges and declared values."""
     lines = [
-        f"{space.entry.name}: {len(space.ranges)} numbers searched on {dataset}, "
+        f"{space.entry.name}: {len(space.ranges)} numbers searched on {dataset},\n"
         f"{num_train:,} images to train on and {num_val:,} val images to judge by"
     ]
     for name, value in space.declared.items():
@@ -197,15 +197,15 @@ def conclude(study: optuna.Study, space: Space, num_val: int, options: argparse.
     if options.epochs and options.epochs != options.declared_epochs:
         print(
             f"\nThe trials had {options.epochs} epochs, the recipe declares "
-            f"{options.declared_epochs}: the best recipe of short runs may not be the best of "
-            "whole ones."
+            f"{options.declared_epochs}: the best recipe\n"
+            "of short runs may not be the best of whole ones."
         )
     print(f"\nTo train it as an experiment:\n\n{confirm(proposed, options)}\n")
     print(plotted)
     print(
-        "This recipe was chosen by its val misses, which are therefore too optimistic. "
-        "The test images were not read. "
-        "To confirm the recipe, paste it and run train.py, which reads them once."
+        "This recipe was chosen by its val misses, which are therefore too optimistic.\n"
+        "The test images were not read. To confirm the recipe, paste it and run\n"
+        "train.py, which reads them once."
     )
     return EXIT_PASS
 

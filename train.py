@@ -27,6 +27,7 @@ if __name__ == "__main__":
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -46,9 +47,9 @@ from torchbudget.network.structure import count_params
 from utils import checkpoint, kaggle, plots
 from utils.checks import check_trainable
 from utils.options import find_device, find_paths, find_zoo, parse
+from utils.refresh import refresh
 from utils.resume import resume_training
 from utils.runs import RunPaths, Store, choose_store, compare_runs, is_current, put_in_place
-from utils.table import refresh_readme
 from utils.training import Training
 
 HERE = Path(__file__).resolve().parent
@@ -88,7 +89,7 @@ def run(
         checkpoint.clear_checkpoints(folder)
     store = choose_store(entry, seed, dataset.name, overrides + resumed, paths, record)
     print(
-        f"{entry.name}, seed {seed}: {count_params(training.network):,} parameters, "
+        f"{entry.name}, seed {seed}: {count_params(training.network):,} parameters\n"
         f"{len(train):,} training and {len(val):,} val images of {dataset.name}\n"
         f"{training.precision} on {machine.device_name(device)}",
         flush=True,
@@ -114,7 +115,7 @@ def run(
         results=store.results,
         weights=store.weights,
     )
-    report(recorded, entry, dataset, store, paths)
+    report(recorded, entry, dataset, store, paths, training.train_misses)
     return recorded.run
 
 
@@ -177,26 +178,32 @@ def scale_val(entry: Entry, dataset: Dataset) -> int:
 
 
 def describe_epoch(training: Training) -> str:
+    """An epoch in at most 80 columns."""
     row = training.history[-1]
     done = len(training.history)
     epochs = training.recipe.epochs
     left = sum(epoch.seconds for epoch in training.history) / done * (epochs - done)
-    parts = [f"train loss {row.train_loss:.4f}"]
+    parts = [f"loss {row.train_loss:.4f}"]
     if row.val_loss is not None:
-        parts += [f"val loss {row.val_loss:.4f}", f"val misses {row.val_misses}"]
-    parts += [f"lr {row.lr:.5f}", f"{row.seconds:.1f} s", f"{left / 60:.1f} min left"]
-    return f"epoch {done:>2}/{epochs}  {', '.join(parts)}"
+        parts.append(f"val {row.val_loss:.4f} ({row.val_misses} misses)")
+    parts += [f"lr {row.lr:.2g}", f"{row.seconds:.3g} s", f"{left / 60:.0f} min left"]
+    return f"epoch {done:>2}/{epochs} {', '.join(parts)}"
 
 
 def report(
-    recorded: RecordedRun, entry: Entry, dataset: Dataset, store: Store, paths: RunPaths
+    recorded: RecordedRun,
+    entry: Entry,
+    dataset: Dataset,
+    store: Store,
+    paths: RunPaths,
+    train_misses: Sequence[int | None] = (),
 ) -> None:
     """Draw the pictures of a run, and print what it gave and what it counts as."""
     result = recorded.run
-    plots.write_run(paths.output, result, recorded.test, dataset.test)
+    plots.write_run(paths.output, result, recorded.test, dataset.test, train_misses)
     print(describe_misses(result))
     print(
-        f"trained in {result.train_seconds:.0f} s; weights in {store.weights}/, "
+        f"trained in {result.train_seconds:.0f} s; weights in {store.weights}/\n"
         f"history and pictures in {paths.output}/{result.stem}-*"
     )
     if why := why_no_evidence(result, entry):
@@ -286,8 +293,8 @@ def train(argv: list[str]) -> int:
             result = run_ensemble(entry, dataset, **settings)
         else:
             result = run(entry, seed, dataset, overrides=overrides, **settings)
-        if readme := refresh_readme(zoo_file, paths.results):
-            print(f"the zoo's table is written into {readme}")
+        for path in refresh(zoo_file, paths.results):
+            print(f"renewed: {path}")
         if options.check:
             worst = max(worst, judge(result, entry, zoo_file, paths, options))
     return worst

@@ -26,6 +26,7 @@ from torchbudget.data.images import Dataset
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.entry import describe as describe_entry
+from torchbudget.evidence.machine import device_name
 from torchbudget.evidence.measure import measure as measure_images
 from train import scale_val
 from utils import checkpoint
@@ -177,7 +178,7 @@ def measure(choice: Choice) -> dict:
     figures = race.figures() | {
         "seconds_of_imports": wall_seconds([sys.executable, "-c", "import train"], ROOT)
     }
-    save_figure(plot_accuracy(figures), choice.plot)
+    save_figure(plot_accuracy(figures, device_name("cpu")), choice.plot)
     checkpoint.clear_checkpoints(race.folder)
     return figures
 

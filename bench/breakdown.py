@@ -144,7 +144,7 @@ def describe(figures: dict) -> str:
     whole = figures["share_of_peak"]["median"]
     network = figures["share_of_peak_in_network"]["median"]
     used = (
-        f"{figures['operations'] / 1e9:,.0f} Gop an epoch: {whole:.1%} of the higher peak "
+        f"{figures['operations'] / 1e9:,.0f} Gop an epoch: {whole:.1%} of the higher peak\n"
         f"over the epoch, {network:.1%} in forward and backward"
     )
     parts = table((f"{figures['entry']}, an epoch", "seconds", "per cent"), rows)

@@ -1,9 +1,10 @@
-"""Run the README's shell blocks in fresh clones: `python tests/readme_blocks.py ci`.
+"""Run the shell blocks of README and docs in fresh clones: `python tests/readme_blocks.py ci`.
 
 A comment above each block says who runs it: `<!-- run: suite -->` the test suite,
-`<!-- run: ci -->` `.ci/run`, `<!-- run: stories -->` the tests of the installed package. What comes
-after "with" is put into the clone first: the example network, the example zoo, or files of the
-competition.
+`<!-- run: ci -->` `.ci/run`, `<!-- run: stories -->` the tests of the installed package, or why
+nobody does: `<!-- not run: reason -->`. What comes after "with" is put into the clone first: the
+example network, the example zoo, or files of the competition. A comment above each block of Python
+gives its name: `<!-- example: entry -->`.
 """
 
 import os
@@ -11,35 +12,53 @@ import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BLOCK = re.compile(r"(?:<!-- run: (\w+)(?: with (\w+))? -->\n)?```bash\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(
+    r"(?:<!-- (?:run: (\w+)(?: with (\w+))?|not run: (.+?)) -->\n)?```bash\n(.*?)```", re.DOTALL
+)
+EXAMPLE = re.compile(r"<!-- example: (\w+) -->\n```python\n(.*?)```", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A shell block: who runs it ("" where nobody does), what it needs, its text."""
+    """A shell block: its page, who runs it, what it needs, why nobody runs it, its text.
 
+    What is not said is "".
+    """
+
+    page: str
     runner: str
     needs: str
+    excuse: str
     text: str
 
 
-def read_blocks(readme: str) -> list[Block]:
-    return [Block(runner, needs, text) for runner, needs, text in BLOCK.findall(readme)]
+def read_pages() -> dict[str, str]:
+    """The pages that people read, by their paths: README.md, then those of docs/."""
+    paths = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
-def read_examples(readme: str) -> list[str]:
-    """The Python blocks: network, import, entry, a whole zoo file, a zoo of torchbudget's."""
-    return re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+def read_blocks(pages: dict[str, str]) -> list[Block]:
+    """The shell blocks of all pages, in order."""
+    return [Block(page, *words) for page, text in pages.items() for words in BLOCK.findall(text)]
+
+
+def read_examples(pages: dict[str, str]) -> dict[str, str]:
+    """The blocks of Python by their names: a network, its import, its entry, whole zoo files."""
+    examples = [example for text in pages.values() for example in EXAMPLE.findall(text)]
+    assert len(dict(examples)) == len(examples), "two examples have one name"
+    return dict(examples)
 
 
 def steps_of_ci() -> set[str]:
     """The commands that `.ci/run` runs itself, as "make test"; it trains its fastest entry."""
-    lines = re.findall(r"^ *step ([a-z-]+)", (ROOT / ".ci/run").read_text(), re.MULTILINE)
-    return {f"make {target}" for target in lines}
+    text = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    return {f"make {target}" for target in re.findall(r"^ *step ([a-z-]+)", text, re.MULTILINE)}
 
 
 def copy_tree(folder: Path) -> None:
@@ -62,19 +81,21 @@ def copy_tree(folder: Path) -> None:
 
 
 def paste_example(folder: Path) -> None:
-    """Put the example network and its entry where the README says."""
-    network, line, entry = read_examples((folder / "README.md").read_text())[:3]
+    """Put the example network and its entry where the page says."""
+    examples = read_examples(read_pages())
     model = folder / "model.py"
-    model.write_text(model.read_text() + "\n\n" + network)
+    text = model.read_text(encoding="utf-8")
+    model.write_text(text + "\n\n" + examples["network"], encoding="utf-8")
     zoo = folder / "zoo.py"
-    text = zoo.read_text().replace("from model import", f"{line}from model import", 1)
-    zoo.write_text(text.rstrip().removesuffix(")") + entry + ")\n")
+    text = zoo.read_text(encoding="utf-8")
+    text = text.replace("from model import", f"{examples['import']}from model import", 1)
+    zoo.write_text(text.rstrip().removesuffix(")") + examples["entry"] + ")\n", encoding="utf-8")
 
 
 def write_elsewhere(folder: Path) -> None:
-    example = read_examples((folder / "README.md").read_text())[3]
     (folder / "elsewhere").mkdir()
-    (folder / "elsewhere/zoo.py").write_text(example)
+    text = read_examples(read_pages())["elsewhere"]
+    (folder / "elsewhere/zoo.py").write_text(text, encoding="utf-8")
 
 
 def write_competition(folder: Path) -> None:
@@ -97,32 +118,59 @@ PREPARE = {
 }
 
 
-def run_block(block: Block) -> None:
-    """Run a block in a clone of its own; raises `CalledProcessError` where a command fails.
+def run_block(block: Block) -> str:
+    """Run a block in a clone of its own; what it printed.
 
-    Commands that `.ci/run` runs itself are left to it.
+    Raises `CalledProcessError` where a command fails. Commands that `.ci/run` runs itself are left
+    to it.
     """
     text = block.text
     for step in steps_of_ci():
         text = re.sub(rf"^{step}(?= *#| *$).*\n", "", text, flags=re.MULTILINE)
     if not text:
-        return
+        return ""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         copy_tree(folder)
         PREPARE[block.needs](folder)
-        environment = os.environ | {"PYTHON": sys.executable}
+        environment = os.environ | {"PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
         for variable in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ENTRY", "SEED", "ARGS", "RECORD"):
             environment.pop(variable, None)
-        subprocess.run(["bash", "-euc", text], cwd=folder, env=environment, check=True)
+        done = subprocess.run(
+            ["bash", "-euc", text],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+    done.check_returncode()
+    return done.stdout
 
 
-def main(runner: str) -> None:
-    for block in read_blocks((ROOT / "README.md").read_text()):
-        if block.runner == runner:
-            print(f"--- README ---\n{block.text}", flush=True)
-            run_block(block)
+def try_block(block: Block) -> tuple[str, int]:
+    """What a block printed, and its exit code."""
+    try:
+        return run_block(block), 0
+    except subprocess.CalledProcessError as error:
+        return error.output, error.returncode
+
+
+def main(runner: str) -> int:
+    """Run the blocks of `runner`, one a core at a time; the worst exit code."""
+    blocks = [block for block in read_blocks(read_pages()) if block.runner == runner]
+    if not blocks:
+        print(f"no block is run by {runner!r}", file=sys.stderr)
+        return 2
+    worst = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for block, (output, code) in zip(blocks, pool.map(try_block, blocks), strict=True):
+            print(f"--- {block.page} ---\n{block.text}\n{output}", flush=True)
+            if code:
+                print(f"this block of {block.page} ended with exit code {code}", file=sys.stderr)
+            worst = max(worst, abs(code))
+    return worst
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))

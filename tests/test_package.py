@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from readme_blocks import read_blocks, read_examples
+from readme_blocks import read_blocks, read_examples, read_pages
 from safetensors.torch import load_file
 from torch import nn
 
@@ -22,7 +22,8 @@ from torchbudget.errors import WeightsError
 from torchbudget.evidence.state_dict import read_state_dict
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text()
+PAGES = read_pages()
+EXAMPLES = read_examples(PAGES)
 PACKAGED = ("pyproject.toml", "README.md", "LICENSE")
 HOST = {
     "pyproject.toml": '[tool.torchbudget]\nzoo = "zoo.py"\n',
@@ -172,7 +173,7 @@ def test_a_suite_that_makes_errors_of_warnings_gets_the_same_verdict(installed, 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-# --- the README's stories -------------------------------------------------------------------------
+# --- the tutorials' stories ----------------------------------------------------------------------
 
 TRAIN = """
 import numpy as np
@@ -211,32 +212,39 @@ class Net(nn.Sequential):
 """
 
 
-def follow(folder: Path, programs: Path, number: int) -> subprocess.CompletedProcess:
-    """The README's story with that number, run in `folder` as it is written."""
-    stories = [block for block in read_blocks(README) if block.runner == "stories"]
+def follow(folder: Path, programs: Path, page: str) -> str:
+    """What a tutorial's commands print, run in `folder` as they are written, one block a time."""
+    stories = [
+        block
+        for block in read_blocks(PAGES)
+        if block.page == f"docs/tutorials/{page}.md" and block.runner == "stories"
+    ]
+    assert stories and stories[0].text.startswith("pip install")
     path = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     offline = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1"}
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = ["bash", "-euc", stories[number].text]
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment | path | offline,
-        capture_output=True,
-        text=True,
-    )
+    environment |= path | offline
+    printed = []
+    for block in stories:
+        command = ["bash", "-euc", block.text]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, encoding="utf-8"
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        printed.append(done.stdout)
+    return "".join(printed)
 
 
 def test_a_team_with_a_loop_of_its_own_gets_its_verdict(dist, installed, tmp_path):
-    """3x32x32 images of a hundred classes, generated; zoo.py as the README has it."""
+    """3x32x32 images of a hundred classes, generated; zoo.py as the tutorial has it."""
     (wheel,) = dist.glob("*.whl")
     shutil.copy(wheel, tmp_path)
-    zoo = read_examples(README)[4].replace('data.torchvision("CIFAR100")', 'data.npz("images.npz")')
+    zoo = EXAMPLES["team"].replace('data.torchvision("CIFAR100")', 'data.npz("images.npz")')
     (tmp_path / "zoo.py").write_text(zoo)
     (tmp_path / "nets.py").write_text(NETS)
     (tmp_path / "train.py").write_text(TRAIN)
     (tmp_path / "test_own.py").write_text("def test_own():\n    pass\n")
-    (toml,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (toml,) = re.findall(r"```toml\n(.*?)```", PAGES["docs/tutorials/team.md"], re.DOTALL)
     (tmp_path / "pyproject.toml").write_text(toml)
     generator = np.random.default_rng(0)
     patterns = generator.integers(0, 256, (100, 4, 4, 3)).repeat(8, 1).repeat(8, 2)
@@ -249,31 +257,31 @@ def test_a_team_with_a_loop_of_its_own_gets_its_verdict(dist, installed, tmp_pat
     np.savez(tmp_path / "images.npz", **arrays)
     trained = run(tmp_path, installed / "python", "train.py")
     assert trained.returncode == 0, trained.stderr
-    done = follow(tmp_path, installed, 0)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "of 400" in done.stdout and "not applicable; exit code 0" in done.stdout
+    printed = follow(tmp_path, installed, "team")
+    assert "of 400" in printed and "not applicable; exit code 0" in printed
     assert (tmp_path / "weights/net-seed0-images.safetensors").is_file()
     pytest_command = (installed / "python", "-m", "pytest", "-p", "no:cacheprovider", "-q")
     suite = run(tmp_path, *pytest_command)
     assert suite.returncode == 0, suite.stdout + suite.stderr
 
 
-def test_a_student_gets_a_verdict_on_a_network_and_a_pth(installed, tmp_path):
-    """Our flagship as somebody's own, on the sample, by the README's zoo file and commands."""
-    zoo = read_examples(README)[6].replace("data.MNIST", "data.MNIST_SAMPLE")
+def test_a_student_gets_a_verdict_on_a_network_and_a_pth(dist, installed, tmp_path):
+    """Our flagship as somebody's own, on the sample, by the tutorial's zoo file and commands."""
+    (wheel,) = dist.glob("*.whl")
+    shutil.copy(wheel, tmp_path)
+    zoo = EXAMPLES["student"].replace("data.MNIST", "data.MNIST_SAMPLE")
     (tmp_path / "zoo.py").write_text(zoo)
     model = (ROOT / "model.py").read_text()
     (tmp_path / "mynet.py").write_text(model + "\n\nclass Net(Slim):\n    pass\n")
     weights = load_file(ROOT / "weights/slim-seed0.safetensors")
     torch.save({"epoch": 18, "state_dict": weights}, tmp_path / "mynet.pth")
-    done = follow(tmp_path, installed, 1)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "19,414" in done.stdout and "mynet, seed 0:" in done.stdout
-    assert "1 not applicable; exit code 0" in done.stdout
+    printed = follow(tmp_path, installed, "student")
+    assert "19,414" in printed and "mynet, seed 0:" in printed
+    assert "1 not applicable; exit code 0" in printed
 
 
 def test_scikit_learns_digits_are_recorded_by_the_loop_itself(installed, tmp_path):
-    lines = read_examples(README)[5].replace("batch_size=128", "batch_size=50")
+    lines = EXAMPLES["record"].replace("batch_size=128", "batch_size=50")
     (tmp_path / "zoo.py").write_text(
         "from nets import Net\nfrom torchbudget import Budget, Entry, data\n"
         "BUDGET = Budget(max_params=9_000, max_epochs=20, min_accuracy=0.9)\n"

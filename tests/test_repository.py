@@ -272,10 +272,6 @@ def test_every_step_that_runs_is_one_target_that_exists():
     assert {"lint", "test", "check", "train"} <= {step[1] for step in steps} <= TARGETS
 
 
-def test_ci_and_readme_name_only_targets_that_exist():
+def test_ci_names_only_targets_that_exist():
     in_ci = re.findall(r"^ *step ([a-z-]+)", CI_RUN.read_text(), re.MULTILINE)
-    in_readme = re.findall(
-        r"(?:^ *|`)make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE
-    )
     assert {"lint", "test", "check"} <= set(in_ci) <= TARGETS
-    assert {"train", "test"} <= set(in_readme) <= TARGETS

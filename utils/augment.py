@@ -32,14 +32,14 @@ SHOWN = (
     Affine(translate=0.2),
     Affine(scale=0.3),
     Affine(shear=25),
-    Elastic(alpha=80),
+    Elastic(alpha=40),
     PadCrop(padding=4),
     Jitter(brightness=0.6, contrast=0.6),
     Cutout(size=8, p=1),
     Erase(p=1),
-    Swell(per_class=1),
-    Darken(per_class=1),
-    Squeeze(per_class=1),
+    Swell(per_class=2),
+    Darken(per_class=2),
+    Squeeze(per_class=2),
 )
 PER_CLASS = 2
 

@@ -6,6 +6,8 @@ matplotlib is imported when the first plot is drawn.
 import io
 import itertools
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +29,18 @@ COLUMNS = 10
 """Images of a row of the misclassified images."""
 
 
-def write_run(folder: Path, run: Run, measurement: Measurement, test: Images) -> list[Path]:
+def write_run(
+    folder: Path,
+    run: Run,
+    measurement: Measurement,
+    test: Images,
+    train_misses: Sequence[int | None] = (),
+) -> list[Path]:
     """Write the history of a run as JSON and its plots as PNGs, `folder/<stem>-*`; the paths.
 
     The plots are the curves, the confusion matrix and the misclassified images. A run without a
     history has no curves, and one without a confusion matrix (above 100 classes) has none here.
+    `train_misses` has the wrong answers of each epoch's training batches, where they were counted.
     """
     content = {
         "entry": run.entry,
@@ -39,11 +48,13 @@ def write_run(folder: Path, run: Run, measurement: Measurement, test: Images) ->
         "dataset": run.dataset,
         "history": msgspec.to_builtins(run.history),
     }
+    if train_misses:
+        content["train_misses"] = list(train_misses)
     history = folder / f"{run.stem}-history.json"
     write_atomically(history, json.dumps(content, indent=1) + "\n")
     figures = {}
     if run.history:
-        figures["curves"] = plot_curves(run)
+        figures["curves"] = plot_curves(run, train_misses)
     if run.confusion:
         figures["confusion"] = plot_confusion(run)
     figures["misses"] = plot_misses(run, measurement, test)
@@ -82,42 +93,62 @@ def set_title(figure: "Figure", title: str) -> None:
     figure.suptitle(title, fontsize=10, wrap=True)
 
 
-def plot_curves(run: Run) -> "Figure":
-    """Loss and val accuracy against the epoch, one panel each."""
-    figure = make_figure(figsize=(9, 3.6))
+def plot_curves(run: Run, train_misses: Sequence[int | None] = ()) -> "Figure":
+    """Loss and accuracy against the epoch, one panel each, with one legend below both.
+
+    `train_misses` are the wrong answers of each epoch's training batches; an epoch whose labels
+    were mixed has None. Epochs far below the others are marked at the accuracy's lower edge.
+    """
+    figure = make_figure(figsize=(9, 4.2))
     left, right = figure.subplots(1, 2)
     epochs = range(1, len(run.history) + 1)
-    left.plot(epochs, [row.train_loss for row in run.history], label="train, augmented", marker=".")
-    left.set(
-        xlabel="epoch",
-        ylabel="cross-entropy",
-        yscale="log",
-        title=f"{name_run(run)}: loss",
-    )
+    train = "train, augmented" if run.recipe.get("augment") else "train"
+    left.plot(epochs, [row.train_loss for row in run.history], label=train, marker=".")
+    shares = {}
+    if any(misses is not None for misses in train_misses):
+        seen = run.steps * run.batch_size / len(run.history)
+        shares["C0"] = [
+            math.nan if misses is None else 100 - 100 * misses / seen for misses in train_misses
+        ]
     if run.val:
         left.plot(epochs, [row.val_loss for row in run.history], label="val", marker=".")
-        right.plot(
-            epochs,
-            [100 - 100 * row.val_misses / run.val.total for row in run.history],
-            color="C1",
-            label="val",
-            marker=".",
-        )
-        right.axhline(
-            100 - 100 * run.val.misses / run.val.total,
-            color="C2",
-            linestyle="--",
-            label=f"final weights on val: {run.val.misses} misses of {run.val.total:,}",
-        )
-        figure.legend(loc="outside lower center", ncols=3, handles=right.lines)
-        late = max(row.val_misses for row in run.history[len(run.history) // 4 :])
-        right.set_ylim(bottom=100 - 120 * max(late, 1) / run.val.total)
-    right.set(xlabel="epoch", ylabel="accuracy, %", title="accuracy")
-    left.legend()
+        shares["C1"] = [100 - 100 * row.val_misses / run.val.total for row in run.history]
+    for colour, accuracy in shares.items():
+        right.plot(epochs, accuracy, color=colour, marker=".")
+    for name, score, style in (("val", run.val, "C2--"), ("test", run.test, "C3:")):
+        if score and score.total:
+            label = f"final weights on {name}: {score.misses:,} misses of {score.total:,}"
+            right.axhline(100 - 100 * score.misses / score.total, ls=style[2:], c=style[:2])
+            right.lines[-1].set_label(label)
+    left.set(ylabel="cross-entropy", yscale="log", title="loss")
+    right.set(ylabel="accuracy, %", title="accuracy")
+    mark_early_epochs(right, shares)
     for axes in (left, right):
         axes.grid(alpha=0.3)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set(xlabel="epoch", xlim=(0.5, len(run.history) + 0.5))
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    lines = [*left.lines, *(line for line in right.lines if line.get_label()[0] != "_")]
+    figure.legend(loc="outside lower center", ncols=2, handles=lines)
+    figure.suptitle(name_run(run))
     return figure
+
+
+def mark_early_epochs(axes: "Axes", shares: dict[str, list[float]]) -> None:
+    """Let the later epochs fill the panel, and mark at its edge those that are below it."""
+    late = [
+        value
+        for accuracy in shares.values()
+        for value in accuracy[len(accuracy) // 4 :]
+        if not math.isnan(value)
+    ]
+    if not late:
+        return
+    bottom = 100 - 1.2 * max(100 - min(late), 0.02)
+    axes.set_ylim(bottom=bottom)
+    for colour, accuracy in shares.items():
+        below = [epoch for epoch, value in enumerate(accuracy, 1) if value < bottom]
+        edge = [bottom + 0.02 * (axes.get_ylim()[1] - bottom)] * len(below)
+        axes.plot(below, edge, "v", color=colour, label="below the panel" if below else None)
 
 
 def name_run(run: Run) -> str:
@@ -133,9 +164,17 @@ def choose_colour(right: bool, darkness: float) -> str:
     return "white" if darkness > 0.6 else "black"
 
 
+def rate_class(true: int, row: list[int]) -> str:
+    """A class with its misses of all its test images, such as "3: 5 of 1,010"."""
+    return f"{true}: {sum(row) - row[true]:,} of {sum(row):,}"
+
+
 def plot_confusion(run: Run) -> "Figure":
-    """Counts of test images by true and predicted class; the diagonal is written, not coloured."""
-    figure = make_figure(figsize=(5.6, 5))
+    """Counts of test images by true and predicted class; the diagonal is written, not coloured.
+
+    Beside each true class is how many of its images are wrong.
+    """
+    figure = make_figure(figsize=(6.2, 5.2))
     axes = figure.subplots()
     wrong = torch.tensor(run.confusion).float().fill_diagonal_(0)
     most = max(wrong.max().item(), 1)
@@ -145,7 +184,9 @@ def plot_confusion(run: Run) -> "Figure":
             colour = choose_colour(true == predicted, count / most)
             text = count or ""
             axes.text(predicted, true, text, ha="center", va="center", fontsize=7, color=colour)
-    axes.set(xlabel="predicted", ylabel="true", xticks=range(len(wrong)), yticks=range(len(wrong)))
+    classes = range(len(wrong))
+    axes.set(xlabel="predicted", ylabel="true: misses of all", xticks=classes, yticks=classes)
+    axes.set_yticks(classes, [rate_class(true, row) for true, row in enumerate(run.confusion)])
     axes.set_title(f"{name_run(run)}: {run.test.misses} misses of {run.test.total:,}")
     return figure
 
@@ -160,14 +201,18 @@ def plot_misses(run: Run, measurement: Measurement, test: Images) -> "Figure":
     worst = sorted(missed, key=lambda index: -confidence[index, missed[index]].item())
     worst = worst[:MAX_SHOWN]
     rows = max(1, -(-len(worst) // COLUMNS))
-    figure = make_figure(figsize=(COLUMNS, 1.22 * rows + 0.3))
+    figure = make_figure(figsize=(COLUMNS, 1.29 * rows + 0.3))
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, hspace=0, wspace=0.02)
     grid = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
-    for axes in grid:
+    for axes in grid[len(worst) :]:
         axes.axis("off")
     for axes, index in zip(grid, worst, strict=False):
         show_image(axes, test.pixels[index])
+        axes.spines[:].set_color("lightgrey")
         mistake = f"{int(test.labels[index])} as {missed[index]}"
-        axes.set_title(f"#{index}\n{mistake}, {confidence[index, missed[index]]:.0%}", fontsize=7)
+        axes.set_title(
+            f"#{index}\n{mistake}, {confidence[index, missed[index]]:.0%}", fontsize=7, pad=2
+        )
     count = f"{run.test.misses} of {run.test.total:,}"
     if len(worst) < run.test.misses:
         count += f", the {len(worst)} most confident"
@@ -178,12 +223,12 @@ def plot_misses(run: Run, measurement: Measurement, test: Images) -> "Figure":
 def plot_augmentations(rows: dict[str, torch.Tensor]) -> "Figure":
     """A row of images (N, C, H, W) for each name."""
     columns = max(len(images) for images in rows.values())
-    figure = make_figure(figsize=(columns * 0.8 + 1.6, len(rows) * 0.85))
+    figure = make_figure(figsize=(columns * 0.8 + 2.4, len(rows) * 0.85))
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, (name, images) in zip(grid, rows.items(), strict=True):
         for axes, image in zip(line, images, strict=True):
             show_image(axes, image, vmin=0, vmax=1)
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=14)
     return figure
 
 

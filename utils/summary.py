@@ -1,4 +1,4 @@
-"""Print torchinfo's table of an entry's network, with the shape of each layer's output.
+"""Print the layers of an entry's network as torchinfo counts them, at 80 columns.
 
 python -m utils.summary slim
 """
@@ -11,6 +11,7 @@ if __name__ == "__main__":
 import sys
 from pathlib import Path
 
+from rich.console import Console
 from torchinfo import ModelStatistics
 from torchinfo import summary as summarise
 
@@ -18,11 +19,13 @@ from torchbudget.command import Parser, run_main
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.zoofile import load_zoo, select_entries
 from torchbudget.network.trace import build
+from torchbudget.report.terminal import make_console, make_table
+from torchbudget.report.terminal import show as show_on
 from utils.runs import find_image
 
-HELP = "Print torchinfo's table of an entry's network, with the shape of each layer's output."
+HELP = "Print the layers of an entry's network: output, parameters and multiply-adds."
 ROOT = Path(__file__).resolve().parent.parent
-COLUMNS = ("input_size", "output_size", "num_params", "mult_adds")
+COLUMNS = ("output_size", "num_params", "mult_adds")
 
 
 def describe_network(entry: Entry) -> ModelStatistics:
@@ -34,13 +37,33 @@ def describe_network(entry: Entry) -> ModelStatistics:
     )
 
 
+def print_summary(summary: ModelStatistics, console: Console | None = None) -> None:
+    """A line a layer, indented below the module that holds it; then the sums."""
+    console = console or make_console()
+    table = make_table("layer", "output", "parameters", "multiply-adds")
+    table.columns[0].overflow = "fold"
+    for column in table.columns[1:]:
+        column.justify = "right"
+        column.no_wrap = True
+    for layer in summary.summary_list:
+        own = layer.is_leaf_layer
+        table.add_row(
+            "  " * layer.depth + f"{layer.var_name}: {layer.class_name}",
+            "x".join(map(str, layer.output_size[1:])),
+            f"{layer.num_params:,}" if own and layer.num_params else "",
+            f"{layer.macs:,}" if own and layer.macs else "",
+        )
+    table.add_row("total", "", f"{summary.total_params:,}", f"{summary.total_mult_adds:,}")
+    show_on(console, table)
+
+
 def show(argv: list[str] | None) -> None:
     parser = Parser(prog="summary", description=HELP)
     parser.add_argument("entry", nargs="?", default="slim")
     parser.add_argument("--zoo", type=Path, default=ROOT / "zoo.py")
     options = parser.parse_args(argv)
     (entry,) = select_entries(load_zoo(options.zoo, served=("utils",)), [options.entry])
-    print(describe_network(entry))
+    print_summary(describe_network(entry))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,7 +1,8 @@
 """The table of the zoo, from the evidence.
 
 `python -m utils.table` prints the columns that fit 80 characters, `--wide` all of them; `--json`
-gives the same to programs, `--readme` writes the table into README.md.
+gives the same to programs, `--csv` writes a row a run into results.csv, and `--readme` writes the
+table into README.md.
 """
 
 if __name__ == "__main__":
@@ -30,6 +31,7 @@ from torchbudget.reading import reading
 from torchbudget.report.terminal import make_console, make_table
 from torchbudget.report.terminal import show as show_on
 from torchbudget.report.text import as_one_line
+from utils.runs_csv import make_csv
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- zoo table: make readme -->", "<!-- end of zoo table -->"
@@ -137,6 +139,8 @@ COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
 )
 """Heading of each column, and the cell of a row; "" is shown as a dash."""
 
+UNCUT = 1_000
+"""Columns of the widest table."""
 NARROW = ("entry", "ours", "misses, worst", "at most", "parameters", "seconds")
 """The columns that fit a terminal of 80."""
 
@@ -153,12 +157,15 @@ def print_zoo(rows: list[Row], console: Console | None = None, wide: bool = Fals
     table = make_table()
     for heading in headings:
         side = "left" if heading == "entry" else "right"
-        table.add_column(heading, justify=side, no_wrap=heading == "entry")
+        table.add_column(heading, justify=side, no_wrap=wide or heading == "entry")
     for row in rows:
         table.add_row(*format_row(row, headings), style="" if (row.headroom or 0) >= 0 else "red")
+    if wide:  # nothing is cut: lines that are longer than the terminal go on below
+        whole = console.options.update(width=UNCUT)
+        console.width = max(console.width, console.measure(table, options=whole).maximum)
     show_on(console, table)
-    note = f"seconds: training and augmentation, median over the seeds, on {_devices(rows)}"
-    show_on(console, Text(note))
+    show_on(console, Text("seconds: of training and augmentation, the median over the seeds,"))
+    show_on(console, Text(f"on {_devices(rows)}"))
     if not wide:
         show_on(console, Text("all columns: --wide (make view-results ARGS=--wide)"))
 
@@ -243,8 +250,22 @@ def main(argv: list[str] | None = None) -> int:
         const=BESIDE,
         help="write the table into this file; default: README.md beside the zoo file",
     )
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        nargs="?",
+        const=BESIDE,
+        help="write a row for each run into this file; default: results.csv beside the zoo file",
+    )
     parser.add_argument("--wide", action="store_true", help="all columns")
     return run_main(lambda: show_zoo(parser.parse_args(argv)), "table")
+
+
+def write_csv(path: Path, options: argparse.Namespace) -> None:
+    """Write a row for each run of the zoo that the options name."""
+    runs = read_results(options.results or options.zoo.parent / "results.json")
+    entries = list(load_zoo(options.zoo, served=("utils",)).values())
+    write_atomically(path, make_csv(entries, runs, options.zoo.parent / "weights"))
 
 
 def show_zoo(options: argparse.Namespace) -> None:
@@ -252,7 +273,10 @@ def show_zoo(options: argparse.Namespace) -> None:
     if options.results and not options.results.is_file():
         raise UsageError(f"--results {options.results} is not a file")
     rows = make_rows(options.zoo, options.results or options.zoo.parent / "results.json")
-    if options.readme:
+    if options.csv:
+        beside = options.zoo.parent / "results.csv"
+        write_csv(beside if options.csv == BESIDE else options.csv, options)
+    elif options.readme:
         beside = options.zoo.parent / "README.md"
         write_readme(beside if options.readme == BESIDE else options.readme, rows)
     elif options.json:

@@ -25,6 +25,8 @@ from utils.recipe import Finish, Recipe
 from utils.sampler import Sampler
 from utils.schedules import LearningRate, reset_lr
 
+BAR = "{desc} {percentage:3.0f}%|{bar}| {remaining}{postfix}"
+"""A progress bar whose figures fit a terminal of 80 columns."""
 STATISTICS_BATCH = 1_000
 """Images at a time from which an averaged network gets its BatchNorm statistics."""
 
@@ -66,6 +68,9 @@ class Training:
         self.steps = 0
         self.seconds = 0.0
         self.history: list[Epoch] = []
+        self.missed = torch.zeros((), dtype=torch.int64, device=device)
+        self.train_misses: list[int | None] = []
+        """Wrong answers on each epoch's training batches; None where their labels were mixed."""
 
     def _make_network(self, entry: Entry) -> nn.Module:
         network = make_network(entry.network)
@@ -114,6 +119,7 @@ class Training:
             [row.train_loss, row.val_loss, row.val_misses, row.lr, row.seconds]
             for row in self.history
         ]
+        state["train_misses"] = self.train_misses
         state["random"] = torch.get_rng_state()
         state["generator"] = self.generator.get_state()
         state["cuda"] = torch.cuda.get_rng_state_all()
@@ -140,6 +146,9 @@ class Training:
         names = Epoch.__struct_fields__
         rows = [dict(zip(names, row, strict=True)) for row in state["history"]]
         self.history = msgspec.convert(rows, list[Epoch])
+        uncounted = [None] * len(rows)
+        train_misses = state.get("train_misses", uncounted)
+        self.train_misses = msgspec.convert(train_misses, list[Count | None])
         torch.set_rng_state(state["random"])
         self.generator.set_state(state["generator"])
         torch.cuda.set_rng_state_all(state["cuda"])
@@ -193,6 +202,8 @@ class Training:
             logits.float(), labels, label_smoothing=self.recipe.label_smoothing, reduction="none"
         )  # (B,)
         self.sampler.update_losses(index, losses.detach())
+        if labels.ndim == 1:
+            self.missed += (logits.detach().argmax(1) != labels).sum()
         loss = losses.mean()
         value = loss.item()
         if not math.isfinite(value):
@@ -215,12 +226,15 @@ class Training:
         """Train for one epoch, then measure val."""
         self.network.train()
         number = len(self.history)
+        mixed = self.phase.mix is not None
+        self.missed.zero_()
         started = time.perf_counter()
         total = 0.0
         with tqdm(
             self.batches(),
             total=self.steps_per_epoch,
             desc=f"epoch {number + 1}/{self.recipe.epochs}",
+            bar_format=BAR,
             leave=False,
             disable=None,
         ) as bar:
@@ -235,6 +249,7 @@ class Training:
         val = measure(self.network, self.val, self.device) if len(self.val) else None
         val_loss = round(val.loss, 6) if val else None  # as recorded, so that the rate follows
         self.learning_rate.after_epoch(val_loss)
+        self.train_misses.append(None if mixed else int(self.missed))
         self.history.append(
             Epoch(
                 train_loss=round(total / self.steps_per_epoch, 6),
@@ -250,8 +265,8 @@ class Training:
         batches_per_second = bar.format_dict["rate"] or 0.0
         milliseconds = 1000 / batches_per_second if batches_per_second else 0
         bar.set_postfix_str(
-            f"loss {loss:.4f}, lr {self.learning_rate.value:.4f}, "
-            f"{batches_per_second * self.batch_size:,.0f} images/s, {milliseconds:.0f} ms/batch",
+            f"loss {loss:.4f} lr {self.learning_rate.value:.4f} "
+            f"{batches_per_second * self.batch_size:,.0f} images/s {milliseconds:.0f} ms/batch",
             refresh=False,
         )
 

@@ -157,8 +157,9 @@ def test_the_action_is_of_the_schema_and_the_schema_bites(tmp_path):
     assert codes == [0, 1]
 
 
-def test_the_readme_shows_how_to_use_it():
-    shown = re.search(r" *- uses: \S+\n(?: +\S.*\n){2}", (ROOT / "README.md").read_text())[0]
+def test_the_tutorial_shows_how_to_use_it():
+    page = (ROOT / "docs/tutorials/team.md").read_text(encoding="utf-8")
+    shown = re.search(r" *- uses: \S+\n(?: +\S.*\n){2}", page)[0]
     (step,) = yaml.safe_load(shown)
     assert (
         set(step) == {"uses", "with"}

@@ -211,6 +211,7 @@ def test_a_command_leaves_the_handling_of_interruptions_as_it_was():
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = "check predict search train bench/__main__ utils/augment utils/summary utils/table"
+PROGRAMS += " utils/cards utils/pictures"
 
 
 @pytest.mark.parametrize("program", PROGRAMS.split())

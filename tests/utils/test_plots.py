@@ -1,6 +1,7 @@
 """The pictures of a run: they are written, they open, and they show what the run observed."""
 
 import json
+import math
 from dataclasses import replace
 
 import matplotlib.image
@@ -12,6 +13,7 @@ import torch
 from torchbudget.evidence.measure import Measurement
 from torchbudget.evidence.results import Score, seal
 from utils.plots import (
+    COLUMNS,
     MAX_SHOWN,
     plot_augmentations,
     plot_confusion,
@@ -71,7 +73,7 @@ def test_the_curves_are_the_history(run):
     loss, accuracy = plot_curves(run).axes
     lines = {line.get_label(): list(line.get_ydata()) for line in loss.lines}
     assert lines == {
-        "train, augmented": [row.train_loss for row in run.history],
+        "train": [row.train_loss for row in run.history],
         "val": [row.val_loss for row in run.history],
     }
     assert list(accuracy.lines[0].get_ydata()) == pytest.approx(
@@ -80,11 +82,49 @@ def test_the_curves_are_the_history(run):
     assert list(loss.lines[0].get_xdata()) == [1, 2]
 
 
+def test_accuracy_on_train_is_drawn_where_it_was_counted(run, found, sample, tmp_path):
+    """3,500 images are trained on; labels of an epoch that mixed them have no count."""
+    _, accuracy = plot_curves(run, [350, None]).axes
+    assert list(accuracy.lines[0].get_ydata()) == pytest.approx([90, math.nan], nan_ok=True)
+    history = write_run(tmp_path, run, found, sample.test, [350, None])[0]
+    assert json.loads(history.read_text())["train_misses"] == [350, None]
+    augmented = msgspec.structs.replace(run, recipe=run.recipe | {"augment": [{"kind": "Affine"}]})
+    assert plot_curves(augmented).axes[0].lines[0].get_label() == "train, augmented"
+
+
+def test_the_legend_covers_no_curve_and_names_what_the_final_weights_missed(run):
+    figure = plot_curves(run)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert all(axes.get_legend() is None for axes in figure.axes)
+    box = legend.get_window_extent()
+    assert not any(box.overlaps(axes.get_window_extent()) for axes in figure.axes)
+    named = {text.get_text() for text in legend.get_texts()}
+    assert f"final weights on test: {run.test.misses:,} misses of 1,000" in named
+
+
+def test_epochs_that_are_below_the_panel_are_marked(run):
+    rows = [
+        msgspec.structs.replace(run.history[0], val_misses=450 if n < 2 else 5) for n in range(8)
+    ]
+    (_, accuracy) = plot_curves(msgspec.structs.replace(run, history=rows)).axes
+    (marks,) = [line for line in accuracy.lines if line.get_label() == "below the panel"]
+    assert list(marks.get_xdata()) == [1, 2]
+    assert accuracy.get_ylim()[0] > 90
+
+
+def test_an_epoch_is_a_whole_number_even_where_there_is_one(run):
+    figure = plot_curves(msgspec.structs.replace(run, history=run.history[:1]))
+    figure.draw_without_rendering()
+    low, high = figure.axes[0].get_xlim()
+    assert [tick for tick in figure.axes[0].get_xticks() if low <= tick <= high] == [1]
+
+
 def test_a_run_without_val_has_a_training_curve_alone(
     make_run, small_entry, found, sample, tmp_path
 ):
     run = make_run(replace(small_entry, recipe=replace(small_entry.recipe, val_images=0)), 0)
-    assert [len(axes.lines) for axes in plot_curves(run).axes] == [1, 0]
+    assert [len(axes.lines) for axes in plot_curves(run).axes] == [1, 1]
     assert len(write_run(tmp_path, run, found, sample.test)) == 4
 
 
@@ -100,6 +140,11 @@ def test_the_confusion_matrix_shows_every_count_and_colours_the_wrong_ones(run):
         for true, row in enumerate(run.confusion)
         for predicted, count in enumerate(row)
     }
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == [
+        f"{true}: {sum(row) - row[true]:,} of {sum(row):,}"
+        for true, row in enumerate(run.confusion)
+    ]
     coloured = axes.images[0].get_array()
     assert coloured.diagonal().tolist() == [0] * 10 and coloured.sum() == run.test.misses
     assert f"small, seed 0, mnist_sample: {run.test.misses} misses of 1,000" in texts(figure)
@@ -121,6 +166,15 @@ def test_the_misses_are_shown_most_confident_first_with_index_digits_and_confide
         for axes, index in zip(shown, expected, strict=True)
     )
     assert f"({run.test.misses} of 1,000, the {MAX_SHOWN} most confident)" in figure.get_suptitle()
+
+
+def test_the_sheet_of_misses_is_filled_by_framed_images(run, found, sample):
+    """The rows follow each other closely: the images have more than two thirds of the height."""
+    figure = plot_misses(run, found, sample.test)
+    figure.draw_without_rendering()
+    column = [axes.get_window_extent() for axes in figure.axes[::COLUMNS]]
+    assert sum(box.height for box in column) > figure.bbox.height * 2 / 3
+    assert all(axes.axison and axes.spines["left"].get_visible() for axes in figure.axes)
 
 
 @pytest.mark.parametrize("count", [0, 1, 11])

@@ -1,5 +1,8 @@
 """The training loop on the real sample: every kind of recipe learns, and resumes exactly."""
 
+import os
+import re
+import sys
 from dataclasses import replace
 from functools import partial
 
@@ -40,6 +43,7 @@ from utils.recipe import (
     Recipe,
     ReduceOnPlateau,
 )
+from utils.sampler import Sampler
 from utils.training import Training
 
 RECIPE = Recipe(
@@ -119,8 +123,48 @@ def test_every_kind_of_recipe_trains_and_resumes_exactly(name, tmp_path, sample)
         for each in (whole, resumed)
     ]
     assert strip[0] == strip[1] and strip[0][-1][0] < strip[0][0][0]
+    assert whole.train_misses == resumed.train_misses
+    mixed = [misses is None for misses in whole.train_misses]
+    assert mixed == [bool(recipe.mix) and epoch < 2 for epoch in range(recipe.epochs)]
     first, second = whole.final_network().state_dict(), resumed.final_network().state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_wrong_answers_of_an_epoch_are_counted(sample):
+    """Of one batch without dropout, they are those of the network as it is."""
+    recipe = replace(RECIPE, augment=(), schedule=Constant(lr=1e-3), average=None, amp="off")
+    recipe = replace(recipe, optimizer=SGD(), batch_size=100)
+    training = make(recipe, sample)
+    for module in training.network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0
+    training.train = training.train[torch.arange(0, 3_500, 35)]
+    training.sampler = Sampler(None, 100, 100, 1, training.generator)
+    training.steps_per_epoch = 1
+    images = training.prepare(as_floats(training.train.pixels))
+    training.network.train()
+    wrong = training.network(images).argmax(1) != training.train.labels
+    training.epoch()
+    assert training.train_misses == [int(wrong.sum())] and 0 < wrong.sum() < 100
+
+
+def test_the_progress_bar_keeps_its_figures_at_80_columns(sample, monkeypatch):
+    termios = pytest.importorskip("termios")
+    main, terminal = os.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    training = make(replace(RECIPE, epochs=18), sample)
+    training.train = training.train[torch.arange(640)]
+    training.sampler = Sampler(None, 640, 64, 10, training.generator)
+    training.steps_per_epoch = 10
+    with open(terminal, "w", encoding="utf-8") as screen:
+        monkeypatch.setattr(sys, "stderr", screen)
+        training.epoch()
+        written = os.read(main, 4_000).decode()
+    os.close(main)
+    shown = [line for line in written.split("\r") if "loss" in line]
+    assert len(shown) > 2 and max(map(len, shown)) <= 80
+    figures = r"epoch 1/18 .+\|.{3,}\| \d\d:\d\d, loss \S+ lr \S+ [\d,]+ images/s \d+ ms/batch *"
+    assert all(re.fullmatch(figures, line) for line in shown)
 
 
 def test_the_last_epochs_have_the_augmentation_of_the_second_phase(sample):

@@ -1,6 +1,7 @@
 """Verdicts as people read them on a terminal."""
 
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -135,11 +136,18 @@ def sort_by_urgency(verdicts: list[Verdict]) -> list[Verdict]:
 
 
 def print_explanation(gate: str, parts: dict[str, str], console: Console | None = None) -> None:
-    """What the gate judges, why, and an example of each outcome."""
+    """What the gate judges, why, and an example of each outcome; a terminal gets whole words."""
     console = console or make_console()
     show(console, Text(gate, "bold"))
     for label, text in parts.items():
-        show(console, Text(f"  {label:<8}{text}"))
+        begin = f"  {label:<8}"
+        lines = [begin + text]
+        if console.is_terminal:
+            lines = textwrap.wrap(
+                text, console.width, initial_indent=begin, subsequent_indent=" " * len(begin)
+            )
+        for line in lines:
+            show(console, Text(line))
 
 
 class Layer(Protocol):
@@ -175,10 +183,15 @@ def print_layers(
         "output",
         "sees",
         "parameters",
-        "of budget" if max_params else "of all",
-        "multiply-adds",
-        "of budget" if max_multiply_adds else "of all",
+        "of\nbudget" if max_params else "of all",
+        "multiply-\nadds",
+        "of\nbudget" if max_multiply_adds else "of all",
     )
+    table.collapse_padding = True
+    for column in table.columns[:2]:
+        column.overflow = "fold"
+    for column in table.columns[2:]:
+        column.no_wrap = True
     for column in table.columns[3:]:
         column.justify = "right"
     for layer in layers:
@@ -186,7 +199,7 @@ def print_layers(
         table.add_row(
             as_one_line(layer.operation),
             as_one_line(layer.name),
-            " x ".join(map(str, layer.shape)),
+            "x".join(map(str, layer.shape)),
             "" if field is None else f"{field} px",
             *_with_share(layer.params, max_params or params),
             *_with_share(layer.multiply_adds, max_multiply_adds or multiply_adds),

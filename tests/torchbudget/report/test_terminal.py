@@ -253,7 +253,7 @@ def test_a_row_holds_what_the_evidence_says(runs, small_entry):
 
 def test_the_zoo_is_printed_with_and_without_evidence(runs, small_entry):
     rows = [make_row(small_entry, runs), make_row(replace(small_entry, name="untrained"), runs)]
-    heading, trained, untrained, note = printed(print_wide, rows).splitlines()
+    heading, trained, untrained, _, note = printed(print_wide, rows).splitlines()
     assert all(name in heading for name, _ in COLUMNS)
     assert (
         re.split(r"  +", trained.strip()) == format_row(rows[0])
