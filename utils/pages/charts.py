@@ -65,7 +65,7 @@ def draw_pareto(
         gid = f"{name}-{one.name}"
         axes.plot([cost, cost], [row.mean, row.worst], color="C0", linewidth=1.2)
         axes.plot(cost, row.mean, "o", color="C0", markersize=6, gid=gid)
-        points.append(Point(gid=gid, title=title, link=f"entries/{one.name}/"))
+        points.append(Point(gid=gid, title=title, link=f"entries/{one.name}.md"))
     for number, claim in enumerate(published):
         cost = axis.of_figure(claim)
         if cost:
@@ -73,7 +73,7 @@ def draw_pareto(
             axes.plot(
                 cost, claim.misses, "D", markerfacecolor="none", color="C1", markersize=6, gid=gid
             )
-            link = "references/#the-highest-public-figures-known"
+            link = "references.md#the-highest-public-figures-known"
             points.append(Point(gid=gid, title=f"public: {claim.title}", link=link))
     front = find_front(list(costs.values()))
     axes.step(*zip(*front, strict=True), where="post", color="C2", linewidth=1, zorder=0)
