@@ -23,7 +23,7 @@ RECORDED := $(if $(RECORD),--record)
 .PHONY: help setup env-update lock verify train train-all reproduce search check check-model \
 	check-params comment view-results summary show-augment predict badge readme bench lint format \
 	test test-judge test-oldest dist test-model test-training selftest selftest-wide fuzz coverage \
-	clean clean-checkpoints export export-all cards pictures
+	clean clean-checkpoints export export-all cards pictures site serve
 
 help: ## list the targets
 	@echo 'make TARGET [ENTRY=slim] [SEED=0] [RECORD=1] [ARGS="--flags of the program"]'
@@ -112,6 +112,14 @@ pictures: $(READY) ## draw the README's pictures of the terminal
 bench: $(READY) ## measure seconds and memory: make bench ARGS="epoch startup"
 	$(PYTHON) -m bench $(RECORDED) $(ARGS)
 
+# --- the site ---
+
+site: $(READY) ## build the site into site/; VERDICTS=FILE shows those of `check --json FILE`
+	@$(PYTHON) -m utils.pages $(if $(VERDICTS),--verdicts $(VERDICTS)) $(ARGS)
+
+serve: $(READY) ## show site/ on http://127.0.0.1:8000 (PORT=8000), on this machine only
+	@$(PYTHON) -m http.server $(or $(PORT),8000) --bind 127.0.0.1 --directory site
+
 # --- the code ---
 
 lint: $(READY) ## look for faults in code, types, imports against the design, and the workflows
@@ -163,7 +171,7 @@ coverage: $(READY) ## fail where the last `make test` left more than 5 % of what
 	$(PYTHON) -m coverage report --fail-under=95
 
 clean: ## remove caches and reports
-	rm -rf reports dist build *.egg-info .coverage .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf reports dist build site *.egg-info .coverage .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name .venv -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 clean-checkpoints: ## remove what interrupted runs would go on from
