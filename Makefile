@@ -10,7 +10,7 @@ CHECK := $(PYTHON) check.py $(ENTRY)
 RECORDED := $(if $(RECORD),--record)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env-update verify train train-all reproduce search check check-model check-params \
+.PHONY: site serve help setup env-update verify train train-all reproduce search check check-model check-params \
 	view-results summary show-augment predict badge readme bench lint format test test-oldest \
 	dist test-model test-training selftest selftest-wide fuzz coverage clean clean-checkpoints
 
@@ -82,6 +82,14 @@ readme: $(READY) ## write the table of the zoo into README.md
 bench: $(READY) ## measure seconds and memory: make bench ARGS="epoch startup"
 	$(PYTHON) -m bench $(RECORDED) $(ARGS)
 
+# --- the site ---
+
+site: $(READY) ## build the site into site/; VERDICTS=FILE shows those of `check --json FILE`
+	@$(PYTHON) -m utils.pages $(if $(VERDICTS),--verdicts $(VERDICTS)) $(ARGS)
+
+serve: $(READY) ## show site/ on http://127.0.0.1:8000 (PORT=8000), on this machine only
+	@$(PYTHON) -m http.server $(or $(PORT),8000) --bind 127.0.0.1 --directory site
+
 # --- the code ---
 
 lint: $(READY) ## look for faults, code that is not formatted or typed, and imports against the design
@@ -128,7 +136,7 @@ coverage: $(READY) ## fail where the last `make test` left more than 5 % of what
 	$(PYTHON) -m coverage report --fail-under=95
 
 clean: ## remove caches and reports
-	rm -rf reports dist build *.egg-info .coverage .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf reports dist build site *.egg-info .coverage .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name .venv -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 clean-checkpoints: ## remove what interrupted runs would go on from

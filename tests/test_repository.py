@@ -31,7 +31,7 @@ MAY_IMPORT = {
 }
 """Room: what of ours it may import, by the table of the design."""
 IMPORTED_AS = {"PIL": "pillow", "sklearn": "scikit-learn"}
-FOR_DEVELOPERS = {"bench", "torchbudget.plugin"}
+FOR_DEVELOPERS = ("bench", "torchbudget.plugin", "utils.pages")
 MAX_LINES = {"model.py": 400, "zoo.py": 500}
 PROMISED = """setup env-update train train-all search test test-model test-training lint check
 check-model check-params verify view-results show-augment predict badge bench selftest clean
@@ -179,6 +179,10 @@ def test_every_file_can_be_read_in_one_sitting():
 # --- requirements ---------------------------------------------------------------------------------
 
 
+def is_for_developers(module: str) -> bool:
+    return any(f"{module}.".startswith(f"{room}.") for room in FOR_DEVELOPERS)
+
+
 def packages_of(modules: set[str]) -> set[str]:
     imports = {name.split(".")[0] for module in modules for name in imported(module)}
     return {
@@ -187,19 +191,17 @@ def packages_of(modules: set[str]) -> set[str]:
 
 
 def test_requirements_pin_what_is_imported_and_nothing_else():
-    needed = packages_of(
-        {module for module in MODULES if not {module, module.split(".")[0]} & FOR_DEVELOPERS}
-    )
+    needed = packages_of({module for module in MODULES if not is_for_developers(module)})
     assert set(pins("requirements.txt")) == needed | {
         "numpy"
     }  # by which torch hands pixels and predictions over
 
 
 def test_what_only_developers_import_is_pinned_for_them():
-    extra = packages_of(
-        {module for module in MODULES if {module, module.split(".")[0]} & FOR_DEVELOPERS}
-    ) - set(pins("requirements.txt"))
-    assert {"onnxruntime"} <= extra <= set(pins("requirements-dev.txt"))
+    extra = packages_of({module for module in MODULES if is_for_developers(module)}) - set(
+        pins("requirements.txt")
+    )
+    assert {"onnxruntime", "jinja2"} <= extra <= set(pins("requirements-dev.txt"))
 
 
 def test_development_requirements_add_to_those_of_a_run():
@@ -242,9 +244,10 @@ def test_no_file_can_stand_in_for_a_target():
 
 def test_recipes_run_only_programs_that_exist():
     recipes = re.findall(r"^\t.*", MAKEFILE.read_text(), re.MULTILINE)
-    named = set(re.findall(r"[\w/]+\.py\b", MAKEFILE.read_text())) | {
-        f"utils/{name}.py" for name in re.findall(r"-m utils\.(\w+)", "\n".join(recipes))
-    }
+    named = set(re.findall(r"[\w/]+\.py\b", MAKEFILE.read_text()))
+    for name in re.findall(r"-m utils\.(\w+)", "\n".join(recipes)):
+        package = (ROOT / "utils" / name).is_dir()
+        named.add(f"utils/{name}/__main__.py" if package else f"utils/{name}.py")
     assert {"train.py", "check.py", "environment.py"} <= named
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
