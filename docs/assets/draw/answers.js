@@ -75,6 +75,7 @@ export class Answers {
     this.#worker = new Worker(new URL("./networks.js", import.meta.url), { type: "module" });
     this.#worker.addEventListener("message", ({ data }) => {
       if (data.entries) this.#listAll(data, leftOut);
+      else if (data.ready) this.#list.dataset.ready = "";
       else if (data.failure) this.#fail(data.failure);
       else if (data.question === this.#question) this.#answer(data);
     });

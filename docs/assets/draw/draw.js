@@ -1,4 +1,4 @@
-/** The page "Draw a digit": what is drawn or chosen becomes 28x28 pixels, which the networks read. */
+/** "Draw a digit": what is drawn or chosen becomes 28x28 pixels, which the networks read. */
 
 import { Answers } from "./answers.js";
 import { EXAMPLES } from "./examples.js";

@@ -1,4 +1,4 @@
-/** Digits as they are written: for each its strokes, points [x, y] as shares of the sheet's side. */
+/** Digits as people write them: strokes of points [x, y], as shares of the sheet's side. */
 
 /** Points on an ellipse from one angle to another, in degrees clockwise from three o'clock. */
 function arc(x, y, across, down, from, to) {
@@ -12,7 +12,9 @@ export const EXAMPLES = [
   [[...arc(0.5, 0.36, 0.17, 0.15, 200, 440), ...arc(0.5, 0.65, 0.2, 0.16, 270, 510)]], // 3
   [[[0.3, 0.25], [0.5, 0.26], [0.7, 0.25], [0.55, 0.5], [0.44, 0.82]]], // 7
   [arc(0.5, 0.5, 0.2, 0.3, -60, 300)], // 0
-  [[...arc(0.5, 0.36, 0.19, 0.17, 190, 395), [0.5, 0.62], [0.3, 0.8], [0.5, 0.8], [0.73, 0.79]]], // 2
+  [
+    [...arc(0.5, 0.36, 0.19, 0.17, 190, 395), [0.5, 0.62], [0.3, 0.8], [0.5, 0.8], [0.73, 0.79]],
+  ], // 2
   [
     [[0.4, 0.2], [0.34, 0.4], [0.3, 0.55], [0.5, 0.56], [0.75, 0.55]],
     [[0.6, 0.25], [0.6, 0.5], [0.59, 0.85]],

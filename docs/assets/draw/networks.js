@@ -3,7 +3,8 @@
  *
  * It is sent {question, image}, 784 bytes, and answers {question, name, probabilities} for each
  * network; a later question ends an earlier one. Before that it tells {entries, leftOut}, as
- * utils/pages/networks.py lists them, and {failure} where something cannot be loaded.
+ * utils/pages/networks.py lists them, and {ready} once the small ones are loaded. It tells {failure}
+ * where something cannot be.
  */
 
 import * as ort from "../runtime/ort.wasm.bundle.min.mjs";
@@ -11,6 +12,8 @@ import * as ort from "../runtime/ort.wasm.bundle.min.mjs";
 const RUNTIME = new URL("../runtime/ort-wasm-simd-threaded.wasm", import.meta.url);
 const FOLDER = new URL("../networks/", import.meta.url);
 const SIDE = 28;
+/** Networks of no more bytes are loaded before anything is drawn. */
+const SMALL = 200_000;
 
 ort.env.wasm.numThreads = 1; // more need headers that a page of files is not served with
 ort.env.wasm.wasmPaths = { wasm: RUNTIME.href };
@@ -54,7 +57,15 @@ const listed = fetch(new URL("index.json", FOLDER))
     postMessage({ entries, leftOut });
     return entries;
   });
-listed.then(([smallest]) => run(smallest.files[0], new Uint8Array(SIDE * SIDE))).catch(fail);
+listed.then(warmUp).catch(fail);
+
+async function warmUp(entries) {
+  for (const { files, bytes } of entries) {
+    if (bytes > SMALL) continue;
+    for (const file of files) await run(file, new Uint8Array(SIDE * SIDE));
+  }
+  postMessage({ ready: true });
+}
 
 function fail(error) {
   postMessage({ failure: error.message });
