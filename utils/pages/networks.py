@@ -21,7 +21,8 @@ from torchbudget.evidence.files import write_atomically
 from torchbudget.evidence.measure import measure
 from torchbudget.evidence.results import Run, evidence_of, read_results
 from torchbudget.evidence.weights import load_shipped, weights_digest, weights_paths
-from utils.export import Exporter, compare, load_onnx, run_onnx
+from utils.export import Exporter
+from utils.onnx_check import compare, load_onnx, run_onnx
 
 FOLDER = "assets/networks"
 """Where docs/assets/draw/networks.js looks for the files, below the site."""
@@ -110,14 +111,18 @@ class Maker:
 
     def make(self, part: Part) -> bytes:
         """The file's content; raises `ExportError`, `DataError` and `WeightsError`."""
-        entry, seed = part
-        digest = weights_digest(weights_paths(entry, seed, self.weights))
-        origin = "\0".join([self._origin, digest, repr(entry.views)])
-        name = f"{hashlib.sha256(origin.encode()).hexdigest()[:16]}-{file_name(part)}"
-        path = self.kept / name
+        path = self.find_kept(part)
         if not path.is_file():
-            write_atomically(path, self._export(entry, seed))
+            write_atomically(path, self._export(*part))
         return path.read_bytes()
+
+    def find_kept(self, part: Part) -> Path:
+        """Where the file is kept, by the digest of what it is made of; raises `WeightsError`."""
+        entry, seed = part
+        weights = weights_digest(weights_paths(entry, seed, self.weights))
+        origin = "\0".join([self._origin, weights, repr(entry.views)])
+        digest = hashlib.sha256(origin.encode()).hexdigest()
+        return self.kept / f"{digest[:16]}-{file_name(part)}"
 
     def _export(self, entry: Entry, seed: int) -> bytes:
         """The file's content, which gives what torch gives for the first test images."""

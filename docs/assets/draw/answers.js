@@ -15,14 +15,13 @@ function make(tag, className, text = "") {
 
 /** A row of the list. */
 class Row {
-  constructor({ name, params, misses, total }) {
+  constructor({ name, params, misses }) {
     this.element = make("li", "draw-answer");
     this.element.dataset.entry = name;
     const link = make("a", "draw-name", name);
     link.href = new URL(`../../entries/${name}/`, import.meta.url);
-    const size = `${count(params)} parameters`;
-    const worth = `misses ${count(misses)} of ${count(total)}`;
-    const about = make("span", "draw-about", `${size}, ${worth}`);
+    const size = `${count(params)} parameters, ${count(misses)} misses`;
+    const about = make("span", "draw-about", size);
     this.digit = make("strong", "draw-digit");
     this.confidence = make("span", "draw-confidence");
     this.bars = make("span", "draw-bars");
