@@ -88,11 +88,11 @@ def find_faults(page) -> list[str]:
 @pytest.mark.parametrize("path", KINDS)
 def test_a_page_has_no_serious_fault_in_light_in_the_dark_and_on_a_phone(path, visitor):
     page = visitor.open(path)
+    page.add_script_tag(path=AXE)
+    faults = {"light": find_faults(page)}
     if path == "draw/":
         page.click("#draw-example")
         page.wait_for_function(ANSWERED, timeout=60_000)
-    page.add_script_tag(path=AXE)
-    faults = {"light": find_faults(page)}
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     page.set_viewport_size({"width": 390, "height": 844})
     faults["dark, on a phone"] = find_faults(page)
