@@ -95,6 +95,7 @@ class Visitor:
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         page.on("request", lambda request: self._watch(request.url))
         page.on("response", self._judge)
+        page.on("filechooser", lambda _: None)  # choosers are caught from here on, not only later
         page.goto(self.address + path)
         return page
 
