@@ -2,6 +2,7 @@
 
     python -m utils.export slim                  # exports/slim.onnx
     python -m utils.export slim --seed 1         # exports/slim-seed1.onnx
+    python -m utils.export slim sprint net3      # several
     python -m utils.export --all --out folder    # seed 0 of every entry of MNIST
 
 The file takes `images`, uint8 (N, channels, height, width), any number of them at once, and gives
@@ -208,7 +209,7 @@ def export(entry: Entry, seed: int, path: Path) -> Exported:
 
 def make_parser() -> Parser:
     parser = Parser(prog=PROG, description=__doc__)
-    parser.add_argument("entry", nargs="?", help="of the zoo; default: slim")
+    parser.add_argument("entries", nargs="*", metavar="ENTRY", help="of the zoo; default: slim")
     parser.add_argument("--seed", type=whole_number, default=0, help="default: %(default)s")
     parser.add_argument("--all", action="store_true", help="seed 0 of every entry of a data set")
     parser.add_argument(
@@ -232,8 +233,8 @@ def choose_entries(options: argparse.Namespace) -> list[Entry]:
     if not options.all:
         if options.dataset:
             raise UsageError("--dataset goes with --all")
-        return select_entries(zoo, [options.entry or "slim"])
-    if options.entry or options.seed:
+        return select_entries(zoo, options.entries or ["slim"])
+    if options.entries or options.seed:
         raise UsageError("--all exports seed 0 of every entry; leave out the entry and --seed")
     dataset = options.dataset or MNIST.name
     entries = [entry for entry in zoo.values() if entry.dataset == dataset]
@@ -246,6 +247,8 @@ def choose_entries(options: argparse.Namespace) -> list[Entry]:
 def export_entries(options: argparse.Namespace) -> None:
     """Export what the options name; the first entry that fails ends it."""
     entries = choose_entries(options)
+    for entry in entries:
+        check_seed(entry, options.seed)
     paths = RunPaths.beside(options.zoo)
     folder = options.out or show_path(options.zoo.parent / "exports")
     suffix = f"-seed{options.seed}" if options.seed else ""

@@ -293,6 +293,7 @@ def test_the_command_says_what_it_wrote_and_measured(place):
     [
         (["slym"], 2, "did you mean slim"),
         (["slim", "--seed=1"], 2, "slim has seed 0 only, not 1"),
+        (["slim", "both", "--seed=1"], 2, "slim has seed 0 only, not 1"),
         (["slim", "--seed=-1"], 2, "-1 is negative"),
         (["slim", "--all"], 2, "--all exports seed 0 of every entry"),
         (["slim", "--dataset=mnist"], 2, "--dataset goes with --all"),
