@@ -23,7 +23,7 @@ RECORDED := $(if $(RECORD),--record)
 .PHONY: help setup env-update lock verify train train-all reproduce search check check-model \
 	check-params comment view-results summary show-augment predict badge readme bench lint format \
 	test test-judge test-oldest dist test-model test-training selftest selftest-wide fuzz coverage \
-	clean clean-checkpoints export export-all cards pictures site serve
+	clean clean-checkpoints export export-all cards pictures site serve test-site
 
 help: ## list the targets
 	@echo 'make TARGET [ENTRY=slim] [SEED=0] [RECORD=1] [ARGS="--flags of the program"]'
@@ -134,8 +134,8 @@ format: $(READY) ## format the code and sort its imports
 	$(PYTHON) -m ruff check --select I --fix .
 	$(PYTHON) -m ruff format .
 
-test: $(READY) ## run the whole suite, with the coverage of what judges
-	$(PYTEST) -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-report=xml:reports/coverage.xml --junitxml=reports/junit.xml $(ARGS)
+test: $(READY) ## run the suite but test-site, with the coverage of what judges
+	$(PYTEST) --ignore=tests/site -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-report=xml:reports/coverage.xml --junitxml=reports/junit.xml $(ARGS)
 
 test-judge: $(READY) ## run the tests of the judge that ask for no Linux, make or shell
 	$(PYTEST) tests/torchbudget/network tests/torchbudget/gates tests/torchbudget/data tests/torchbudget/declare tests/torchbudget/evidence tests/torchbudget/report tests/torchbudget/building/test_unconfined.py $(ARGS)
@@ -148,6 +148,9 @@ fuzz: $(READY) ## hold every reader and command to its law on 10,000 mutated inp
 
 selftest-wide: $(READY) ## run torchvision's classification models through the static gates
 	$(PYTHON) tests/violations/wide.py $(ARGS)
+
+test-site: $(READY) ## build the site and use it in Chromium: sort, filter, draw, look for faults
+	$(PYTEST) tests/site $(ARGS)
 
 test-model: $(READY) ## run the tests of the networks and their structure
 	$(PYTEST) tests/test_model.py tests/torchbudget/network $(ARGS)

@@ -6,6 +6,10 @@ middle.
 The border of the picture shows the paper. A plane is fitted to the border's brightness, so light
 that falls from one side is not taken for ink. Ink is what differs most from that plane, darker or
 lighter. Differences as small as the border's noise are not ink, and neither are specks.
+
+docs/assets/draw/picture.js takes the same steps in a browser. Brightness is rounded to a fine grid
+and sums are of such values or of integers, so a comparison comes out the same in both, whatever
+the order in which they add.
 """
 
 import warnings
@@ -22,6 +26,8 @@ BOX = 20
 SIDE = 28
 WORKING = 224
 """A larger picture is first reduced to this many pixels on its longer side."""
+GRID = 1024
+"""Steps of brightness between two grey levels, to which differences from the paper are rounded."""
 CONTRAST = 16
 """The least difference between ink and paper, of 255."""
 TOUCHING = np.ones((3, 3), bool)
@@ -91,7 +97,7 @@ def _reduce(grey: "Image.Image") -> np.ndarray:  # noqa: F821
     """A picture in mode "F" as an array of at most `WORKING` pixels a side."""
     from PIL import Image
 
-    grey.thumbnail((WORKING, WORKING), Image.Resampling.BOX)
+    grey.thumbnail((WORKING, WORKING), Image.Resampling.BOX, reducing_gap=None)
     return np.asarray(grey)
 
 
@@ -116,8 +122,8 @@ def find_ink(grey: np.ndarray) -> np.ndarray | None:
     """The ink, float32 (H, W) in 0..1, 0 on paper; None if nothing stands out."""
     from scipy import ndimage
 
-    away = grey - _paper(grey)
-    smooth = ndimage.uniform_filter(away, 3, mode="nearest")
+    away = _on_grid(grey - _paper(grey))
+    smooth = ndimage.convolve(away, np.ones((3, 3)), mode="nearest")
     if -smooth.min() > smooth.max():
         away = -away  # the ink is darker than the paper
     noise = 1.4826 * np.median(np.abs(_border(away)))
@@ -126,6 +132,11 @@ def find_ink(grey: np.ndarray) -> np.ndarray | None:
         return None
     ink = np.clip(away / peak, 0, 1)
     return ink * _without_specks(ink > max(FAINT, 4 * noise / peak))
+
+
+def _on_grid(values: np.ndarray) -> np.ndarray:
+    """The values rounded to multiples of 1 / `GRID`, halves upwards."""
+    return np.floor(values * GRID + 0.5) / GRID
 
 
 def _border(values: np.ndarray) -> np.ndarray:
@@ -143,7 +154,7 @@ def _paper(grey: np.ndarray) -> np.ndarray:
     points = np.stack([np.ones_like(values), _border(rows), _border(columns)], 1)
     plane = np.array([np.median(values), 0, 0])
     for _ in range(4):
-        off = np.abs(values - points @ plane)
+        off = np.abs(_on_grid(values - points @ plane))
         kept = off <= 3 * np.median(off) + 1
         plane = np.linalg.lstsq(points[kept], values[kept])[0]
     return plane[0] + plane[1] * rows + plane[2] * columns
@@ -174,11 +185,12 @@ def frame(ink: np.ndarray) -> torch.Tensor:
     height, width = (max(1, round(side * BOX / longer)) for side in cropped.shape)
     method = Image.Resampling.BOX if longer > BOX else Image.Resampling.BILINEAR
     digit = np.asarray(Image.fromarray(cropped).resize((width, height), method))
-    canvas = np.zeros((SIDE, SIDE), np.float32)
-    down = _corner(digit.sum(1))
-    across = _corner(digit.sum(0))
+    digit = (digit * 255).round().clip(0, 255).astype(np.uint8)
+    canvas = np.zeros((SIDE, SIDE), np.uint8)
+    down = _corner(digit.sum(1, dtype=np.int64))
+    across = _corner(digit.sum(0, dtype=np.int64))
     canvas[down : down + height, across : across + width] = digit
-    return torch.from_numpy((canvas * 255).round().clip(0, 255).astype(np.uint8))
+    return torch.from_numpy(canvas)
 
 
 def _corner(mass: np.ndarray) -> int:

@@ -18,6 +18,8 @@ from rich.text import Text
 
 from torchbudget.command import Parser, run_main
 from torchbudget.errors import UsageError
+from utils.pages.networks import write_networks
+from utils.pages.runtime import copy_runtime
 from utils.pages.staging import stage
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -42,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
 def build(options: argparse.Namespace) -> None:
     """Put the pages together and make the site of them; raises a `TorchBudgetError`."""
     shutil.rmtree(STAGE, ignore_errors=True)
+    copy_runtime(ROOT, STAGE)
+    write_networks(ROOT, STAGE)
     stage(ROOT, STAGE, report=options.verdicts)
     shutil.rmtree(SITE, ignore_errors=True)
     make_site(ROOT / "mkdocs.yml")

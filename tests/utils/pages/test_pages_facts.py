@@ -46,7 +46,9 @@ def make_verdict(gate: str, status: Status) -> Verdict:
 def write_report(path: Path, entry: str, misses: int) -> Path:
     verdict = {"gate": "accuracy", "status": "pass", "observed": "a", "expected": "b"}
     figures = [{"entry": entry, "misses": {"0": misses}, "params": 1}]
-    path.write_text(json.dumps({"verdicts": [verdict | {"entry": entry}], "figures": figures}))
+    path.write_text(
+        json.dumps({"verdicts": [verdict | {"entry": entry}], "figures": figures}), encoding="utf-8"
+    )
     return path
 
 
