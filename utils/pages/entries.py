@@ -11,7 +11,7 @@ from utils.literal import literal
 from utils.pages.curves import draw_curves
 from utils.pages.diagram import draw_network
 from utils.pages.digits import Sheet
-from utils.pages.facts import Facts
+from utils.pages.facts import JUDGED_HERE, Facts
 from utils.pages.rendering import render
 
 MAX_CLASSES = 20
@@ -75,6 +75,8 @@ def write_entry(
         members=count_members(entry),
         recipe="" if isinstance(entry, Ensemble) else literal(entry.recipe),
         budget=list_limits(entry.budget),
+        judged_here=JUDGED_HERE,
+        reported=[one.gate for one in facts.verdicts if one.gate not in JUDGED_HERE],
         pictures=pictures,
         curves=draw_curves(entry.name, facts.runs),
         confusion=confusion,

@@ -135,18 +135,22 @@ def collect(
     folder = zoo_file.parent
     runs = read_results(folder / "results.json")
     reported = read_report(report, runs) if report else []
+    unknown = {verdict.gate for verdict in reported} - set(gates)
+    if unknown:
+        raise UsageError(f"{report} judged by unknown gates: {', '.join(sorted(unknown))}")
     zoo = load_zoo(zoo_file, served=("utils",))
     names = list(zoo) if judged is None else list(judged)
     engine = Engine(zoo_file, entries=names) if names else None
     facts = []
     for name, entry in zoo.items():
-        observed = {verdict.gate: verdict for verdict in reported if verdict.entry == name}
+        verdicts = [verdict for verdict in reported if verdict.entry == name]
         network = None
         if engine and name in names:
             network = inspect_network(engine, engine.zoo[name])
+            verdicts = [verdict for verdict in verdicts if verdict.gate not in JUDGED_HERE]
             for gate in JUDGED_HERE:
-                for verdict in engine.judge(engine.zoo[name], gate):
-                    observed[verdict.gate] = verdict
+                verdicts += engine.judge(engine.zoo[name], gate)
+        judged_gates = {verdict.gate for verdict in verdicts}
         evidence = evidence_of(entry, runs)
         facts.append(
             Facts(
@@ -154,8 +158,8 @@ def collect(
                 row=make_row(entry, runs),
                 runs=[run for _, run in sorted(evidence.items())],
                 weight_bytes=count_weight_bytes(entry, folder / "weights"),
-                verdicts=[observed[gate] for gate in gates if gate in observed],
-                unjudged=[gate for gate in gates if gate not in observed and gate != "ratchet"],
+                verdicts=sorted(verdicts, key=lambda verdict: gates.index(verdict.gate)),
+                unjudged=[gate for gate in gates if gate not in {*judged_gates, "ratchet"}],
                 network=network,
             )
         )

@@ -1,6 +1,5 @@
 """All sources of the site in one folder: the prose of `docs/`, and what is generated."""
 
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -63,13 +62,23 @@ def write_entries(
 
 
 def read_card(path: Path) -> str:
-    """The text of a model card as a part of a page: no metadata, headings two levels lower."""
+    """The text of a model card as a section of a page.
+
+    Its metadata and its title are left out, and its headings are a level lower; "" without a file.
+    """
     if not path.is_file():
         return ""
     text = path.read_text(encoding="utf-8")
     if text.startswith("---\n"):
         text = text.partition("\n---\n")[2]
-    return re.sub(r"^(#+ )", r"##\1", text.strip(), flags=re.MULTILINE)
+    lines = []
+    in_code = False
+    for line in text.splitlines():
+        in_code ^= line.startswith("```")
+        is_heading = line.startswith("#") and not in_code
+        if not (is_heading and line.startswith("# ")):
+            lines.append(f"#{line}" if is_heading else line)
+    return "\n".join(lines).strip()
 
 
 def write(path: Path, text: str) -> None:

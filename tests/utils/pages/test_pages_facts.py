@@ -147,8 +147,9 @@ def test_a_home_page_must_say_once_where_the_leaderboard_goes(page):
 
 def test_a_model_card_becomes_a_part_of_the_page(tmp_path):
     card = tmp_path / "slim.md"
-    card.write_text("---\nlicense: mit\n---\n\n# slim\n\nText.\n\n## Limits\n")
-    assert read_card(card) == "### slim\n\nText.\n\n#### Limits"
+    code = "```python\n# a comment\n```"
+    card.write_text(f"---\nlicense: mit\n---\n\n# slim\n\nText.\n\n## Limits\n\n{code}\n")
+    assert read_card(card) == f"Text.\n\n### Limits\n\n{code}"
     assert read_card(tmp_path / "none.md") == ""
 
 
