@@ -32,7 +32,7 @@ BUDGET = Budget(max_params=NUM_PARAMS + 4, max_misses=1_000)
 class Normed(nn.Module):
     """342 parameters, and two norms that `norm` makes of a number of channels."""
 
-    def __init__(self, norm=nn.BatchNorm2d, shared=False):
+    def __init__(self, norm=nn.BatchNorm2d, shared=0.0):
         super().__init__()
         self.conv1, self.norm1 = nn.Conv2d(1, 4, 3, bias=False), norm(4)
         self.conv2, self.norm2 = nn.Conv2d(4, 6, 3, bias=False), norm(6)
@@ -42,7 +42,7 @@ class Normed(nn.Module):
     def forward(self, x):
         x = F.relu(self.norm1(F.max_pool2d(self.conv1(x), 2)))
         if self.shared:
-            x = F.relu(self.norm1(20 * x))
+            x = F.relu(self.norm1(self.shared * x))
         return self.dense(
             F.relu(self.norm2(F.dropout(self.conv2(x), 0.2, self.training))).mean((2, 3))
         )
@@ -113,12 +113,13 @@ def measure_precisely(network, sample):
         (partial(Normed, partial(nn.BatchNorm2d, momentum=0.01)), None),
         (partial(Normed, partial(nn.BatchNorm2d, momentum=0.9)), None),
         (partial(Normed, partial(nn.InstanceNorm2d, affine=True, track_running_stats=True)), None),
-        (partial(Normed, shared=True), None),
+        (partial(Normed, shared=20.0), None),
+        (partial(Normed, partial(nn.BatchNorm2d, momentum=0.99), shared=0.05), None),
         (Normed, average),
         (Normed, measure_precisely),
         (Normed, lambda network, sample: Normed()),
     ],
-    ids="plain cumulative slow fast instance shared averaged precise untrained".split(),
+    ids="plain cumulative slow fast instance shared last averaged precise untrained".split(),
 )
 def test_honest_statistics_are_free_however_they_came_about(make, finish, sample):
     network = train(make(), sample.train)
