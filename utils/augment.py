@@ -6,6 +6,7 @@ if __name__ == "__main__":
     end_on_interrupt("augment")
 
 import sys
+import textwrap
 from pathlib import Path
 
 import torch
@@ -64,7 +65,7 @@ def name_row(augmentation: Augmentation) -> str:
     for name, value in fields.items():
         if value != getattr(kind, name) or len(fields) < 3:
             told.append(f"{name} {value:g}")
-    return f"{kind.__name__}\n{', '.join(told)}"
+    return f"{kind.__name__}\n{textwrap.fill(', '.join(told), 20)}"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import torch
+import torch.nn.functional as F
 
 from torchbudget.data.images import Images
 from torchbudget.evidence.files import write_atomically
@@ -224,11 +225,11 @@ def plot_augmentations(rows: dict[str, torch.Tensor]) -> "Figure":
     """A row of images (N, C, H, W) for each name."""
     columns = max(len(images) for images in rows.values())
     figure = make_figure(figsize=(columns * 0.8 + 2.4, len(rows) * 0.85))
-    grid = figure.subplots(len(rows), columns, squeeze=False)
-    for line, (name, images) in zip(grid, rows.items(), strict=True):
-        for axes, image in zip(line, images, strict=True):
-            show_image(axes, image, vmin=0, vmax=1)
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=14)
+    lines = figure.subplots(len(rows), squeeze=False)
+    for (axes,), (name, images) in zip(lines, rows.items(), strict=True):
+        row = torch.cat(list(F.pad(images, (1, 1))), dim=2)  # (N, C, H, W) -> (C, H, N * (W + 2))
+        show_image(axes, row, vmin=0, vmax=1)
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=11)
     return figure
 
 

@@ -197,9 +197,9 @@ def test_few_misses_are_all_shown_and_none_is_a_picture_too(count, run, found, s
 def test_a_grid_has_a_named_row_for_each_augmentation(sample):
     images = sample.test.pixels[:3].float() / 255
     figure = plot_augmentations({"as it is": images, "Darker\nhalf": images / 2})
-    assert [len(axes.images) for axes in figure.axes] == [1] * 6
-    assert [axes.get_ylabel() for axes in figure.axes[::3]] == ["as it is", "Darker\nhalf"]
-    assert torch.equal(torch.tensor(figure.axes[4].images[0].get_array()), images[1, 0] / 2)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["as it is", "Darker\nhalf"]
+    darker = torch.tensor(figure.axes[1].images[0].get_array())
+    assert torch.equal(darker[:, 31:59], images[1, 0] / 2)
 
 
 def test_a_picture_that_cannot_be_drawn_leaves_the_old_one(run, tmp_path):
