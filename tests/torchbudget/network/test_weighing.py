@@ -121,3 +121,13 @@ def test_a_convolution_in_any_form_needs_a_norm(form, channels, kernel, normed):
     network = Disguised(form, channels, kernel, normed)
     bare = bare_weighings(Structure(trace(network, IMAGE, training=True)))
     assert bool(bare) != normed
+
+
+class Bare(Net):
+    def features(self, x):
+        return self.drop(self.conv2(self.norm1(self.conv1(x)).relu()))
+
+
+def test_what_is_not_normalised_is_named_with_its_module_shape_and_line():
+    (bare,) = bare_weighings(Structure(trace(Bare(), IMAGE, training=True)))
+    assert bare.operation.startswith("the conv2d of conv2 to (6, 24, 24) (test_weighing.py:")
