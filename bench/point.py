@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from bench.choice import Choice
-from layers import ConvNormReLU
+from model import ConvNormReLU
 from torchbudget.data.images import Images
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Entry

@@ -5,8 +5,7 @@ import torch
 from networks import Net, changed
 from torch import nn
 
-from layers import ConvNormReLU
-from model import Slim
+from model import ConvNormReLU, Slim
 from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import NetworkError
