@@ -59,12 +59,18 @@ def ci(tmp_path) -> Path:
     (tmp_path / "zoo/.ci").mkdir(parents=True)
     shutil.copy(ROOT / ".ci/run", tmp_path / "zoo/.ci")
     (tmp_path / "zoo/Makefile").write_text(STAND_IN_MAKEFILE)
+    (tmp_path / "bin").mkdir()
+    for name in ("chromium", "npm"):  # so that nothing is installed for a test
+        install_script(tmp_path / "bin" / name, "#!/bin/sh\n")
     return tmp_path / "zoo/.ci/run"
 
 
 def run_ci(script: Path, **variables: str) -> tuple[int, list[str], str]:
     """Exit code, targets in the order they were made, last line."""
-    done = subprocess.run([script], env=PLAIN | variables, capture_output=True, text=True)
+    path = f"{script.parents[2] / 'bin'}:{PLAIN['PATH']}"
+    done = subprocess.run(
+        [script], env=PLAIN | variables | {"PATH": path}, capture_output=True, text=True
+    )
     lines = done.stdout.splitlines()
     return (
         done.returncode,
@@ -184,19 +190,20 @@ def test_cleaning_spares_the_environment_and_what_was_learnt(checkout):
 def test_ci_runs_every_gate_where_there_is_mnist(ci, tmp_path):
     assert run_ci(ci, MNIST_ROOT=str(tmp_path))[:2] == (
         0,
-        ["lint", "train", "test", "coverage", "check"],
+        ["lint", "train", "test", "coverage", "check", "test-site"],
     )
 
 
 def test_ci_takes_the_shared_mnist_beside_it(ci, tmp_path):
     (tmp_path / "shared/data").mkdir(parents=True)
-    done = subprocess.run([ci], env=PLAIN, capture_output=True, text=True)
+    path = f"{tmp_path / 'bin'}:{PLAIN['PATH']}"
+    done = subprocess.run([ci], env=PLAIN | {"PATH": path}, capture_output=True, text=True)
     assert f"made check with {tmp_path / 'shared/data'}" in done.stdout
 
 
 def test_ci_never_claims_an_accuracy_that_it_could_not_measure(ci):
     code, made, last = run_ci(ci)
-    assert (code, made) == (0, ["lint", "train", "test", "coverage", "check-model"])
+    assert (code, made) == (0, ["lint", "train", "test", "coverage", "check-model", "test-site"])
     assert "ACCURACY WAS NOT MEASURED" in last
 
 

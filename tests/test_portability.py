@@ -32,7 +32,7 @@ LINUX_ONLY = {
 GUARDED = {
     "bench.point": "measures on Linux only",
     "torchbudget.building.builder": "run_apart asks for os.fork first",
-    "torchbudget.building.client": "CAN_FORK, before a Server is made",
+    "torchbudget.building.connection": "CAN_FORK, before a Server is made",
     "torchbudget.building.server": "started where CAN_FORK only",
     "torchbudget.confinement.kernel": "imported on Linux only",
     "torchbudget.confinement.launcher": "started where HAS_LAUNCHER only",

@@ -17,8 +17,7 @@ import environment
 ROOT = Path(__file__).resolve().parent.parent
 MAY_IMPORT = {
     "zoo": {"model", "utils", "torchbudget"},
-    "model": {"layers"},
-    "layers": set(),
+    "model": set(),
     "train": {"zoo", "utils", "environment", "torchbudget"},
     "predict": {"zoo", "utils", "torchbudget"},
     "search": {"train", "zoo", "utils", "environment", "torchbudget"},
@@ -28,7 +27,7 @@ MAY_IMPORT = {
     "utils": {"utils", "torchbudget"},
     "environment": {"torchbudget.evidence.machine"},
     "hubconf": {"zoo", "utils", "torchbudget"},
-    "bench": {"bench", "train", "zoo", "model", "layers", "utils", "environment", "torchbudget"},
+    "bench": {"bench", "train", "zoo", "model", "utils", "environment", "torchbudget"},
 }
 """Room: what of ours it may import, by the table of the design."""
 IMPORTED_AS = {"PIL": "pillow", "sklearn": "scikit-learn"}
@@ -39,7 +38,7 @@ FOR_DEVELOPERS = (
     "utils.onnx_file",
     "utils.pages",
 )
-MAX_LINES = {"zoo.py": 500}
+MAX_LINES = {"model.py": 400, "zoo.py": 500}
 PROMISED = """setup env-update train train-all search test test-model test-training lint check
 check-model check-params verify view-results show-augment predict badge bench selftest clean
 clean-checkpoints help""".split()
@@ -151,8 +150,7 @@ def test_no_module_imports_itself_through_others():
 
 
 def test_networks_need_nothing_but_torch():
-    needed = imported("model") | imported("layers")
-    assert {name.split(".")[0] for name in needed} == {"torch", "layers"}
+    assert {name.split(".")[0] for name in imported("model")} == {"torch"}
 
 
 def test_the_zoo_is_literals_without_logic():

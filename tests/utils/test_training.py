@@ -162,7 +162,7 @@ def test_the_progress_bar_keeps_its_figures_at_80_columns(sample, monkeypatch):
         written = os.read(main, 4_000).decode()
     os.close(main)
     shown = [line for line in written.split("\r") if "loss" in line]
-    assert len(shown) > 2 and max(map(len, shown)) <= 80
+    assert shown and max(map(len, shown)) <= 80
     figures = r"epoch 1/18 .+\|.{3,}\| \d\d:\d\d, loss \S+ lr \S+ [\d,]+ images/s \d+ ms/batch *"
     assert all(re.fullmatch(figures, line) for line in shown)
 

@@ -16,9 +16,6 @@ from torchbudget import cli
 from torchbudget.errors import EXIT_FAIL, EXIT_USAGE
 from torchbudget.gates import GATES
 
-# Lines that a case happens to run are not tested by it, and measuring them takes as long again.
-pytestmark = pytest.mark.no_cover
-
 HERE = Path(__file__).resolve().parent
 READERS = {"results", "waivers"}
 """What is named in a gate's place where a file is refused before any gate judges."""

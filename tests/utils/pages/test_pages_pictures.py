@@ -44,7 +44,7 @@ def test_the_front_holds_exactly_the_points_that_no_other_beats(points):
 
 def test_blocks_hold_every_parameter_once_and_lead_from_image_to_logits(inspection):
     blocks = make_blocks(inspection)
-    assert sum(block.params for block in blocks) == inspection.num_used
+    assert sum(block.params for block in blocks) == inspection.num_params
     assert math.prod(blocks[-1].shape) == FORM.num_classes
     assert IMAGE in blocks[0].inputs
     for position, block in enumerate(blocks):
