@@ -57,17 +57,6 @@ settings.register_profile(
 settings.load_profile("laws")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure coverage in the tests of the judge's rooms alone.
-
-    A line that another test happens to run is not tested by it, and measuring it takes long.
-    """
-    judge = ROOT / "tests" / "torchbudget"
-    for item in items:
-        if not item.path.is_relative_to(judge):
-            item.add_marker("no_cover")
-
-
 @pytest.fixture(scope="session")
 def zoo_file() -> Path:
     return ROOT / "zoo.py"

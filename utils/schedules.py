@@ -212,6 +212,20 @@ class LearningRate:
             self.swa.load_state_dict(state["swa"])
 
 
+class RateHolder(torch.optim.Optimizer):
+    """An optimizer of no weights, whose learning rate a schedule moves.
+
+    Torch's own `__init__` is not called: it imports the compiler, for two seconds.
+    """
+
+    def __init__(self, lr: float) -> None:
+        self.defaults = {"lr": lr, "momentum": 0.0}
+        self.param_groups = [self.defaults | {"params": []}]
+
+    def step(self, closure: object = None) -> None:
+        """Move nothing."""
+
+
 def replay_rates(
     schedule: Schedule,
     average: Average | None,
@@ -219,8 +233,7 @@ def replay_rates(
     val_losses: Sequence[float | None],
 ) -> list[float]:
     """The rate at the end of each epoch of a run with these val losses, without a network."""
-    weight = torch.nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([weight], schedule.base_lr)
+    optimizer = RateHolder(schedule.base_lr)
     learning_rate = LearningRate(schedule, average, optimizer, len(val_losses), steps_per_epoch)
     rates = []
     for val_loss in val_losses:
