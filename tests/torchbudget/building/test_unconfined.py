@@ -32,7 +32,11 @@ LACKING = {
 
 @pytest.fixture(autouse=True)
 def windows(monkeypatch, tmp_path):
-    """Take away what Windows lacks, once pytest has made its folder."""
+    """Take away what Windows lacks, once pytest has made its folder.
+
+    A server that earlier tests left is ended first: its watch needs what is taken away.
+    """
+    connection.stop_servers()
     for module, names in LACKING.items():
         for name in names:
             monkeypatch.delattr(module, name, raising=False)
