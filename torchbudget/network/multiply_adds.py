@@ -138,7 +138,7 @@ MOVES_DATA = set(
     reflection_pad2d repeat replication_pad1d replication_pad2d roll scalar_tensor scatter scatter_
     slice_scatter select_scatter stack tril triu where zero_ zeros zeros_like embedding
     one_hot channel_shuffle im2col col2im unfold_copy bernoulli bernoulli_ uniform_ normal_
-    _local_scalar_dense is_nonzero item resize_ set_ split_with_sizes_copy _to_copy
+    _local_scalar_dense is_nonzero item resize_ resize_as_ set_ split_with_sizes_copy _to_copy
     getitem nonzero empty_permuted new_empty_strided multinomial exponential_ random_
     tril_indices triu_indices _unsafe_view _reshape_alias _reshape_copy
     """.split()
