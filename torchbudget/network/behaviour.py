@@ -12,10 +12,9 @@ from torch import fx
 from torchbudget.data.images import ImageSpec
 from torchbudget.errors import NetworkError
 from torchbudget.network.captured import Network
-from torchbudget.network.nodes import draws_numbers, kind_of
-from torchbudget.network.private_torch import Operation, default_arguments, mutated_arguments
+from torchbudget.network.nodes import arguments_of, draws_numbers, kind_of, written_operands
+from torchbudget.network.private_torch import Operation, default_arguments
 from torchbudget.network.soundness import is_probability
-from torchbudget.network.structure import arguments_of
 from torchbudget.network.trace import Trace, replay
 
 TOLERANCE = 1e-4
@@ -104,21 +103,13 @@ def written_state(traced: Trace) -> dict[str, fx.Node]:
         values = replay(copied, state, traced.images.clone(), in_place=True)
     written: dict[str, fx.Node] = {}
     for node in traced.graph.nodes:
-        if not isinstance(node.target, Operation):
-            continue
-        arguments = arguments_of(node)
-        for argument in mutated_arguments(node.target):
-            for operand in arguments.get(argument), *_as_list(arguments.get(argument)):
-                value = values.get(operand) if isinstance(operand, fx.Node) else None
-                if value is not None:
-                    name = owners.get(value.untyped_storage().data_ptr())
-                    if name is not None:
-                        written.setdefault(name, node)
+        for operand in written_operands(node):
+            value = values.get(operand)
+            if value is not None:
+                name = owners.get(value.untyped_storage().data_ptr())
+                if name is not None:
+                    written.setdefault(name, node)
     return written
-
-
-def _as_list(value: object) -> list[object]:
-    return list(value) if isinstance(value, (list, tuple)) else []
 
 
 def _describe_wrong_logits(logits: torch.Tensor, image: ImageSpec) -> str:

@@ -6,7 +6,7 @@ from functools import cached_property
 import torch
 from torch import fx
 
-from torchbudget.network.nodes import draws_numbers, kind_of, reachable, run_node
+from torchbudget.network.nodes import draws_numbers, reachable, run_node, written_operands
 from torchbudget.network.trace import Trace
 
 Values = dict[fx.Node, object]
@@ -128,11 +128,10 @@ class Experiment:
 
     @cached_property
     def _changing(self) -> set[fx.Node]:
-        """The in-place operations whose operand, or a view of it, is read by others too."""
+        """The operations that write to an operand which, or a view of which, others read too."""
         changing = set()
         for node in self.traced.graph.nodes:
-            if node.op == "call_function" and kind_of(node).endswith("_"):
-                operand = node.all_input_nodes[0] if node.all_input_nodes else node
+            for operand in written_operands(node):
                 if len(operand.users) > 1 or self._is_shared(operand):
                     changing.add(node)
         return changing

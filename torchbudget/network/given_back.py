@@ -12,9 +12,8 @@ import torch
 from torch import fx
 
 from torchbudget.network.captured import Network
-from torchbudget.network.nodes import kind_of
+from torchbudget.network.nodes import arguments_of, kind_of
 from torchbudget.network.statistics import NORMS, STATISTICS
-from torchbudget.network.structure import arguments_of
 from torchbudget.network.trace import run_through
 
 MEAN_TOLERANCE = 1.5

@@ -7,9 +7,9 @@ import torch
 from torch import fx
 
 from torchbudget.network.experiment import Experiment, poison
-from torchbudget.network.nodes import kind_of, reachable
+from torchbudget.network.nodes import arguments_of, kind_of, reachable
 from torchbudget.network.private_torch import Operation
-from torchbudget.network.structure import CONVOLUTIONS, DROPOUTS, NORMALISATIONS, arguments_of
+from torchbudget.network.structure import CONVOLUTIONS, DROPOUTS, NORMALISATIONS
 from torchbudget.network.trace import Trace
 
 POOLS = {"max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"}

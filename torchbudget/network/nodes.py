@@ -7,7 +7,12 @@ from typing import Any
 import torch
 from torch import fx
 
-from torchbudget.network.private_torch import Operation, name_of
+from torchbudget.network.private_torch import (
+    Operation,
+    argument_names,
+    mutated_arguments,
+    name_of,
+)
 
 
 def reachable(
@@ -27,6 +32,27 @@ def reachable(
 def kind_of(node: fx.Node) -> str:
     """ATen name of an operation without namespace and overload: "conv2d"."""
     return name_of(node.target) if isinstance(node.target, Operation) else str(node.target)
+
+
+def arguments_of(node: fx.Node) -> dict[str, object]:
+    """The arguments that an operation was called with, by name; without those at their default."""
+    if not isinstance(node.target, Operation):
+        return {}
+    names = argument_names(node.target)
+    return {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+
+
+def written_operands(node: fx.Node) -> list[fx.Node]:
+    """The operands whose memory an operation writes to: of an in-place one, or its `out`."""
+    if not isinstance(node.target, Operation):
+        return []
+    arguments = arguments_of(node)
+    operands: list[fx.Node] = []
+    for name in mutated_arguments(node.target):
+        value = arguments.get(name)
+        parts = value if isinstance(value, (list, tuple)) else [value]
+        operands += [part for part in parts if isinstance(part, fx.Node)]
+    return operands
 
 
 def shape_of(node: fx.Node) -> tuple[int, ...]:
@@ -63,9 +89,9 @@ def run_node(
     Each operation that draws random numbers has a seed of its own, so that it draws the same ones
     when only a part of the graph runs again.
     """
-    first = node.args[0] if node.args else None
-    if not in_place and kind_of(node).endswith("_") and isinstance(first, fx.Node):
-        _separate(first, current)
+    if not in_place:
+        for operand in written_operands(node):
+            _separate(operand, current)
     if draws_numbers(node):
         torch.manual_seed(seed + zlib.crc32(node.name.encode()))
 
@@ -91,11 +117,14 @@ def _write(node: fx.Node, out: torch.Tensor, args: Any, kwargs: dict[str, Any]) 
 
 
 def _separate(changing: fx.Node, current: dict[fx.Node, object]) -> None:
-    """Give `changing`, and all `current` values that share its memory, a copy of that memory."""
+    """Give `changing`, and all `current` values that share its memory, a copy of that memory.
+
+    Empty tensors share none: all of them have the address 0.
+    """
     tensor = current[changing]
     if not isinstance(tensor, torch.Tensor):
         return
-    if tensor.requires_grad:
+    if tensor.requires_grad or not tensor.untyped_storage().nbytes():
         current[changing] = tensor.clone()
         return
     memory = tensor.untyped_storage()

@@ -4,6 +4,7 @@ A new minor version of torch may change them. The test of this file names the ve
 tried and fails for any other.
 """
 
+import functools
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -55,13 +56,14 @@ def argument_types(operation: Operation) -> tuple[list[tuple[str, str]], list[st
     return arguments, [unwrap(result.type) for result in schema.returns]
 
 
-def mutated_arguments(operation: Operation) -> list[str]:
+@functools.cache
+def mutated_arguments(operation: Operation) -> tuple[str, ...]:
     """The names of the arguments that an operation writes to."""
-    return [
+    return tuple(
         str(argument.name)
         for argument in operation._schema.arguments
         if argument.alias_info is not None and argument.alias_info.is_write
-    ]
+    )
 
 
 def is_view(operation: Operation) -> bool:

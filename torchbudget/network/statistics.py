@@ -3,8 +3,8 @@
 import torch
 from torch import fx
 
-from torchbudget.network.nodes import kind_of
-from torchbudget.network.structure import BATCH_NORMS, arguments_of
+from torchbudget.network.nodes import arguments_of, kind_of
+from torchbudget.network.structure import BATCH_NORMS
 from torchbudget.network.trace import Trace, replay
 
 NORMS = BATCH_NORMS | {"instance_norm"}

@@ -9,8 +9,7 @@ from torch import fx, nn
 
 from torchbudget.data.images import ImageSpec
 from torchbudget.network.multiply_adds import count_multiply_adds
-from torchbudget.network.nodes import kind_of, reachable
-from torchbudget.network.private_torch import Operation, argument_names
+from torchbudget.network.nodes import arguments_of, kind_of, reachable
 from torchbudget.network.trace import Trace, trace
 
 __all__ = ["count_multiply_adds"]  # beside the other sizes
@@ -102,14 +101,6 @@ def _literal(value: Any, numbers: dict[fx.Node, str]) -> str:
 
 
 # --- structure ------------------------------------------------------------------------------------
-
-
-def arguments_of(node: fx.Node) -> dict[str, object]:
-    """The arguments that an operation was called with, by name; without those at their default."""
-    if not isinstance(node.target, Operation):
-        return {}
-    names = argument_names(node.target)
-    return {**dict(zip(names, node.args, strict=False)), **node.kwargs}
 
 
 def dropout_probability(node: fx.Node) -> float:

@@ -10,7 +10,7 @@ from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import NetworkError
 from torchbudget.network.structure import count_multiply_adds, network_digest
-from torchbudget.network.trace import build, trace
+from torchbudget.network.trace import build, replay, trace
 
 
 def test_the_digest_follows_what_is_computed_and_nothing_else():
@@ -111,3 +111,28 @@ def test_a_trace_names_the_parameters_that_nothing_uses():
     traced = trace(build(Idle), IMAGE, training=False)
     assert {"idle.weight", "idle.bias"} <= traced.parameters
     assert "norm1.running_mean" in traced.state.keys() - traced.parameters
+
+
+def test_a_replay_that_keeps_earlier_values_gives_the_same_logits():
+    """Also where operations write to tensors that were empty before, or that others read."""
+
+    class Response(Slim):
+        def __init__(self):
+            super().__init__()
+            self.response = nn.CrossMapLRN2d(2)
+
+        def forward(self, x):
+            x = self.response(self.middle(self.stem(x)))
+            return self.classify(self.top(x.mul_(2)).mean((2, 3)))
+
+    traced = trace(build(Response), IMAGE, training=False)
+    kept, overwritten = (
+        replay(traced, dict(traced.state), traced.images.clone(), in_place=in_place)
+        for in_place in (False, True)
+    )
+    assert torch.equal(kept[traced.output], overwritten[traced.output])
+    again = replay(traced, dict(traced.state), traced.images.clone())
+    read = [
+        node for node in traced.path if node.op == "call_function" and "resize" not in node.name
+    ]
+    assert all(torch.equal(kept[node], again[node]) for node in read)
