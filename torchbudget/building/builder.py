@@ -47,6 +47,7 @@ JOBS = max(1, min(4, os.cpu_count() or 1))
 def answer(request: Request) -> None:
     """Build what is asked for and write it into the request's folder, `answer.json` last."""
     folder = Path(request.folder)
+    os.environ |= request.environment
     try:
         path = Path(request.path)
         zoo = load_first_version(path, Path(request.current)) if request.current else load_zoo(path)
@@ -67,7 +68,6 @@ def answer_alone(folder: str) -> None:
     limit_threads()
     request = json.loads((Path(folder) / REQUEST).read_bytes())
     del request["seconds"]
-    os.environ |= request.pop("environment")
     answer(Request(**request))
 
 

@@ -78,6 +78,9 @@ def build_zoo(
         "current": None if current is None else str(current),
         "entries": list(entries),
         "histories": dict(histories or {}),
+        "environment": {
+            name: os.environ[name] for name in ENVIRONMENT_OF_DATA if name in os.environ
+        },
     }
     ask = functools.partial(_ask, seconds=seconds, memory=memory)
 
@@ -99,12 +102,7 @@ def _ask(
     """Build what is requested in a fresh folder, and read it."""
     server = start_server(memory)
     folder = server.make_folder()
-    environment = {name: os.environ[name] for name in ENVIRONMENT_OF_DATA if name in os.environ}
-    question = request | {
-        "folder": str(folder),
-        "seconds": seconds,
-        "environment": environment,
-    }
+    question = request | {"folder": str(folder), "seconds": seconds}
     try:
         reply = server.ask(question, seconds + GRACE)
         if "code" not in reply:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from torchbudget.building.protocol import OUTPUT, PIPES, REQUEST
-from torchbudget.confinement import Confined, start_confined
+from torchbudget.confinement import Confined, Confinement, start_confined
 
 MEMORY = 8 * 2**30
 LIFETIME = 7 * 86_400.0
@@ -24,14 +24,8 @@ ENVIRONMENT = dict.fromkeys(THREADS, "1") | {"PYTHONHASHSEED": "0"}
 START = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from torchbudget.building.server import serve
-serve(sys.argv[2])
-"""
-START_ALONE = """
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
-from torchbudget.building.builder import answer_alone
-answer_alone(sys.argv[2])
+from torchbudget.building.{module} import {function}
+{function}(sys.argv[2])
 """
 CAN_FORK = hasattr(os, "fork") and hasattr(os, "mkfifo")
 """Whether one process can stand ready and fork others; Windows starts a fresh one each time."""
@@ -51,13 +45,7 @@ class Server:
             os.mkfifo(pipe, 0o600)
         # Opened for both, so that neither side waits for the other to open its end.
         self._requests, self._replies = (os.open(pipe, os.O_RDWR) for pipe in pipes)
-        self._confinement = start_confined(
-            [sys.executable, "-P", "-c", START, _import_path(), str(self._folder)],
-            folder=self._folder,
-            seconds=LIFETIME,
-            memory=memory,
-            environment=ENVIRONMENT,
-        )
+        self._confinement = _start("server", "serve", self._folder, LIFETIME, memory)
         self._received = b""
 
     @property
@@ -111,17 +99,11 @@ class FreshBuilds:
         return Path(tempfile.mkdtemp(dir=Path(self._place.name).resolve()))
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """How the build ended; {} where it met a limit."""
+        """How the build ended; {} where it met a limit. Its own seconds are in the request."""
         folder = Path(request["folder"])
         (folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
-        confinement = start_confined(
-            [sys.executable, "-P", "-c", START_ALONE, _import_path(), str(folder)],
-            folder=folder,
-            seconds=request["seconds"],
-            memory=self._memory,
-            environment=ENVIRONMENT,
-        )
-        with confinement:
+        own = request["seconds"]
+        with _start("builder", "answer_alone", folder, own, self._memory) as confinement:
             self._ended = confinement.wait()
         (folder / OUTPUT).write_bytes(self._ended.stdout + self._ended.stderr)
         limits = (self._ended.timed_out, self._ended.memory_exceeded)
@@ -133,9 +115,20 @@ class FreshBuilds:
         return self._ended
 
 
-def _import_path() -> str:
-    """The folders that this process imports from, for a process that it starts."""
-    return json.dumps([path for path in sys.path if path])
+def _start(module: str, function: str, folder: Path, seconds: float, memory: int) -> Confinement:
+    """Call a function of this package on `folder` in a confined process, which imports as this one.
+
+    It may write nowhere else.
+    """
+    imported_from = json.dumps([path for path in sys.path if path])
+    program = START.format(module=module, function=function)
+    return start_confined(
+        [sys.executable, "-P", "-c", program, imported_from, str(folder)],
+        folder=folder,
+        seconds=seconds,
+        memory=memory,
+        environment=ENVIRONMENT,
+    )
 
 
 _servers: dict[int, Server | FreshBuilds] = {}

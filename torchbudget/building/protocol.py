@@ -24,7 +24,8 @@ class Request:
 
     `current` is the folder of today's zoo file, where `path` is one of an earlier commit. `images`
     names the entry whose images are wanted and not the zoo. `entries` are those whose networks are
-    wanted, all where it is empty. `histories` are those of each entry's runs.
+    wanted, all where it is empty. `histories` are those of each entry's runs. `environment` are the
+    variables that say where data sets are.
     """
 
     path: str
@@ -34,3 +35,4 @@ class Request:
     images: str | None = None
     entries: tuple[str, ...] = ()
     histories: "dict[str, list[History]]" = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)

@@ -63,7 +63,6 @@ def _build(request: dict[str, Any]) -> None:
         os.closerange(3, 256)
         home = folder / "home"
         home.mkdir()
-        os.environ |= request.pop("environment")
         os.environ["HOME"] = os.environ["TMPDIR"] = str(home)
         os.chdir(home)
         with contextlib.suppress(OSError, AttributeError):

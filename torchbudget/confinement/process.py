@@ -36,7 +36,6 @@ KILLED = -9
 MAX_BYTES = 2**60
 """The largest limit that the system's calls take; a higher one is none."""
 
-
 PACKAGE = Path(__file__).resolve().parent
 
 HAS_LAUNCHER = sys.platform != "win32"
