@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.errors import ShardError, UsageError
 from torchbudget.evidence.results import Run, evidence_of
 from torchbudget.reading import reading
-from torchbudget.report.formats import JSON_SCHEMA
+from torchbudget.report.formats import Report, from_json
 from torchbudget.report.metrics import Metrics
 from torchbudget.report.shard import Shard
 from torchbudget.report.verdict import Verdict
@@ -73,26 +73,14 @@ def describe_shard(
     )
 
 
-@dataclass(frozen=True)
-class ShardReport:
-    """What `check --shard --json` writes."""
-
-    schema: int
-    exit_code: int
-    verdicts: list[Verdict]
-    figures: list[Metrics]
-    shard: Shard
-    confinement: dict[str, list[str]]
-
-
-def read_report(path: Path) -> ShardReport:
+def read_shard(path: Path) -> tuple[Shard, Report]:
     """Raises `ShardError` for what is no report of a shard."""
     problem = "is no report that check --shard --json wrote"
     with reading(path, ShardError, problem, "run the shard again"):
-        report = msgspec.json.decode(path.read_bytes(), type=ShardReport)
-    if report.schema != JSON_SCHEMA:
-        raise ShardError(f"{path} is of another version of torchbudget: run the shard again")
-    return report
+        report = from_json(path.read_bytes())
+        if report.shard is None:
+            raise ShardError(f"{path} {problem}: run the shard again")
+    return report.shard, report
 
 
 def merge_shards(paths: Sequence[Path]) -> tuple[list[Verdict], list[Metrics], list[str]]:
@@ -102,15 +90,15 @@ def merge_shards(paths: Sequence[Path]) -> tuple[list[Verdict], list[Metrics], l
     shard is missing, there twice, or left something out, and where two of them judged different
     files.
     """
-    first = read_report(paths[0]).shard
-    reports: dict[int, ShardReport] = {}
-    for path in paths:
-        report = read_report(path)
-        if replace(report.shard, number=first.number) != first:
+    read = [read_shard(path) for path in paths]
+    first, _ = read[0]
+    reports: dict[int, Report] = {}
+    for path, (shard, report) in zip(paths, read, strict=True):
+        if replace(shard, number=first.number) != first:
             raise ShardError(f"{path} and {paths[0]} judged other files, entries or gates")
-        if report.shard.number in reports:
-            raise ShardError(f"shard {report.shard.number} is there twice: {path}")
-        reports[report.shard.number] = report
+        if shard.number in reports:
+            raise ShardError(f"shard {shard.number} is there twice: {path}")
+        reports[shard.number] = report
     for number in range(1, first.count + 1):
         if number not in reports:
             again = f"run it again: --shard {number}/{first.count}"
@@ -125,5 +113,6 @@ def merge_shards(paths: Sequence[Path]) -> tuple[list[Verdict], list[Metrics], l
     distinct = {msgspec.json.encode(verdict): verdict for verdict in verdicts}
     ordered = sorted(distinct.values(), key=lambda verdict: places.get(verdict.entry, len(places)))
     metrics.sort(key=lambda entry: places[entry.entry])
-    allowed = {rule for report in reports.values() for rule in report.confinement["allowed"]}
+    confinements = [report.confinement for report in reports.values()]
+    allowed = {rule for rules in confinements if rules for rule in rules.get("allowed", ())}
     return ordered, metrics, sorted(allowed)

@@ -4,10 +4,12 @@ import hashlib
 import json
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
 
 from torchbudget.report.metrics import Metrics
 from torchbudget.report.shard import Shard
@@ -26,6 +28,26 @@ JUNIT_KINDS = {
 BASELINE_STATES = {Origin.CAUSED_HERE: "new", Origin.INHERITED: "unchanged"}
 """SARIF's `baselineState`, which has no word for what is unknown."""
 ILLEGAL_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `to_json` writes."""
+
+    schema: int
+    exit_code: int
+    verdicts: list[Verdict]
+    figures: list[Metrics]
+    confinement: dict[str, list[str]] | None = None
+    shard: Shard | None = None
+
+
+def from_json(content: bytes) -> Report:
+    """The report that `to_json` wrote; raises `ValueError` or `msgspec.DecodeError` otherwise."""
+    report = msgspec.json.decode(content, type=Report)
+    if report.schema != JSON_SCHEMA:
+        raise ValueError(f"it has schema {report.schema}, this version reads {JSON_SCHEMA}")
+    return report
 
 
 def to_json(

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import msgspec
-
 from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.engine import Engine
@@ -15,6 +13,7 @@ from torchbudget.evidence.results import Run, evidence_of, read_results
 from torchbudget.evidence.weights import weights_paths
 from torchbudget.network.layers import LayerRow
 from torchbudget.reading import reading
+from torchbudget.report.formats import from_json
 from torchbudget.report.verdict import Status, Verdict
 from utils.pages.blocks import Block, make_blocks
 from utils.table import Row, make_row
@@ -88,28 +87,14 @@ class Facts:
         return dict(sorted(missed.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
-class FigureRecord(msgspec.Struct):
-    """What a report of `check --json` says of an entry's misses, by seed."""
-
-    entry: str
-    misses: dict[str, int]
-
-
-class Report(msgspec.Struct):
-    """A report of `check --json`."""
-
-    verdicts: list[Verdict]
-    figures: list[FigureRecord]
-
-
 def read_report(path: Path, runs: Sequence[Run]) -> list[Verdict]:
     """The verdicts in a report of `check --json` on the record that `runs` are from.
 
     Raises `UsageError` where the file is none, or measured other misses than are recorded.
     """
     with reading(path, UsageError, "is not a report of `check --json`"):
-        report = msgspec.json.decode(path.read_bytes(), type=Report)
-    recorded = {(run.entry, str(run.seed)): run.test.misses for run in runs if not run.overrides}
+        report = from_json(path.read_bytes())
+    recorded = {(run.entry, run.seed): run.test.misses for run in runs if not run.overrides}
     for figure in report.figures:
         for seed, misses in figure.misses.items():
             if recorded.get((figure.entry, seed)) != misses:

@@ -47,7 +47,15 @@ def write_report(path: Path, entry: str, misses: int) -> Path:
     verdict = {"gate": "accuracy", "status": "pass", "observed": "a", "expected": "b"}
     figures = [{"entry": entry, "misses": {"0": misses}, "params": 1}]
     path.write_text(
-        json.dumps({"verdicts": [verdict | {"entry": entry}], "figures": figures}), encoding="utf-8"
+        json.dumps(
+            {
+                "schema": 2,
+                "exit_code": 1,
+                "verdicts": [verdict | {"entry": entry}],
+                "figures": figures,
+            }
+        ),
+        encoding="utf-8",
     )
     return path
 
