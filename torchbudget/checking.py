@@ -52,6 +52,10 @@ class Findings:
         }
         return to_json(self.verdicts, self.metrics, confinement=rules, shard=self.shard)
 
+    def to_markdown(self) -> str:
+        """The findings as Markdown."""
+        return to_markdown(self.verdicts, self.metrics, self.baseline)
+
 
 def explain_gates(gate: str | None) -> int:
     """Print what the gate judges and why, or a line for each gate."""
@@ -93,8 +97,7 @@ def judge_here(options: argparse.Namespace) -> int:
     beside = entries
     if options.shard:
         number, count = options.shard
-        results = options.results or follow_links(options.zoo).parent / "results.json"
-        shard = describe_shard(number, count, entries, gates, [options.zoo, results])
+        shard = describe_shard(number, count, entries, gates, [options.zoo, find_results(options)])
         beside = entries if number == 1 else []
         entries = choose_entries(entries, engine.runs, number, count)
     progress = LiveLine()
@@ -146,7 +149,7 @@ def print_report(options: argparse.Namespace, findings: Findings) -> None:
         case "json":
             print(findings.to_json(), end="")
         case "markdown":
-            print(to_markdown(verdicts, findings.metrics, findings.baseline))
+            print(findings.to_markdown())
         case "junit":
             print(to_junit(verdicts), end="")
         case "sarif":
@@ -168,12 +171,16 @@ def check_paths(options: argparse.Namespace) -> None:
     if options.results and not options.results.is_file():
         raise UsageError(f"--results {options.results} is not a file")
     folder = follow_links(options.zoo).parent
-    results = options.results or folder / "results.json"
-    inputs = [options.zoo, results, folder / WAIVERS_FILE, folder / "pyproject.toml"]
+    inputs = [options.zoo, find_results(options), folder / WAIVERS_FILE, folder / "pyproject.toml"]
     folders = [options.weights or folder / "weights"]
     if options.data_root:
         folders.append(options.data_root)
     check_outputs(list_outputs(options), inputs, folders)
+
+
+def find_results(options: argparse.Namespace) -> Path:
+    """The record that is judged: the one named, else that beside the zoo file."""
+    return options.results or follow_links(options.zoo).parent / "results.json"
 
 
 def list_outputs(options: argparse.Namespace) -> dict[str, Path]:
@@ -218,11 +225,10 @@ def write_reports(options: argparse.Namespace, findings: Findings) -> None:
     GitHub's step summary is added to: other steps write it too.
     """
     verdicts = findings.verdicts
-    markdown = to_markdown(verdicts, findings.metrics, findings.baseline)
     if options.json and options.json != "-":
         write_atomically(Path(options.json), findings.to_json())
     if options.summary:
-        write_atomically(options.summary, markdown)
+        write_atomically(options.summary, findings.to_markdown())
     if options.junit:
         write_atomically(options.junit, to_junit(verdicts))
     if options.sarif:
@@ -232,4 +238,4 @@ def write_reports(options: argparse.Namespace, findings: Findings) -> None:
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if options.github and step_summary:
         with open(step_summary, "a", encoding="utf-8") as file:
-            file.write(markdown)
+            file.write(findings.to_markdown())

@@ -74,8 +74,6 @@ class Engine:
         )
         self.zoo = self._built.entries
 
-        self._base_may_lack_zoo = base_may_lack_zoo
-
         @functools.cache
         def load(spec: DataSpec) -> Dataset:
             return load_dataset(spec, data_root, folder)
@@ -87,14 +85,14 @@ class Engine:
             weights=weights or folder / "weights",
             load=load,
             platform=platform_id(),
-            baseline=None if base is None else self._read_baseline(base, runs),
+            baseline=None if base is None else self._read_baseline(base, runs, base_may_lack_zoo),
             train_command=train_command or TRAIN_COMMAND,
         )
         self._waivers = read_waivers(folder / WAIVERS_FILE)
 
-    def _read_baseline(self, ref: str, runs: list[Run]) -> Baseline:
+    def _read_baseline(self, ref: str, runs: list[Run], may_lack_zoo: bool) -> Baseline:
         """The baseline, whose entries are recognised under other names."""
-        baseline = read_baseline(ref, self.path, may_lack_zoo=self._base_may_lack_zoo)
+        baseline = read_baseline(ref, self.path, may_lack_zoo=may_lack_zoo)
         now = {name: self._identify(entry, runs) for name, entry in self.zoo.items()}
         then = {name: identify(entry) for name, entry in baseline.entries.items()}
         find = functools.cache(functools.partial(find_predecessors, now=now, then=then))

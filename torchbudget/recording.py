@@ -1,5 +1,4 @@
-"""What `torchbudget record` does with a run of somebody's own loop, and `merge-results` with two
-records."""
+"""What `torchbudget record` does with a run of somebody's own, and `merge-results` with records."""
 
 import argparse
 import math
