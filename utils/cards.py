@@ -10,6 +10,7 @@ if __name__ == "__main__":
 
     end_on_interrupt("cards")
 
+import inspect
 import sys
 from pathlib import Path
 
@@ -130,12 +131,20 @@ def describe(entry: Entry, evidence: list[Run]) -> str:
 
 
 def summarise(entry: Entry) -> str:
-    """What the network is, in a sentence or two: the first lines of its class's docstring."""
+    """What the network is, in a sentence or two."""
     if isinstance(entry, Ensemble):
         members = ", ".join(f"{member.name} (seed {seed})" for member, seed in entry.member_runs)
         return f"An ensemble that votes by its mean {entry.vote}: {members}."
+    return describe_class(entry)
+
+
+def describe_class(entry: Entry) -> str:
+    """What the network's class says of itself: the first paragraph of its docstring, in a line.
+
+    Its name where it has none.
+    """
     network = getattr(entry.network, "func", entry.network)
-    text = (network.__doc__ or network.__name__).strip()
+    text = inspect.getdoc(network) or network.__name__
     return " ".join(text.split("\n\n")[0].split())
 
 

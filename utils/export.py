@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from torchbudget.command import Parser, run_main, whole_number
 from torchbudget.data.images import Dataset
@@ -103,6 +104,7 @@ class Exporter:
         self._data_root = data_root
         self._folder = folder
         self._datasets: dict[str, Dataset] = {}
+        self._networks: dict[tuple[str, int], nn.Module] = {}
         self._measurements: dict[tuple[str, int], Measurement] = {}
 
     def dataset_of(self, entry: Entry) -> Dataset:
@@ -110,6 +112,13 @@ class Exporter:
         if entry.dataset not in self._datasets:
             self._datasets[entry.dataset] = load_dataset(entry.data, self._data_root, self._folder)
         return self._datasets[entry.dataset]
+
+    def network_of(self, entry: Entry, seed: int) -> nn.Module:
+        """The network with its shipped weights, in eval mode; raises `WeightsError`."""
+        key = (entry.name, seed)
+        if key not in self._networks:
+            self._networks[key] = load_shipped(entry, seed, self.weights)
+        return self._networks[key]
 
     def measure_torch(self, entry: Entry, seed: int) -> Measurement:
         """What torch gives for the test images; raises `DataError` and `WeightsError`."""
@@ -121,7 +130,7 @@ class Exporter:
                 logits = torch.stack([member.logits for member in members])
                 self._measurements[key] = Measurement(vote(logits, entry.vote), test.labels)
             else:
-                network = load_shipped(entry, seed, self.weights)
+                network = self.network_of(entry, seed)
                 self._measurements[key] = measure(network, test, views=entry.views)
         return self._measurements[key]
 
@@ -133,7 +142,7 @@ class Exporter:
         """
         files = load_onnx()
         image = self.dataset_of(entry).image
-        network = load_shipped(entry, seed, self.weights)
+        network = self.network_of(entry, seed)
         example = torch.zeros((2, *image.shape), dtype=torch.uint8)
         try:
             model = files.to_onnx(Classifier(network, image, entry.views), example, INPUT, OUTPUT)
@@ -176,7 +185,7 @@ class Exporter:
 
     def find_margin(self, entry: Entry, seed: int) -> float:
         """The rounding margin of the entry's network, of an ensemble that of its deepest member."""
-        network = load_shipped(entry, seed, self.weights)
+        network = self.network_of(entry, seed)
         parts = network.members if isinstance(network, EnsembleNetwork) else [network]
         image = self.dataset_of(entry).image
         return rounding_margin(max(len(trace(part, image, False).path) for part in parts))
@@ -187,7 +196,7 @@ class Exporter:
         return {
             "name": entry.name,
             "seed": str(seed),
-            "parameters": str(count_params(load_shipped(entry, seed, self.weights))),
+            "parameters": str(count_params(self.network_of(entry, seed))),
             "dataset": entry.dataset,
             "weights_sha256": weights_digest(weights_paths(entry, seed, self.weights)),
             "classes": str(image.num_classes),

@@ -22,6 +22,7 @@ from torchbudget.evidence.results import Run, evidence_of, read_results
 from torchbudget.evidence.weights import load_shipped, weights_digest, weights_paths
 from torchbudget.network.structure import count_params
 from torchbudget.network.trace import build
+from utils.cards import describe_class
 from utils.classifier import Viewed
 from utils.picture import SIDE, frame_picture
 from utils.runs import find_image
@@ -221,8 +222,8 @@ def describe_entry(zoo: Zoo, entry: Entry) -> str:
     ]
     if isinstance(entry, Ensemble):
         lines.append(f"An ensemble of {', '.join(list_members(entry))}.")
-    elif isinstance(entry.network, type) and entry.network.__doc__:
-        lines.append(entry.network.__doc__.strip().splitlines()[0])
+    else:
+        lines.append(describe_class(entry))
     if entry.views:
         lines.append(f"In eval mode it averages over {len(entry.views)} views of an image.")
     lines += [

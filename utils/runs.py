@@ -7,7 +7,7 @@ other images, seeds that the budget does not declare, and repetitions of runs th
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,3 +136,11 @@ def put_in_place(run: Run, entry: Entry, paths: RunPaths) -> Iterator[Store]:
                 if source.is_file():
                     shutil.copyfile(source, copy.weights / path.name)
         yield copy
+
+
+def count_bytes(paths: Iterable[Path]) -> int | None:
+    """Bytes of the weights files; None where one is missing."""
+    files = list(paths)
+    if not all(path.is_file() for path in files):
+        return None
+    return sum(path.stat().st_size for path in files)

@@ -8,6 +8,7 @@ from torchbudget.declare.entry import Entry
 from torchbudget.evidence.results import Run, evidence_of
 from torchbudget.evidence.weights import weights_paths
 from torchbudget.report.text import as_one_line
+from utils.runs import count_bytes
 
 COLUMNS = (
     "name",
@@ -50,13 +51,12 @@ def make_csv(entries: list[Entry], runs: list[Run], weights: Path) -> str:
 def make_cells(entry: Entry, run: Run, weights: Path) -> list[object]:
     """The cells of a run under `COLUMNS`; `weights` is the folder of the weights files."""
     paths = weights_paths(entry, run.seed, weights)
-    shipped = all(path.is_file() for path in paths)
     error = 100 * run.test.misses / max(run.test.total, 1)
     return [
         run.entry,
         run.seed,
         run.params,
-        sum(path.stat().st_size for path in paths) if shipped else None,
+        count_bytes(paths),
         run.multiply_adds,
         run.test.misses,
         run.test.total,

@@ -272,11 +272,12 @@ def show_zoo(options: argparse.Namespace) -> None:
     """Print the table, or write it, as the options say."""
     if options.results and not options.results.is_file():
         raise UsageError(f"--results {options.results} is not a file")
-    rows = make_rows(options.zoo, options.results or options.zoo.parent / "results.json")
     if options.csv:
         beside = options.zoo.parent / "results.csv"
         write_csv(beside if options.csv == BESIDE else options.csv, options)
-    elif options.readme:
+        return
+    rows = make_rows(options.zoo, options.results or options.zoo.parent / "results.json")
+    if options.readme:
         beside = options.zoo.parent / "README.md"
         write_readme(beside if options.readme == BESIDE else options.readme, rows)
     elif options.json:

@@ -1,12 +1,12 @@
 """The page of an entry."""
 
 import dataclasses
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Ensemble, Entry
+from utils.cards import describe_class
 from utils.literal import literal
 from utils.pages.curves import draw_curves
 from utils.pages.diagram import draw_network
@@ -93,8 +93,7 @@ def describe_network(entry: Entry) -> str:
     """The first paragraph of what the network says of itself; of an ensemble who votes."""
     if isinstance(entry, Ensemble):
         return f"{len(entry.member_runs)} trained networks vote by their mean {entry.vote}."
-    text = inspect.getdoc(entry.network) or ""
-    return " ".join(text.split("\n\n")[0].split())
+    return describe_class(entry)
 
 
 def count_most_confused(confusion: Sequence[Sequence[int]]) -> int:

@@ -16,6 +16,7 @@ from torchbudget.reading import reading
 from torchbudget.report.formats import from_json
 from torchbudget.report.verdict import Status, Verdict
 from utils.pages.blocks import Block, make_blocks
+from utils.runs import count_bytes
 from utils.table import Row, make_row
 
 JUDGED_HERE = ("params", "structure", "cost", "seeds", "epochs", "history")
@@ -43,7 +44,8 @@ class Facts:
 
     `verdicts` are those judged while the site is built, and those of the report that it was given;
     `unjudged` are the gates in neither. `network` is None where nothing was judged.
-    `weight_bytes` is the size of the weights files of seed 0, None where one is missing.
+    `weight_bytes` is the size of the weights files of seed 0, of an ensemble those of all that
+    vote, None where one is missing.
     """
 
     entry: Entry
@@ -142,7 +144,7 @@ def collect(
                 entry=entry,
                 row=make_row(entry, runs),
                 runs=[run for _, run in sorted(evidence.items())],
-                weight_bytes=count_weight_bytes(entry, folder / "weights"),
+                weight_bytes=count_bytes(weights_paths(entry, 0, folder / "weights")),
                 verdicts=sorted(verdicts, key=lambda verdict: gates.index(verdict.gate)),
                 unjudged=[gate for gate in gates if gate not in {*judged_gates, "ratchet"}],
                 network=network,
@@ -165,11 +167,3 @@ def inspect_network(engine: Engine, entry: Entry) -> Network | None:
         )
     except Unmeasurable:
         return None
-
-
-def count_weight_bytes(entry: Entry, folder: Path) -> int | None:
-    """Bytes of the weights files of seed 0, of an ensemble those of all that vote."""
-    paths = weights_paths(entry, 0, folder)
-    if not all(path.is_file() for path in paths):
-        return None
-    return sum(path.stat().st_size for path in paths)

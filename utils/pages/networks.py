@@ -20,7 +20,7 @@ from torchbudget.declare.zoofile import load_zoo
 from torchbudget.evidence.files import write_atomically
 from torchbudget.evidence.measure import measure
 from torchbudget.evidence.results import Run, evidence_of, read_results
-from torchbudget.evidence.weights import load_shipped, weights_digest, weights_paths
+from torchbudget.evidence.weights import weights_digest, weights_paths
 from utils.export import Exporter
 from utils.onnx_check import compare, load_onnx, run_onnx
 
@@ -132,7 +132,7 @@ class Maker:
         content = model.SerializeToString()
         dataset = exporter.dataset_of(entry)
         few = replace(dataset, test=dataset.test[torch.arange(min(CHECKED, len(dataset.test)))])
-        measured = measure(load_shipped(entry, seed, self.weights), few.test, views=entry.views)
+        measured = measure(exporter.network_of(entry, seed), few.test, views=entry.views)
         given = run_onnx(entry.name, content, few)
         compare(entry.name, given, measured, exporter.find_margin(entry, seed))
         return content
