@@ -156,7 +156,7 @@ POOLS_AND_NORMS = set(
     grid_sampler_2d grid_sampler_3d affine_grid_generator _prelu_kernel glu rrelu_with_noise
     bucketize searchsorted histc count_nonzero renorm lerp addcmul addcdiv polar complex
     _weight_norm_interface _fused_rms_norm hardswish log_sigmoid_forward
-    aminmax unique_dim _unique2
+    _safe_softmax aminmax unique_dim _unique2
     """.split()
 )
 """Operations whose cost is a few steps for each element: no products of many numbers."""
