@@ -139,6 +139,7 @@ def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
     add("--resume", action="store_true", help="continue from the newest checkpoint")
     add("--check", action="store_true", help="judge the run; exit with the gates' exit code")
     add("--record", action="store_true", help="let a repetition replace the run that is shipped")
+    add_trial_options(parser)
     add("--all", action="store_true", help="train all declared runs that are missing or stale")
     add("--device", default=None, help="cpu, cuda, cuda:1; default: cuda where there is one")
     add("--zoo", type=Path, help="the zoo file; default: zoo.py beside train.py")
@@ -151,6 +152,21 @@ def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
     return parser
 
 
+def add_trial_options(parser: "ArgumentParser") -> None:
+    """What `train.py` is told of a trial."""
+    add = parser.add_argument
+    add("--trial", action="store_true", help="judge by val alone, and keep it in the lab book")
+    add("--seeds", type=str, default="", help="of the trial, such as 0-4 or 0,3,7; default: 0-4")
+    add(
+        "--network",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="try the network with this argument, such as width=12; may be given more than once",
+    )
+    add("--lab", type=Path, help="the lab book; default: lab/trials.jsonl beside the zoo file")
+
+
 def add_kaggle_options(parser: "ArgumentParser") -> None:
     """What `train.py` is told of a competition's files."""
     parser.add_argument(
@@ -161,7 +177,8 @@ def add_kaggle_options(parser: "ArgumentParser") -> None:
     parser.add_argument(
         "--against",
         type=Path,
-        help="the test.csv that is to be predicted: no image in it may be trained on",
+        help="the test.csv that is to be predicted: no image in it may be trained on; "
+        "of a trial: `declared`, or the entry that it is compared with",
     )
     parser.add_argument(
         "--drop_overlap",
