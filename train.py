@@ -60,6 +60,7 @@ from utils.runs import (
     put_in_place,
     scale_val,
 )
+from utils.teachers import open_lessons, teachers_first
 from utils.training import Training
 from utils.trial_command import check_options, try_out
 
@@ -88,7 +89,8 @@ def run(
     overrides = overrides or []
     num_val = scale_val(entry, dataset) if len(dataset.test) else 0  # all rows: nothing is chosen
     train, val = split_train_val(dataset, num_val)
-    training = Training(entry, seed, train, val, torch.device(device))
+    lessons = open_lessons(entry, dataset, train, val, paths, device)
+    training = Training(entry, seed, train, val, torch.device(device), lessons)
     folder = paths.checkpoints / run_stem(entry.name, seed, dataset.name, overrides)
     resumed: list[str] = []
     if resume:
@@ -119,6 +121,7 @@ def run(
         history=training.history,
         precision=training.precision,
         overrides=overrides + resumed,
+        teacher=lessons.record if lessons else None,
         recipe=entry.recipe,
         device=device,
         clock=clock,
@@ -273,7 +276,8 @@ def train(argv: list[str]) -> int:
     competition = kaggle.load_competition(options)
     todo = [(entry, options.seed)]
     if options.all:
-        todo = [(entry, seed) for entry in zoo.values() for seed in range(entry.budget.seeds)]
+        ordered = teachers_first(zoo.values())
+        todo = [(entry, seed) for entry in ordered for seed in range(entry.budget.seeds)]
     worst = 0
     for entry, seed in todo:
         if options.all and is_current(entry, seed, entry.dataset, paths.shipped):

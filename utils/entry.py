@@ -44,6 +44,7 @@ from utils.recipe import (
     Recipe,
     ReduceOnPlateau,
     Schedule,
+    Teacher,
 )
 
 
@@ -89,6 +90,7 @@ __all__ = [
     "Slack",
     "Squeeze",
     "Swell",
+    "Teacher",
     "View",
     "changed_fields",
     "describe",

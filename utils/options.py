@@ -17,6 +17,7 @@ from torchbudget.report.text import first_line
 from utils.augmentations import Augmentation
 from utils.recipe import Average, Optimizer, Recipe, Schedule
 from utils.runs import RunPaths
+from utils.teacher_options import HELP, apply_teacher_options, take_teacher_options
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -82,17 +83,22 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], Nam
     (entry,) = select_entries(zoo, [name])
     if not isinstance(entry, Ensemble) and not isinstance(entry.recipe, Recipe):
         raise UsageError(f"{name} declares no recipe that this program can train it by")
+    argv, teaching = take_teacher_options(argv)
     parser = make_parser(entry, zoo)
     options = read_options(parser, argv)
     if options.entry != name:
         raise UsageError(f"the entry comes first: train.py {options.entry} ...")
     if isinstance(entry, Ensemble):
+        if teaching:
+            raise UsageError(f"{name} is an ensemble: its members have teachers, not it")
         return entry, [], options
-    changes = changed_fields(describe(entry.recipe), describe(options.recipe))
+    recipe = replace(options.recipe, teacher=entry.recipe.teacher)
+    recipe = apply_teacher_options(recipe, teaching, zoo)
+    changes = changed_fields(describe(entry.recipe), describe(recipe))
     overrides = [f"{field}={now}" for field, _, now in changes]
     if overrides and options.record:
         raise UsageError("--record keeps evidence, and a run with overrides is none")
-    return replace(entry, recipe=options.recipe), overrides, options
+    return replace(entry, recipe=recipe), overrides, options
 
 
 def read_options(parser: "ArgumentParser", argv: list[str]) -> Namespace:
@@ -130,6 +136,7 @@ def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
     parser = ArgumentParser(
         prog="train.py",
         description="Train an entry of the zoo: one run, one seed, one record.",
+        epilog=HELP,
         allow_abbrev=False,
         exit_on_error=False,
     )
@@ -148,7 +155,7 @@ def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
     for field in RunPaths.__dataclass_fields__:
         add(f"--{field}", type=Path, default=None, help="default: beside the zoo file")
     if isinstance(entry.recipe, Recipe):
-        add("--recipe", type=Recipe, default=entry.recipe)
+        add("--recipe", type=Recipe, default=replace(entry.recipe, teacher=None))
     return parser
 
 

@@ -6,7 +6,7 @@ from here.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torchbudget.declare.validation import INFINITY, check, check_counts, check_kind, reject
 from utils.augmentations import Augmentation
@@ -15,6 +15,7 @@ from utils.mixing import Mix
 from utils.optimizers import SGD, Adam, Lookahead, Optimizer
 from utils.sampler import Focus
 from utils.schedules import Constant, Cosine, OneCycle, ReduceOnPlateau, Schedule, replay_rates
+from utils.teacher import Teacher
 
 __all__ = [
     "EMA",
@@ -33,6 +34,7 @@ __all__ = [
     "Recipe",
     "ReduceOnPlateau",
     "Schedule",
+    "Teacher",
 ]
 
 
@@ -67,6 +69,7 @@ KINDS = {
     "mix": Mix | None,
     "finish": Finish | None,
     "focus": Focus | None,
+    "teacher": Teacher | None,
 }
 """Field of a recipe: what it must be an instance of."""
 
@@ -94,6 +97,9 @@ class Recipe:
     mix: Mix | None = None
     finish: Finish | None = None
     focus: Focus | None = None
+    teacher: Any = None
+    """A `Teacher` or None. The command line, which goes by types, names its entry (see
+    `utils.teacher_options`)."""
 
     def __post_init__(self) -> None:
         check_counts(self, "epochs", "batch_size")
@@ -112,6 +118,8 @@ class Recipe:
             if not isinstance(value, kind):
                 reject(self, f"{name} must be an instance of {kind}, not {value!r}")
         self._check_epochs()
+        if self.teacher and (self.mix or (self.finish and self.finish.mix)):
+            reject(self, "a teacher answers images as they are: teacher and mix exclude each other")
         if isinstance(self.schedule, ReduceOnPlateau) and not self.val_images:
             reject(self, "ReduceOnPlateau watches the val loss and needs val_images above 0")
 

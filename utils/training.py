@@ -19,6 +19,7 @@ from torchbudget.network.soundness import check_network, make_network
 from utils.augmentations import augment_batches
 from utils.averaging import SWA, Averager
 from utils.kernels import accelerate
+from utils.lessons import Lesson, Lessons
 from utils.memory import keep_freed_memory
 from utils.precision import autocast, choose_precision
 from utils.recipe import Finish, Recipe
@@ -40,15 +41,26 @@ class Diverged(TorchBudgetError):
 class Training:
     """A run between two epochs, with all that a checkpoint holds.
 
-    Raises `NetworkError` before the first step if the network does not give logits for `train`.
+    `lessons` are those of the recipe's teacher. Raises `NetworkError` before the first step if the
+    network does not give logits for `train`.
     """
 
     def __init__(
-        self, entry: Entry, seed: int, train: Images, val: Images, device: torch.device
+        self,
+        entry: Entry,
+        seed: int,
+        train: Images,
+        val: Images,
+        device: torch.device,
+        lessons: Lessons | None = None,
     ) -> None:
         keep_freed_memory()
         torch.manual_seed(seed)
         self.recipe: Recipe = entry.recipe
+        if bool(self.recipe.teacher) != bool(lessons):
+            raise ValueError(f"{entry.name}: a recipe with a teacher, and no other, needs lessons")
+        self.lessons = lessons
+        self.lesson: Lesson | None = None
         self.device = device
         self.train_digest = train.digest
         self.train = train.to(device)
@@ -171,11 +183,16 @@ class Training:
         """
         size = self.batch_size
         mix = self.phase.mix
+        if self.lessons:
+            self.lesson = self.lessons.get(self.phase.augment, len(self.history)).to(self.device)
         augment = tuple(augmentation.fit(self.train.image) for augmentation in self.phase.augment)
         for indices in self.sampler.epoch(len(self.history)):
             chosen = self.train[indices.flatten()]
-            images = as_floats(chosen.pixels)
-            images = augment_batches(augment, images, chosen.labels, size, self.generator)
+            if self.lesson:
+                images = as_floats(self.lesson.pixels[indices.flatten()])
+            else:
+                images = as_floats(chosen.pixels)
+                images = augment_batches(augment, images, chosen.labels, size, self.generator)
             images = self.prepare(images)
             for index, batch, labels in zip(
                 indices, images.split(size), chosen.labels.split(size), strict=True
@@ -201,6 +218,9 @@ class Training:
         losses = F.cross_entropy(
             logits.float(), labels, label_smoothing=self.recipe.label_smoothing, reduction="none"
         )  # (B,)
+        if self.lesson and self.recipe.teacher:
+            answers = self.lesson.answers[index]
+            losses = self.recipe.teacher.loss(losses, logits.float(), answers)
         self.sampler.update_losses(index, losses.detach())
         if labels.ndim == 1:
             self.missed += (logits.detach().argmax(1) != labels).sum()
@@ -228,6 +248,8 @@ class Training:
         number = len(self.history)
         mixed = self.phase.mix is not None
         self.missed.zero_()
+        if self.lessons:
+            self.lessons.prepare(self.phase.augment, number)
         started = time.perf_counter()
         total = 0.0
         with tqdm(

@@ -88,7 +88,7 @@ def try_out(
         dataset=load_or_sample(entry.data, options.data_root, zoo_file.parent, with_test=False),
         device=device,
         book=book,
-        checkpoints=paths.checkpoints,
+        paths=paths,
         command=describe_command(argv, zoo_file, own_zoo),
         folder=zoo_file.parent,
     )

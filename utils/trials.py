@@ -32,10 +32,12 @@ from utils import checkpoint
 from utils.checks import check_trainable
 from utils.epochs import train_epochs
 from utils.lab_book import Trial, add_to_book, find_seeds, is_from_here, read_book
+from utils.lessons import Lessons
 from utils.precision import choose_precision
 from utils.recipe import Recipe
 from utils.resume import resume_training
-from utils.runs import scale_val
+from utils.runs import RunPaths, scale_val
+from utils.teachers import open_lessons
 from utils.training import Training
 
 LEVEL = 0.95
@@ -94,7 +96,7 @@ def check_triable(entry: Entry) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Laboratory:
-    """Where trials are made: the images without test, the device, the book and the checkpoints.
+    """Where trials are made: the images without test, the device, the book, what lies where.
 
     `command` is what made them, `folder` the zoo file's.
     """
@@ -102,7 +104,7 @@ class Laboratory:
     dataset: Dataset
     device: str
     book: Path
-    checkpoints: Path
+    paths: RunPaths
     command: str
     folder: Path
 
@@ -138,12 +140,21 @@ class Laboratory:
             recipe=describe(entry.recipe),
             views=describe(entry.views),
             stored=entry.stored,
+            teacher=self.digest_teacher(entry),
             started=Clock.start().started,
             commit=machine.commit(self.folder),
             versions=machine.versions(),
             hardware=Hardware(**machine.hardware(self.device)),
             command=self.command,
         )
+
+    def digest_teacher(self, entry: Entry) -> dict[str, str]:
+        """The digests of the weights that teach `entry`, by their runs' names; raises as a run."""
+        lessons = self.open_lessons(entry)
+        return lessons.record.weights if lessons else {}
+
+    def open_lessons(self, entry: Entry) -> Lessons | None:
+        return open_lessons(entry, self.dataset, *self.split(entry), self.paths, self.device)
 
     def run(self, entry: Entry, overrides: list[str], seeds: tuple[int, ...]) -> Trial:
         """Train what the book lacks of `seeds`, a line in the book after each; all of them.
@@ -177,8 +188,9 @@ class Laboratory:
         """
         train, val = self.split(entry)
         started = Clock.start().started
-        training = Training(entry, seed, train, val, torch.device(self.device))
-        folder = self.checkpoints / f"trial-{entry.name}-{plan.digest[:16]}-seed{seed}"
+        lessons = self.open_lessons(entry)
+        training = Training(entry, seed, train, val, torch.device(self.device), lessons)
+        folder = self.paths.checkpoints / f"trial-{entry.name}-{plan.digest[:16]}-seed{seed}"
         if checkpoint.list_checkpoints(folder):
             resume_training(training, folder)
         train_epochs(training, folder, [])

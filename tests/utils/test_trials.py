@@ -20,6 +20,7 @@ from torchbudget.errors import ResultsError
 from utils import checkpoint
 from utils.epochs import train_epochs
 from utils.lab_book import Trial, add_to_book, read_book
+from utils.runs import RunPaths
 from utils.training import Training
 from utils.trial_command import describe_command, read_seeds
 from utils.trials import Laboratory, compare, describe_difference
@@ -129,7 +130,7 @@ def test_an_interrupted_seed_goes_on_from_its_checkpoint(tmp_path, sample, capsy
             dataset=dataset,
             device="cpu",
             book=tmp_path / name / "trials.jsonl",
-            checkpoints=tmp_path / name / "checkpoints",
+            paths=RunPaths.beside(tmp_path / name / "zoo.py"),
             command="train.py sampled --trial",
             folder=tmp_path,
         )
@@ -138,7 +139,7 @@ def test_an_interrupted_seed_goes_on_from_its_checkpoint(tmp_path, sample, capsy
     broken = laboratory("broken")
     training = Training(entry, 0, *broken.split(entry), torch.device("cpu"))
     digest = broken.plan(entry, []).digest[:16]
-    folder = broken.checkpoints / f"trial-sampled-{digest}-seed0"
+    folder = broken.paths.checkpoints / f"trial-sampled-{digest}-seed0"
     train_epochs(training, folder, [])
     checkpoint.list_checkpoints(folder)[-1].unlink()  # the first epoch's is left
     assert broken.run(entry, [], (0,)).misses == whole.misses

@@ -52,10 +52,14 @@ class ScheduledRecipe(TrainingRecipe, Protocol):
 
 @dataclass(frozen=True)
 class DeclaredRecipe:
-    """What a recipe said of itself, `described` as plain JSON, where its own class is not here."""
+    """What a recipe said of itself, `described` as plain JSON, where its own class is not here.
+
+    `teacher` is the `TaughtBy` that it held, if any.
+    """
 
     described: Any
     val_images: int
+    teacher: Any = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -275,10 +279,12 @@ class Ensemble(Entry):
 def describe(value: Any) -> Any:
     """A declaration as plain JSON.
 
-    Each dataclass becomes its fields under its `kind`, each tuple a list.
+    Each dataclass becomes its fields under its `kind`, each tuple a list, and an entry its name.
     """
     if isinstance(value, DeclaredRecipe):
         return value.described
+    if isinstance(value, Entry):
+        return value.name
     if is_instance_of_dataclass(value):
         kind = getattr(value, "kind", type(value).__name__)
         parts = {part.name: describe(getattr(value, part.name)) for part in fields(value)}

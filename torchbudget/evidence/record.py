@@ -26,6 +26,7 @@ from torchbudget.evidence.results import (
     ImageRecord,
     Run,
     Score,
+    TeacherRecord,
     append_run,
     run_stem,
     seal,
@@ -72,7 +73,8 @@ class TrainingClaim:
     """What is said of a training; nobody can measure it afterwards.
 
     `recipe` is the recipe as it ran, described as plain JSON; `overrides` names what was changed
-    from the entry's own. `steps` are the optimiser's, `seconds` those of training alone.
+    from the entry's own. `steps` are the optimiser's, `seconds` those of training alone. `teacher`
+    names the weights that taught.
     """
 
     recipe: Mapping[str, Any]
@@ -82,6 +84,7 @@ class TrainingClaim:
     batch_size: int | None = None
     seconds: float | None = None
     history: Sequence[Epoch] = ()
+    teacher: TeacherRecord | None = None
 
 
 def record_run(
@@ -102,6 +105,7 @@ def record_run(
     batch_size: int | None = None,
     seconds: float | None = None,
     history: Sequence[Epoch] = (),
+    teacher: TeacherRecord | None = None,
     device: str = "cpu",
     clock: Clock | None = None,
     data_root: Path | None = None,
@@ -116,7 +120,8 @@ def record_run(
     it, unless `results` (a file) and `weights` (a folder) say otherwise. `dataset` spares loading
     the entry's data a second time. `train` and `val` are the images that were trained on and chosen
     by; by default those that the entry's recipe gives, without a recipe all training images.
-    `steps` (of the optimiser), `batch_size` and `seconds` are what is known of the training. Raises
+    `steps` (of the optimiser), `batch_size` and `seconds` are what is known of the training,
+    `teacher` what it learned from where the recipe holds a `TaughtBy`. Raises
     `WeightsError` for weights that do not fit the entry's network, `DataError` where the data is
     missing, `ResultsError` where `results` is no results file.
     """
@@ -135,6 +140,7 @@ def record_run(
         batch_size=batch_size,
         seconds=seconds,
         history=history,
+        teacher=teacher,
     )
     images = None if train is None or val is None else (train, val)
     digest = hashlib.sha256(content).hexdigest()
@@ -246,6 +252,7 @@ def observe_run(
         test_without_views=None if plain is None else Score(misses=plain, total=test.total),
         image=None if dataset.image == FIRST_IMAGE else ImageRecord.of(dataset.image),
         worst_confusions=test.worst_confusions,
+        teacher=claim.teacher,
     )
     return RecordedRun(seal(run), test)
 

@@ -13,6 +13,7 @@ from torchbudget.data.images import Dataset, Images, ImageSpec, as_floats
 from torchbudget.data.spec import DataSpec
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry
+from torchbudget.declare.teaching import TrainedNetwork
 from torchbudget.errors import DataError, NetworkError, Unmeasurable, WeightsError
 from torchbudget.evidence.measure import Measurement, measure
 from torchbudget.evidence.results import Run, evidence_of
@@ -175,6 +176,17 @@ class Observation:
         if isinstance(self.entry, Ensemble):
             return [self._observe(member).run_of(seed) for member, seed in self.entry.member_runs]
         return self.declared_runs
+
+    def run_of_teacher(self, network: TrainedNetwork) -> Run:
+        """The evidence of a network that taught this one; raises `Unmeasurable`."""
+        entry, seed = network
+        return self._observe(entry).run_of(seed)
+
+    def path_of_teacher(self, network: TrainedNetwork) -> Path:
+        """The weights file of a network that taught this one."""
+        entry, seed = network
+        (path,) = weights_paths(entry, seed, self.sources.weights)
+        return path
 
     def weights_paths(self, seed: int) -> list[Path]:
         return weights_paths(self.entry, seed, self.sources.weights)

@@ -39,6 +39,7 @@ GOOD[Entry] = {
 }
 GOOD[declarations.Finish] = {"epochs": 1}
 GOOD[declarations.Member] = {"entry": Entry(**GOOD[Entry])}
+GOOD[declarations.Teacher] = {"entry": Entry(**GOOD[Entry])}
 GOOD[Ensemble] = {
     "name": "jury",
     "members": (declarations.Member(**GOOD[declarations.Member]),),
@@ -82,6 +83,7 @@ TOO_MUCH = {
     declarations.Lookahead: {"alpha": 1.1},
     declarations.Mix: {"p": 1.1, "cutmix": 1.1, "mixup_alpha": 0, "cutmix_alpha": 0},
     declarations.Focus: {"share": 1.1, "noise": 101},
+    declarations.Teacher: {"temperature": 0, "share": 1.1},
     View: {"rotate": 181, "scale": 0.4},
     Entry: {"published": 101},
 }
@@ -195,6 +197,9 @@ WRONG = [
         "seeds must be different ones of the 1 that net declares, not \\(1,\\)",
     ),
     (declarations.Member, {"seeds": ()}, "seeds must be"),
+    (declarations.Teacher, {"seeds": (1,)}, "seeds must be different ones of the 1 that net"),
+    (declarations.Teacher, {"seeds": [0]}, "seeds must be different ones of the 1 that net"),
+    (declarations.Teacher, {"entry": Entry}, "entry must be a Entry, not the class"),
     (
         declarations.Member,
         {"entry": Entry(**GOOD[Entry], views=(View(right=1),))},
@@ -252,7 +257,7 @@ def test_values_that_do_not_fit_are_rejected_with_the_reason(kind, values, reaso
 def test_the_table_has_a_bad_value_for_every_declaration_that_takes_one():
     checked = {kind for kind, *_ in [*TYPED, *BOUNDED, *COUNTS, *WRONG]}
     without_fields = {kind.__name__ for kind in set(KINDS) - checked}
-    assert len(KINDS) == 36 and without_fields == set(
+    assert len(KINDS) == 37 and without_fields == set(
         "GlobalAveragePooling NoDenseOnMap Optimizer Schedule Average Augmentation".split()
     )
 
