@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
 
 from torch import nn
 
@@ -20,7 +20,8 @@ from torchbudget.declare.validation import (
 from torchbudget.declare.views import View
 from torchbudget.network.ensemble import EnsembleNetwork
 
-STORED = ("float32", "float16")
+Stored = Literal["float32", "float16", "int8"]
+"""The precision of a weights file; `torchbudget.evidence.stored` says what each holds."""
 
 
 @runtime_checkable
@@ -110,7 +111,7 @@ class Entry:
     budget: Budget
     recipe: Any = None
     views: tuple[View, ...] = ()
-    stored: Literal["float32", "float16"] = "float32"
+    stored: Stored = "float32"
     source: str = ""
     published: float | None = None
 
@@ -141,8 +142,8 @@ class Entry:
         if self.data.image:
             for view in self.views:
                 view.check_fits(self.data.image)
-        if self.stored not in STORED:
-            reject(self, f"stored must be float32 or float16, not {self.stored!r}")
+        if self.stored not in get_args(Stored):
+            reject(self, f"stored must be float32, float16 or int8, not {self.stored!r}")
         if self.published is not None:
             check(self, published=(0, 100))
 
@@ -233,7 +234,7 @@ class Ensemble(Entry):
     network: Callable[[], nn.Module] = field(init=False)
     data: DataSpec = field(init=False)
     recipe: EnsembleRecipe = field(init=False)
-    stored: Literal["float32", "float16"] = field(init=False, default="float32")
+    stored: Stored = field(init=False, default="float32")
     members: tuple[Member, ...]
     vote: Literal["logits", "probabilities"] = "logits"
 

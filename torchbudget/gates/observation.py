@@ -17,6 +17,7 @@ from torchbudget.declare.teaching import TrainedNetwork
 from torchbudget.errors import DataError, NetworkError, Unmeasurable, WeightsError
 from torchbudget.evidence.measure import Measurement, measure
 from torchbudget.evidence.results import Run, evidence_of
+from torchbudget.evidence.stored import count_bytes, count_scales, round_tensor
 from torchbudget.evidence.weights import load_state, weights_paths
 from torchbudget.gates.baseline import Baseline
 from torchbudget.gates.inspections import Inspections
@@ -132,8 +133,22 @@ class Observation:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Numbers that the network keeps, and its multiply-adds; raises `Unmeasurable`."""
-        return self.inspection.size
+        """Numbers that the network keeps, and its multiply-adds; raises `Unmeasurable`.
+
+        The scales of weights that are stored as int8 are numbers, too.
+        """
+        numbers, multiply_adds = self.inspection.size
+        return numbers + self.num_scales, multiply_adds
+
+    @property
+    def num_scales(self) -> int:
+        """The scales in the weights file, of an ensemble in all its members'."""
+        return sum(count_scales(part.network.kept, part.entry.stored) for part in self.parts)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the tensors in the weights file, tied ones once; of an ensemble its members'."""
+        return sum(count_bytes(part.network.kept, part.entry.stored) for part in self.parts)
 
     # --- evidence and weights ---------------------------------------------------------------------
 
@@ -239,7 +254,7 @@ class Observation:
 
     def _is_as_built(self, name: str, shipped: Mapping[str, torch.Tensor]) -> bool:
         built = self.network.state[name]
-        rounded = built.to(getattr(torch, self.entry.stored)).to(built.dtype)
+        rounded = round_tensor(built, self.entry.stored)
         return torch.equal(rounded, shipped[name].to(built.dtype))
 
     def measure_val(self, seed: int) -> Measurement:

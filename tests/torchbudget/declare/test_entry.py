@@ -178,7 +178,7 @@ WRONG = [
     (Entry, {"views": (View(right=15),)}, "right must be from -14 to 14 pixels"),
     (Entry, {"views": (View(down=-15),)}, "down must be from -14 to 14 pixels"),
     (Entry, {"budget": {}}, "budget must be a Budget"),
-    (Entry, {"stored": "int8"}, "stored must be float32 or float16, not 'int8'"),
+    (Entry, {"stored": "int4"}, "stored must be float32, float16 or int8, not 'int4'"),
     (Entry, {"views": (View(), View())}, "views must be different Views"),
     (Entry, {"views": [View()]}, "views must be a tuple"),
     (Entry, {"views": (View,)}, "views holds the class View; write View\\(\\)"),
