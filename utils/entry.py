@@ -43,6 +43,7 @@ from utils.recipe import (
     Optimizer,
     Recipe,
     ReduceOnPlateau,
+    Rounding,
     Schedule,
     Teacher,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "Recipe",
     "ReduceOnPlateau",
     "Requirement",
+    "Rounding",
     "Schedule",
     "Slack",
     "Squeeze",

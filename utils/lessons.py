@@ -1,9 +1,9 @@
 """What a teacher answers: logits of augmented copies of the training images, kept on disk.
 
 A copy is made from its number alone, so every seed and every student of the same teacher, images
-and augmentation has the same ones; the teacher answers each copy once. Answers are kept in half
-precision under the digest of all that they depend on. The least recently used go when the folder
-has grown to `MAX_BYTES`.
+and augmentation has the same ones; the teacher answers each copy once, in bf16 where that is
+native. Answers are kept as float16 under the digest of all that they depend on. The least recently
+used go when the folder has grown to `MAX_BYTES`.
 """
 
 import contextlib
@@ -31,6 +31,7 @@ from torchbudget.evidence.weights import load_weights
 from torchbudget.network.ensemble import EnsembleNetwork
 from torchbudget.network.trace import build
 from utils.augmentations import Augmentation, augment_batches
+from utils.precision import autocast, choose_precision
 from utils.teacher import Teacher
 
 MAX_BYTES = 2**30
@@ -70,7 +71,7 @@ class Lessons:
         train: Images,
         batch_size: int,
         folder: Path,
-        device: torch.device | str = "cpu",
+        device: torch.device,
     ) -> None:
         self.teacher = teacher
         self.record = record
@@ -79,6 +80,7 @@ class Lessons:
         self.batch_size = batch_size
         self.folder = folder
         self.device = device
+        self.precision = choose_precision("bf16", device)
         self._network: nn.Module | None = None
 
     def prepare(self, augment: tuple[Augmentation, ...], epoch: int) -> None:
@@ -136,7 +138,10 @@ class Lessons:
             leave=False,
             disable=None,
         )
-        answers = torch.cat([infer(network, part, image, self.device, views) for part in chunks])
+        with autocast(self.precision, self.device):
+            answers = torch.cat(
+                [infer(network, part, image, self.device, views) for part in chunks]
+            )
         halves = answers.half()
         if not halves.isfinite().all():
             raise NetworkError(
@@ -171,6 +176,7 @@ class Lessons:
         what = {
             "form": FORM,
             "weights": list(self.record.weights.values()),
+            "precision": self.precision,
             "vote": entry.vote if isinstance(entry, Ensemble) else "probabilities",
             "views": describe(entry.views),
             "train": self.train.digest,

@@ -13,6 +13,7 @@ from utils.augmentations import Augmentation
 from utils.averaging import EMA, SWA, Average
 from utils.mixing import Mix
 from utils.optimizers import SGD, Adam, Lookahead, Optimizer
+from utils.rounding import Rounding
 from utils.sampler import Focus
 from utils.schedules import Constant, Cosine, OneCycle, ReduceOnPlateau, Schedule, replay_rates
 from utils.teacher import Teacher
@@ -33,6 +34,7 @@ __all__ = [
     "Optimizer",
     "Recipe",
     "ReduceOnPlateau",
+    "Rounding",
     "Schedule",
     "Teacher",
 ]
@@ -69,6 +71,7 @@ KINDS = {
     "mix": Mix | None,
     "finish": Finish | None,
     "focus": Focus | None,
+    "rounding": Rounding | None,
     "teacher": Teacher | None,
 }
 """Field of a recipe: what it must be an instance of."""
@@ -97,8 +100,9 @@ class Recipe:
     mix: Mix | None = None
     finish: Finish | None = None
     focus: Focus | None = None
+    rounding: Rounding | None = None
     teacher: Any = None
-    """A `Teacher` or None. The command line, which goes by types, names its entry (see
+    """A `Teacher`, or None. The command line, which goes by types, names its entry (see
     `utils.teacher_options`)."""
 
     def __post_init__(self) -> None:
@@ -127,6 +131,10 @@ class Recipe:
         if self.finish and self.finish.epochs >= self.epochs:
             reject(
                 self, f"finish.epochs {self.finish.epochs} leave nothing of epochs {self.epochs}"
+            )
+        if self.rounding and self.rounding.epochs > self.epochs:
+            reject(
+                self, f"rounding.epochs {self.rounding.epochs} are more than epochs {self.epochs}"
             )
         if isinstance(self.average, SWA) and self.average.start_epoch >= self.epochs:
             reject(

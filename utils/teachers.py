@@ -25,7 +25,7 @@ def open_lessons(
     train: Images,
     val: Images,
     paths: RunPaths,
-    device: torch.device | str = "cpu",
+    device: str = "cpu",
 ) -> Lessons | None:
     """The lessons by which `entry` is trained on `train`; None where it has no teacher.
 
@@ -50,7 +50,8 @@ def open_lessons(
     record = record_teacher(entry, store, dataset.name)
     assert record is not None
     batch_size = min(entry.recipe.batch_size, len(train))
-    return Lessons(teacher, record, files, train, batch_size, paths.output / FOLDER, device)
+    folder = paths.output / FOLDER
+    return Lessons(teacher, record, files, train, batch_size, folder, torch.device(device))
 
 
 def _check(

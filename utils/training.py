@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import msgspec
 import torch
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from torchbudget.data.images import Images, as_floats
 from torchbudget.declare.entry import Entry
-from torchbudget.errors import EXIT_FAIL, TorchBudgetError
+from torchbudget.errors import EXIT_FAIL, DeclarationError, TorchBudgetError
 from torchbudget.evidence.measure import measure
 from torchbudget.evidence.results import Count, Epoch, Seconds
 from torchbudget.network.soundness import check_network, make_network
@@ -23,6 +24,7 @@ from utils.lessons import Lesson, Lessons
 from utils.memory import keep_freed_memory
 from utils.precision import autocast, choose_precision
 from utils.recipe import Finish, Recipe
+from utils.rounding import rounded
 from utils.sampler import Sampler
 from utils.schedules import LearningRate, reset_lr
 
@@ -59,6 +61,11 @@ class Training:
         self.recipe: Recipe = entry.recipe
         if bool(self.recipe.teacher) != bool(lessons):
             raise ValueError(f"{entry.name}: a recipe with a teacher, and no other, needs lessons")
+        if self.recipe.rounding and entry.stored == "float32":
+            raise DeclarationError(
+                f'{entry.name}: rounding needs fewer bits to round to: stored="int8" or "float16"'
+            )
+        self.stored = entry.stored
         self.lessons = lessons
         self.lesson: Lesson | None = None
         self.device = device
@@ -175,6 +182,12 @@ class Training:
             return finish
         return self.recipe
 
+    @property
+    def rounds(self) -> bool:
+        """Whether the next epoch computes with rounded parameters."""
+        rounding = self.recipe.rounding
+        return bool(rounding) and len(self.history) >= self.recipe.epochs - rounding.epochs
+
     def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """An epoch of batches: indices (B,), images (B, C, H, W) and labels.
 
@@ -213,6 +226,26 @@ class Training:
 
         Raises `Diverged`.
         """
+        rounding = rounded(self.network, self.stored) if self.rounds else nullcontext()
+        with rounding:
+            value = self.find_gradients(index, images, labels)
+        self.scaler.unscale_(self.optimizer)
+        if self.recipe.clip_norm:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.steps += 1
+        self.learning_rate.after_step()
+        self.averager.after_step()
+        return value
+
+    def find_gradients(
+        self, index: torch.Tensor, images: torch.Tensor, labels: torch.Tensor
+    ) -> float:
+        """Give every parameter its gradient of a batch's loss, scaled; return the loss.
+
+        Raises `Diverged`.
+        """
         with autocast(self.precision, self.device):
             logits = self.network(images)
         losses = F.cross_entropy(
@@ -232,14 +265,6 @@ class Training:
             raise Diverged(f"the loss is {value} at {where}; {remedy}")
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
-        self.scaler.unscale_(self.optimizer)
-        if self.recipe.clip_norm:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.steps += 1
-        self.learning_rate.after_step()
-        self.averager.after_step()
         return value
 
     def epoch(self) -> None:

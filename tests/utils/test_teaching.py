@@ -110,7 +110,7 @@ def test_answers_are_the_vote_on_the_images_that_the_student_sees(images, paths,
             infer(network, lesson.pixels, images[0].image).softmax(1) for network in networks
         ]
         mean = torch.stack(probabilities).mean(0)
-        assert torch.allclose(lesson.answers.float().softmax(1), mean, atol=2e-3)
+        assert torch.allclose(lesson.answers.float().softmax(1), mean, atol=2e-2)
 
 
 def test_a_damaged_answer_is_asked_again(images, paths, sample):

@@ -38,6 +38,7 @@ GOOD[Entry] = {
     "budget": Budget(**GOOD[Budget]),
 }
 GOOD[declarations.Finish] = {"epochs": 1}
+GOOD[declarations.Rounding] = {"epochs": 1}
 GOOD[declarations.Member] = {"entry": Entry(**GOOD[Entry])}
 GOOD[declarations.Teacher] = {"entry": Entry(**GOOD[Entry])}
 GOOD[Ensemble] = {
@@ -188,6 +189,7 @@ WRONG = [
         {"finish": declarations.Finish(epochs=3)},
         "finish.epochs 3 leave nothing of epochs 3",
     ),
+    (Recipe, {"rounding": declarations.Rounding(epochs=4)}, "rounding.epochs 4 are more than"),
     (Recipe, {"lookahead": 5}, "lookahead must be an instance of .* 5"),
     (declarations.Finish, {"augment": ("affine",)}, "augment holds 'affine'"),
     (declarations.Finish, {"mix": 0.5}, "mix must be a Mix"),
@@ -257,7 +259,7 @@ def test_values_that_do_not_fit_are_rejected_with_the_reason(kind, values, reaso
 def test_the_table_has_a_bad_value_for_every_declaration_that_takes_one():
     checked = {kind for kind, *_ in [*TYPED, *BOUNDED, *COUNTS, *WRONG]}
     without_fields = {kind.__name__ for kind in set(KINDS) - checked}
-    assert len(KINDS) == 37 and without_fields == set(
+    assert len(KINDS) == 38 and without_fields == set(
         "GlobalAveragePooling NoDenseOnMap Optimizer Schedule Average Augmentation".split()
     )
 
