@@ -21,8 +21,8 @@ RECORDED := $(if $(RECORD),--record)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup env-update lock verify train train-all reproduce search check check-model \
-	check-params comment view-results trials summary show-augment predict badge readme bench lint format \
-	test test-judge test-oldest dist test-model test-training selftest selftest-wide fuzz coverage \
+	check-params comment view-results trials summary show-augment predict badge readme bench lint \
+	format test test-judge test-oldest dist test-model test-training selftest selftest-wide fuzz coverage \
 	clean clean-checkpoints export export-all cards pictures site serve test-site
 
 help: ## list the targets

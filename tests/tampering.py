@@ -65,8 +65,6 @@ def add_pupil(folder: Path, **teaching: str) -> None:
     zoo_file.write_text(zoo_file.read_text(encoding="utf-8") + text, encoding="utf-8")
     pupil = load_zoo(zoo_file)["pupil"]
     before = msgspec.convert(read_run(folder, 0), Run)
-    paths = [folder / f"weights/tiny-seed{seed}-mnist_sample.safetensors" for seed in (0, 1)]
-    weights = {path.stem: file_digest(path) for path in paths}
     torch.manual_seed(0)
     record_run(
         pupil,
@@ -78,7 +76,7 @@ def add_pupil(folder: Path, **teaching: str) -> None:
         batch_size=before.batch_size,
         seconds=before.train_seconds,
         history=before.history,
-        teacher=TeacherRecord(entry="tiny", weights=weights),
+        teacher=None if "entry=TINY," in text else TeacherRecord(entry="tiny", weights={}),
     )
 
 

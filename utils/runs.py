@@ -15,10 +15,9 @@ from pathlib import Path
 from torchbudget.data.images import Dataset, ImageSpec
 from torchbudget.data.loading import load_dataset
 from torchbudget.declare.entry import Entry, changed_fields, describe
-from torchbudget.declare.teaching import find_teacher
-from torchbudget.errors import ResultsError
-from torchbudget.evidence.files import file_digest
-from torchbudget.evidence.results import Run, TeacherRecord, append_run, read_results, run_stem
+from torchbudget.errors import ResultsError, WeightsError
+from torchbudget.evidence.record import digest_teacher
+from torchbudget.evidence.results import Run, append_run, read_results, run_stem
 from torchbudget.evidence.weights import weights_digest, weights_paths
 from torchbudget.network.structure import network_digest
 from torchbudget.network.trace import build
@@ -102,7 +101,10 @@ def is_current(entry: Entry, seed: int, dataset: str, store: Store) -> bool:
     run = store.find(run_stem(entry.name, seed, dataset, []))
     if run is None or run.views != describe(entry.views):
         return False
-    if run.teacher != record_teacher(entry, store, dataset):
+    try:
+        if run.teacher != digest_teacher(entry, store.weights, dataset):
+            return False
+    except WeightsError:
         return False
     if changed_fields(run.recipe, describe(entry.recipe)):
         return False
@@ -110,21 +112,6 @@ def is_current(entry: Entry, seed: int, dataset: str, store: Store) -> bool:
     if not all(path.is_file() for path in paths) or weights_digest(paths) != run.digests.weights:
         return False
     return run.digests.network == network_digest(build(entry.network), find_image(entry))
-
-
-def record_teacher(entry: Entry, store: Store, dataset: str) -> TeacherRecord | None:
-    """What teaches `entry` in a run on that data set, by the weights in `store`.
-
-    None where it has no teacher. Weights that are not there are left out.
-    """
-    teacher = find_teacher(entry)
-    if teacher is None:
-        return None
-    paths = [
-        weights_paths(member, seed, store.weights, dataset)[0] for member, seed in teacher.networks
-    ]
-    weights = {path.stem: file_digest(path) for path in paths if path.is_file()}
-    return TeacherRecord(entry=teacher.entry.name, weights=weights)
 
 
 def find_image(entry: Entry) -> ImageSpec:

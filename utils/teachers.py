@@ -9,10 +9,11 @@ from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.teaching import TrainedNetwork, find_teacher, list_teachers
 from torchbudget.errors import OverlapError, UsageError, WeightsError
+from torchbudget.evidence.record import digest_teacher
 from torchbudget.evidence.results import run_stem
 from torchbudget.evidence.weights import weights_paths
 from utils.lessons import Lessons
-from utils.runs import RunPaths, Store, is_current, record_teacher
+from utils.runs import RunPaths, Store, is_current
 from utils.teacher import Teacher
 
 FOLDER = "lessons"
@@ -47,7 +48,7 @@ def open_lessons(
         )[0]
         for member, seed in teacher.networks
     }
-    record = record_teacher(entry, store, dataset.name)
+    record = digest_teacher(entry, store.weights, dataset.name)
     assert record is not None
     batch_size = min(entry.recipe.batch_size, len(train))
     folder = paths.output / FOLDER

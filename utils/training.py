@@ -129,9 +129,15 @@ class Training:
             "sampler": self.sampler,
         }
 
+    @property
+    def taught_by(self) -> dict[str, str]:
+        """The digests of the weights that teach, by their runs' names; empty without a teacher."""
+        return dict(self.lessons.record.weights) if self.lessons else {}
+
     def state_dict(self) -> dict[str, object]:
         state: dict[str, object] = {name: part.state_dict() for name, part in self.parts.items()}
         state["train_digest"] = self.train_digest
+        state["teacher"] = self.taught_by
         state["steps"] = self.steps
         state["seconds"] = self.seconds
         state["history"] = [
@@ -148,11 +154,13 @@ class Training:
         """Continue from `state`.
 
         If the recipe has changed, the schedule is this recipe's, at the step where the run is.
-        Raises `ValueError` if `state` is of other training images: what the weights have been
-        trained on must stay known.
+        Raises `ValueError` if `state` is of other training images, or if other weights taught: what
+        the weights have learned from must stay known.
         """
         if state["train_digest"] != self.train_digest:
             raise ValueError("it was trained on other images")
+        if state.get("teacher", {}) != self.taught_by:
+            raise ValueError("it was taught by other weights")
         for name, part in self.parts.items():
             if same_recipe or name != "learning_rate":
                 part.load_state_dict(state[name])

@@ -12,6 +12,7 @@ from torchbudget.declare.entry import Entry
 from torchbudget.declare.zoofile import load_zoo, select_entries
 from torchbudget.errors import EXIT_PASS, Interrupted, UsageError
 from torchbudget.evidence.files import check_outputs
+from torchbudget.evidence.results import lock
 from utils.lab_book import BOOK, read_book
 from utils.options import normalise_flags
 from utils.runs import RunPaths
@@ -83,7 +84,9 @@ def try_out(
         )
     book = options.lab or find_book(zoo_file)
     check_outputs({"--lab": book}, [zoo_file])
-    read_book(book)
+    book.parent.mkdir(parents=True, exist_ok=True)
+    with lock(book):  # what cannot be written is said before anything is trained
+        read_book(book)
     laboratory = Laboratory(
         dataset=load_or_sample(entry.data, options.data_root, zoo_file.parent, with_test=False),
         device=device,

@@ -162,6 +162,13 @@ class Laboratory:
         Raises `Diverged`, `NetworkError`, `WeightsError`, `CheckpointError` and `ResultsError`.
         """
         plan = self.plan(entry, overrides)
+        limit = entry.budget.max_params
+        budget = f" (the budget is fewer than {limit:,})" if limit and plan.params >= limit else ""
+        print(
+            f"{describe_trial(plan)}: {plan.params:,} parameters{budget}\n"
+            f"{plan.train_images:,} training and {plan.val_images:,} val images of {plan.dataset}",
+            flush=True,
+        )
         for seed in seeds:
             found = find_seeds(read_book(self.book), plan, (seed,))
             if found is None:

@@ -17,7 +17,7 @@ from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Ensemble, Member, describe
 from torchbudget.declare.teaching import find_teacher, list_teachers
 from torchbudget.declare.zoofile import load_zoo
-from torchbudget.errors import DeclarationError, UsageError, ZooError
+from torchbudget.errors import CheckpointError, DeclarationError, UsageError, ZooError
 from torchbudget.evidence.measure import infer
 from torchbudget.evidence.results import read_results
 from torchbudget.evidence.weights import load_shipped, to_safetensors
@@ -27,6 +27,7 @@ from utils.checkpoint import load_checkpoint, save_checkpoint
 from utils.lab_book import read_book
 from utils.options import parse
 from utils.recipe import Finish, Mix, Teacher
+from utils.resume import resume_training
 from utils.runs import RunPaths, is_current
 from utils.space import make_space
 from utils.table import list_headings, make_rows
@@ -84,6 +85,20 @@ def test_a_taught_run_resumes_to_the_byte_with_its_answers_kept_or_gone(images, 
             PUPIL, 0, images, lessons_again(), state=load_checkpoint(paths.checkpoints)
         )
         assert to_safetensors(rest.final_network()) == whole
+
+
+def test_a_run_that_other_weights_taught_is_not_resumed(images, zoo, paths, sample):
+    half = train_pupil(PUPIL, 0, images, open_for(PUPIL, images, paths, sample), epochs=1)
+    reship(zoo, 1, lambda state: save({name: 2 * part for name, part in state.items()}))
+    other = Training(PUPIL, 0, *images, half.device, open_for(PUPIL, images, paths, sample))
+    with pytest.raises(CheckpointError, match="taught by other weights"):
+        resume_training(other, save_with_recipe(half, paths.checkpoints))
+
+
+def save_with_recipe(training, folder):
+    """A checkpoint as a run leaves it."""
+    save_checkpoint(folder, 1, training.state_dict() | {"recipe": describe(training.recipe)})
+    return folder
 
 
 def test_the_teacher_answers_each_copy_once_for_all_seeds_and_students(images, paths, sample):

@@ -15,9 +15,10 @@ from torchbudget.data.images import Dataset, Images
 from torchbudget.data.loading import FIRST_IMAGE, load_dataset
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry, describe
+from torchbudget.declare.teaching import find_teacher
 from torchbudget.errors import UsageError, WeightsError
 from torchbudget.evidence import machine
-from torchbudget.evidence.files import write_atomically
+from torchbudget.evidence.files import file_digest, write_atomically
 from torchbudget.evidence.measure import Measurement, measure
 from torchbudget.evidence.results import (
     Digests,
@@ -121,7 +122,8 @@ def record_run(
     the entry's data a second time. `train` and `val` are the images that were trained on and chosen
     by; by default those that the entry's recipe gives, without a recipe all training images.
     `steps` (of the optimiser), `batch_size` and `seconds` are what is known of the training,
-    `teacher` what it learned from where the recipe holds a `TaughtBy`. Raises
+    `teacher` the weights that taught it: where the recipe holds a `TaughtBy`, by default those that
+    are in the folder now. Raises
     `WeightsError` for weights that do not fit the entry's network, `DataError` where the data is
     missing, `ResultsError` where `results` is no results file.
     """
@@ -140,7 +142,7 @@ def record_run(
         batch_size=batch_size,
         seconds=seconds,
         history=history,
-        teacher=teacher,
+        teacher=teacher or digest_teacher(entry, weights or folder / "weights", dataset.name),
     )
     images = None if train is None or val is None else (train, val)
     digest = hashlib.sha256(content).hexdigest()
@@ -151,6 +153,23 @@ def record_run(
     write_atomically((weights or folder / "weights") / f"{stem}.safetensors", content)
     append_run(results or folder / "results.json", recorded.run)
     return recorded
+
+
+def digest_teacher(entry: Entry, weights: Path, dataset: str) -> TeacherRecord | None:
+    """What teaches `entry` in a run on that data set, by the files in the folder `weights`.
+
+    None where it has no teacher. Raises `WeightsError` where a file is missing.
+    """
+    teacher = find_teacher(entry)
+    if teacher is None:
+        return None
+    digests = {}
+    for member, seed in teacher.networks:
+        (path,) = weights_paths(member, seed, weights, dataset)
+        if not path.is_file():
+            raise WeightsError(f"{path}, which teaches {entry.name}, is missing; record it first")
+        digests[path.stem] = file_digest(path)
+    return TeacherRecord(entry=teacher.entry.name, weights=digests)
 
 
 def record_ensemble(
