@@ -133,7 +133,10 @@ def read_book(path: Path) -> list[Trial]:
     trials = []
     for number, line in enumerate(lines, 1):
         with reading(f"{path}, line {number},", ResultsError, "is no trial", "restore it from git"):
-            trials.append(msgspec.json.decode(line, type=Trial))
+            trial = msgspec.json.decode(line, type=Trial)
+            if not trial.seeds:
+                raise ValueError("it has no seed")
+            trials.append(trial)
     return trials
 
 

@@ -213,6 +213,7 @@ def test_a_damaged_book_is_named_with_the_line_before_anything_is_trained(lab, l
     ("changes", "reason"),
     [
         ({"seeds": [0, 1]}, "equally many"),
+        ({"seeds": [], "misses": [], "seconds": []}, "no seed"),
         ({"seeds": [1, 0], "misses": [1, 1], "seconds": [1, 1]}, "ascending"),
         ({"misses": [101]}, "exceed"),
         ({"network": "0"}, "network"),
