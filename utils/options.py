@@ -17,7 +17,12 @@ from torchbudget.report.text import first_line
 from utils.augmentations import Augmentation
 from utils.recipe import Average, Optimizer, Recipe, Schedule
 from utils.runs import RunPaths
-from utils.teacher_options import HELP, apply_teacher_options, take_teacher_options
+from utils.teacher_options import (
+    HELP,
+    apply_teacher_options,
+    describe_override,
+    take_teacher_options,
+)
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -95,7 +100,7 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], Nam
     recipe = replace(options.recipe, teacher=entry.recipe.teacher)
     recipe = apply_teacher_options(recipe, teaching, zoo)
     changes = changed_fields(describe(entry.recipe), describe(recipe))
-    overrides = [f"{field}={now}" for field, _, now in changes]
+    overrides = [describe_override(field, now) for field, _, now in changes]
     if overrides and options.record:
         raise UsageError("--record keeps evidence, and a run with overrides is none")
     return replace(entry, recipe=recipe), overrides, options

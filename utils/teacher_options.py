@@ -67,6 +67,15 @@ def apply_teacher_options(recipe: Recipe, values: dict[str, str], zoo: dict[str,
     return replace(recipe, teacher=replace(teacher, **changes))
 
 
+def describe_override(field: str, now: object) -> str:
+    """A changed field of a recipe as "field=value"; of a teacher that is new, in a few words."""
+    if field == "teacher" and isinstance(now, dict):
+        seeds = ", ".join(map(str, now["seeds"]))
+        numbers = ", ".join(f"{name} {now[name]:g}" for name in FIELDS)
+        return f"teacher={now['entry']} (seeds {seeds}; {numbers})"
+    return f"{field}={now}"
+
+
 def read_field(field: str, text: str) -> object:
     """The value of a field of a teacher; raises `UsageError`."""
     try:

@@ -18,6 +18,7 @@ from utils.options import normalise_flags
 from utils.runs import RunPaths
 from utils.trials import (
     Laboratory,
+    check_comparable,
     check_triable,
     compare,
     describe_difference,
@@ -95,6 +96,8 @@ def try_out(
         command=describe_command(argv, zoo_file, own_zoo),
         folder=zoo_file.parent,
     )
+    if other:  # what does not fit is said before either is trained
+        check_comparable(laboratory.plan(entry, overrides), laboratory.plan(other, []))
     try:
         trial = laboratory.run(entry, overrides, seeds)
         compared = laboratory.run(other, [], seeds) if other else None

@@ -239,16 +239,21 @@ class Difference:
     num_seeds: int
 
 
-def compare(trial: Trial, other: Trial) -> Difference:
-    """How many more val images `trial` misses than `other`, over the seeds that both have.
-
-    Raises `UsageError` where the two were not judged by the same images, or share no seed.
-    """
+def check_comparable(trial: Trial, other: Trial) -> None:
+    """Raises `UsageError` where two trials are not judged by the same images."""
     if trial.val != other.val:
         raise UsageError(
             f"{describe_trial(trial)} and {describe_trial(other)} hold out other val images: "
             f"{trial.val_images:,} and {other.val_images:,}"
         )
+
+
+def compare(trial: Trial, other: Trial) -> Difference:
+    """How many more val images `trial` misses than `other`, over the seeds that both have.
+
+    Raises `UsageError` where the two were not judged by the same images, or share no seed.
+    """
+    check_comparable(trial, other)
     shared = sorted(trial.by_seed.keys() & other.by_seed.keys())
     if not shared:
         raise UsageError(f"{describe_trial(trial)} and {describe_trial(other)} share no seed")

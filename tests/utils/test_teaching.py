@@ -275,6 +275,8 @@ def test_options_change_a_teacher_or_take_it_away():
     assert overrides == ["teacher.temperature=2.0"]
     assert parse(["pupil", "--recipe.teacher", "none"], zoo)[0].recipe.teacher is None
     assert parse(["pupil"], zoo)[:2] == (PUPIL, [])
+    _, overrides, _ = parse(["tiny", "--recipe.teacher", "tiny", "--recipe.teacher.seeds=0,1"], zoo)
+    assert overrides == ["teacher=tiny (seeds 0, 1; temperature 4, share 0.9, copies 8)"]
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,10 @@ def test_a_trial_that_contradicts_itself_is_none(tmp_path, changes, reason):
         (("small", "--trial", "--against", "small"), "is what is tried"),
         (("small", "--trial", "--against", "nobody"), "no entry 'nobody'"),
         (("small", "--trial", "--against", "sampled"), "cannot be compared"),
+        (
+            ("small", "--trial", "--recipe.val-images", "500", "--against", "declared"),
+            "hold out other val images: 500 and 2,000",
+        ),
     ],
 )
 def test_what_cannot_be_tried_is_said_in_a_line(lab, words, reason, capsys):
