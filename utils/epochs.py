@@ -1,5 +1,6 @@
 """A training from where it is to the recipe's last epoch, with checkpoints and a line an epoch."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from torchbudget.declare.entry import describe
@@ -7,14 +8,24 @@ from utils import checkpoint
 from utils.training import Training
 
 
-def train_epochs(training: Training, folder: Path, resumed: list[str]) -> None:
-    """Train to the recipe's last epoch, with a checkpoint in `folder` and a line an epoch."""
+def train_epochs(
+    training: Training,
+    folder: Path,
+    resumed: list[str],
+    on_epoch: Callable[[Training], None] | None = None,
+) -> None:
+    """Train to the recipe's last epoch, with a checkpoint in `folder` and a line an epoch.
+
+    `on_epoch` is called after each.
+    """
     while len(training.history) < training.recipe.epochs:
         training.epoch()
         state = training.state_dict()
         state |= {"recipe": describe(training.recipe), "resumed": resumed}
         checkpoint.save_checkpoint(folder, len(training.history), state)
         print(describe_epoch(training), flush=True)
+        if on_epoch:
+            on_epoch(training)
 
 
 def describe_epoch(training: Training) -> str:
