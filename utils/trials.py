@@ -275,11 +275,10 @@ def describe_trial(trial: Trial) -> str:
 
 def describe_misses(trial: Trial) -> str:
     """Mean and standard deviation of a trial's misses, in a line."""
-    deviation = "" if trial.deviation is None else f", sd {trial.deviation:.1f}"
-    return (
-        f"mean {trial.mean:.1f} val misses of {trial.val_images:,}{deviation}, "
-        f"{len(trial.seeds)} seeds"
-    )
+    mean = f"mean {trial.mean:.1f} val misses of {trial.val_images:,}"
+    if trial.deviation is None:
+        return f"{mean}, 1 seed"
+    return f"{mean}, sd {trial.deviation:.1f}, {len(trial.seeds)} seeds"
 
 
 def describe_difference(difference: Difference) -> str:
