@@ -32,6 +32,7 @@ from torchbudget.evidence.results import (
     run_stem,
     seal,
 )
+from torchbudget.evidence.stored import unpack_tensors
 from torchbudget.evidence.weights import (
     load_shipped,
     round_weights,
@@ -279,7 +280,8 @@ def observe_run(
 def adopt_weights(entry: Entry, source: nn.Module | Mapping[str, torch.Tensor]) -> nn.Module:
     """A fresh network of `entry` with the weights of `source`; raises `WeightsError`.
 
-    The prefixes that `DataParallel` and `torch.compile` add are taken off.
+    The prefixes that `DataParallel` and `torch.compile` add are taken off, and whole numbers that
+    were stored with scales are what they stand for.
     """
     state = dict(source.state_dict() if isinstance(source, nn.Module) else source)
     for prefix in WRAPPERS:
@@ -287,6 +289,7 @@ def adopt_weights(entry: Entry, source: nn.Module | Mapping[str, torch.Tensor]) 
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     network = build(entry.network)
     wanted = network.state_dict()
+    state = unpack_tensors(state, wanted)
     for name, tensor in wanted.items():
         if name not in state:
             raise WeightsError(f"the weights lack {name}, which the network of {entry.name} has")

@@ -1,6 +1,7 @@
 """Weights as int8: rounded once for all, read back as they were measured, in one form only."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 from tampering import edit, judge, record_again
-from tiny_zoo import Tiny
+from tiny_zoo import ZOO, Tiny
 
 from torchbudget.errors import WeightsError
+from torchbudget.evidence.record import adopt_weights
 from torchbudget.evidence.stored import (
     count_bytes,
     count_scales,
@@ -74,6 +76,13 @@ def test_a_file_holds_whole_numbers_their_scales_and_half_precision(tmp_path):
     kept = network.state_dict().values()
     assert count_bytes(kept, "int8") == sum(tensor.nbytes for tensor in tensors.values())
     assert (count_scales(kept, "int8"), count_scales(kept, "float16")) == (SCALES, 0)
+
+
+def test_a_file_of_whole_numbers_can_be_recorded_again():
+    network = round_weights(tiny(), "int8")
+    content = to_safetensors(network, "int8")
+    adopted = adopt_weights(replace(ZOO[0], stored="int8"), load(content))
+    assert to_safetensors(adopted, "int8") == content
 
 
 def changed(**tensors):
