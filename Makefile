@@ -21,8 +21,8 @@ RECORDED := $(if $(RECORD),--record)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup env-update lock verify train train-all reproduce search check check-model \
-	check-params comment view-results summary show-augment predict badge readme bench lint format \
-	test test-judge test-oldest dist test-model test-training selftest selftest-wide fuzz coverage \
+	check-params comment view-results trials summary show-augment predict badge readme bench lint \
+	format test test-judge test-oldest dist test-model test-training selftest selftest-wide fuzz coverage \
 	clean clean-checkpoints export export-all cards pictures site serve test-site
 
 help: ## list the targets
@@ -80,6 +80,9 @@ check-params: $(READY) ## judge parameters only
 
 view-results: $(READY) ## print the table of the zoo; ARGS=--wide for all columns, --json for programs
 	@$(PYTHON) -m utils.table $(ARGS)
+
+trials: $(READY) ## print the lab book: what was tried, judged by val; ARGS=--wide for all columns
+	@$(PYTHON) -m utils.trials_table $(ARGS)
 
 summary: $(READY) ## print the layers of ENTRY (slim): shapes, parameters, multiply-adds
 	@$(PYTHON) -m utils.summary $(or $(ENTRY),slim) $(ARGS)

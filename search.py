@@ -48,11 +48,13 @@ from train import HERE, scale_val
 from utils import plots
 from utils import study as studies
 from utils.checks import check_trainable
+from utils.lessons import Lessons
 from utils.literal import literal, override_words
 from utils.options import find_device
 from utils.recipe import Recipe
-from utils.runs import find_image
+from utils.runs import RunPaths, find_image
 from utils.space import Space, make_space
+from utils.teachers import open_lessons
 
 PROG = "search.py"
 FEWEST_FOR_IMPORTANCES = 2
@@ -153,7 +155,14 @@ def search(space: Space, dataset: Dataset, options: argparse.Namespace) -> int:
             f"{space.entry.recipe.val_images} val images of MNIST scale to none of {dataset.name}, "
             "so no images are left to choose a recipe by"
         )
-    objective = studies.Objective(space, options.seed, train, val, find_device(options.device))
+    device = find_device(options.device)
+    paths = RunPaths.beside(options.zoo.resolve())
+
+    def teach(entry: Entry) -> Lessons | None:
+        return open_lessons(entry, dataset, train, val, paths, device)
+
+    teach(space.entry)  # what must not teach is said before the study begins
+    objective = studies.Objective(space, options.seed, train, val, device, teach)
     name = options.study or f"search-{space.entry.name}-{dataset.name}"
     options.out.mkdir(parents=True, exist_ok=True)
     storage = studies.open_storage(options.storage or f"sqlite:///{options.out / name}.db")

@@ -7,6 +7,7 @@
     python train.py slim --resume
     python train.py slim --resume --recipe.schedule.max_lr 0.02  # continue at another rate
     python train.py slim --train-csv train.csv --against test.csv                # Kaggle's files
+    python train.py slim --trial --recipe.epochs 12 --against declared  # by val, five seeds
     python train.py --all                                      # whatever is missing or stale
     python train.py mine --zoo elsewhere/zoo.py                # all is written beside that file
 
@@ -37,7 +38,7 @@ from torchbudget.command import run_main
 from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_or_sample
 from torchbudget.data.split import split_train_val
-from torchbudget.declare.entry import Ensemble, Entry, describe
+from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import Interrupted
 from torchbudget.evidence import machine
@@ -46,14 +47,24 @@ from torchbudget.evidence.results import Run, is_evidence, run_stem
 from torchbudget.network.structure import count_params
 from utils import checkpoint, kaggle, plots
 from utils.checks import check_trainable
+from utils.epochs import train_epochs
 from utils.options import find_device, find_paths, find_zoo, parse
 from utils.refresh import refresh
 from utils.resume import resume_training
-from utils.runs import RunPaths, Store, choose_store, compare_runs, is_current, put_in_place
+from utils.runs import (
+    RunPaths,
+    Store,
+    choose_store,
+    compare_runs,
+    is_current,
+    put_in_place,
+    scale_val,
+)
+from utils.teachers import open_lessons, teachers_first
 from utils.training import Training
+from utils.trial_command import check_options, try_out
 
 HERE = Path(__file__).resolve().parent
-MNIST_TRAIN = 60_000
 
 
 def run(
@@ -78,7 +89,8 @@ def run(
     overrides = overrides or []
     num_val = scale_val(entry, dataset) if len(dataset.test) else 0  # all rows: nothing is chosen
     train, val = split_train_val(dataset, num_val)
-    training = Training(entry, seed, train, val, torch.device(device))
+    lessons = open_lessons(entry, dataset, train, val, paths, device)
+    training = Training(entry, seed, train, val, torch.device(device), lessons)
     folder = paths.checkpoints / run_stem(entry.name, seed, dataset.name, overrides)
     resumed: list[str] = []
     if resume:
@@ -109,6 +121,7 @@ def run(
         history=training.history,
         precision=training.precision,
         overrides=overrides + resumed,
+        teacher=lessons.record if lessons else None,
         recipe=entry.recipe,
         device=device,
         clock=clock,
@@ -117,16 +130,6 @@ def run(
     )
     report(recorded, entry, dataset, store, paths, training.train_misses)
     return recorded.run
-
-
-def train_epochs(training: Training, folder: Path, resumed: list[str]) -> None:
-    """Train to the recipe's last epoch, with a checkpoint in `folder` and a line an epoch."""
-    while len(training.history) < training.recipe.epochs:
-        training.epoch()
-        state = training.state_dict()
-        state |= {"recipe": describe(training.recipe), "resumed": resumed}
-        checkpoint.save_checkpoint(folder, len(training.history), state)
-        print(describe_epoch(training), flush=True)
 
 
 def run_ensemble(
@@ -167,27 +170,7 @@ def run_ensemble(
     return recorded.run
 
 
-def scale_val(entry: Entry, dataset: Dataset) -> int:
-    """The recipe's number of val images; of a smaller data set the same share."""
-    if dataset.name == entry.dataset:
-        return entry.val_images
-    return entry.val_images * len(dataset.train) // MNIST_TRAIN
-
-
 # --- what is printed ------------------------------------------------------------------------------
-
-
-def describe_epoch(training: Training) -> str:
-    """An epoch in at most 80 columns."""
-    row = training.history[-1]
-    done = len(training.history)
-    epochs = training.recipe.epochs
-    left = sum(epoch.seconds for epoch in training.history) / done * (epochs - done)
-    parts = [f"loss {row.train_loss:.4f}"]
-    if row.val_loss is not None:
-        parts.append(f"val {row.val_loss:.4f} ({row.val_misses} misses)")
-    parts += [f"lr {row.lr:.2g}", f"{row.seconds:.3g} s", f"{left / 60:.0f} min left"]
-    return f"epoch {done:>2}/{epochs} {', '.join(parts)}"
 
 
 def report(
@@ -275,12 +258,26 @@ def train(argv: list[str]) -> int:
     zoo_file = find_zoo(argv, HERE / "zoo.py").resolve()
     zoo = load_zoo(zoo_file, served=("utils",))
     entry, overrides, options = parse(argv, zoo)
+    check_options(options)
     paths = find_paths(options, zoo_file)
     device = find_device(options.device or environment.default_device())
+    if options.trial:
+        return try_out(
+            entry,
+            overrides,
+            zoo,
+            options,
+            zoo_file=zoo_file,
+            own_zoo=HERE / "zoo.py",
+            paths=paths,
+            device=device,
+            argv=argv,
+        )
     competition = kaggle.load_competition(options)
     todo = [(entry, options.seed)]
     if options.all:
-        todo = [(entry, seed) for entry in zoo.values() for seed in range(entry.budget.seeds)]
+        ordered = teachers_first(zoo.values())
+        todo = [(entry, seed) for entry in ordered for seed in range(entry.budget.seeds)]
     worst = 0
     for entry, seed in todo:
         if options.all and is_current(entry, seed, entry.dataset, paths.shipped):

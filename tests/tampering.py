@@ -16,7 +16,7 @@ from torchbudget.declare.zoofile import load_zoo
 from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.measure import count_confusion, predictions_digest
 from torchbudget.evidence.record import record_run
-from torchbudget.evidence.results import Run, seal
+from torchbudget.evidence.results import Run, TeacherRecord, seal
 from torchbudget.report.verdict import Status
 
 
@@ -33,10 +33,57 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def edit_run(folder: Path, seed: int, reseal: bool = False, **changes) -> None:
+TEACHING = """
+
+from dataclasses import replace
+
+from utils.recipe import Teacher
+
+(TINY,) = ZOO
+PUPIL = replace(
+    TINY,
+    name="pupil",
+    budget=replace(TINY.budget, seeds=1),
+    recipe=replace(
+        TINY.recipe, val_images=500, teacher=Teacher(entry=TINY, seeds=(0, 1), copies=2)
+    ),
+)
+ZOO = (PUPIL, TINY)
+"""
+
+
+def add_pupil(folder: Path, **teaching: str) -> None:
+    """Declare `pupil`, which both seeds of `tiny` teach, and record first weights as its run.
+
+    `teaching` are exchanges in the text that declares it, made before it is recorded.
+    """
+    text = TEACHING
+    for old, new in teaching.items():
+        assert old in text
+        text = text.replace(old, new)
+    zoo_file = folder / "zoo.py"
+    zoo_file.write_text(zoo_file.read_text(encoding="utf-8") + text, encoding="utf-8")
+    pupil = load_zoo(zoo_file)["pupil"]
+    before = msgspec.convert(read_run(folder, 0), Run)
+    torch.manual_seed(0)
+    record_run(
+        pupil,
+        0,
+        pupil.network(),
+        folder=folder,
+        dataset=load_mnist_sample(),
+        steps=before.steps,
+        batch_size=before.batch_size,
+        seconds=before.train_seconds,
+        history=before.history,
+        teacher=None if "entry=TINY," in text else TeacherRecord(entry="tiny", weights={}),
+    )
+
+
+def edit_run(folder: Path, seed: int, reseal: bool = False, *, of: str = "tiny", **changes) -> None:
     path = folder / "results.json"
     document = json.loads(path.read_text())
-    (run,) = [run for run in document["runs"] if run["seed"] == seed]
+    (run,) = [run for run in document["runs"] if (run["entry"], run["seed"]) == (of, seed)]
     run.update(changes)
     if reseal:
         fields = msgspec.to_builtins(seal(msgspec.convert(run, Run)))
@@ -130,11 +177,11 @@ def failed(verdicts: dict[str, dict]) -> set[str]:
     return {gate for gate, verdict in verdicts.items() if verdict["status"] == Status.FAIL}
 
 
-def read_run(folder: Path, seed: int) -> dict:
+def read_run(folder: Path, seed: int, of: str = "tiny") -> dict:
     (run,) = [
         run
         for run in json.loads((folder / "results.json").read_text())["runs"]
-        if run["seed"] == seed
+        if (run["entry"], run["seed"]) == (of, seed)
     ]
     return run
 

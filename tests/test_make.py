@@ -160,6 +160,7 @@ def test_a_target_makes_the_environment_unless_another_python_is_named(checkout,
         ("predict ENTRY=net3 ARGS=digit.png", "predict.py --entry net3 digit.png"),
         ("selftest", "pytest -q tests/violations"),
         ("view-results ARGS=--json", "-m utils.table --json"),
+        ("trials ARGS=--wide", "-m utils.trials_table --wide"),
         ("test ARGS=--exitfirst", "--exitfirst"),
     ],
 )

@@ -19,7 +19,7 @@ from torchbudget.gates import GATES
 from torchbudget.report.terminal import print_explanation, print_layers
 from utils import export
 from utils.summary import describe_network, print_summary
-from utils.table import format_row, make_rows, print_zoo
+from utils.table import format_row, list_headings, make_rows, print_zoo
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_wide_table_cuts_nothing_and_has_a_line_an_entry(zoo_file, console):
     print_zoo(rows, console, wide=True)
     lines = lines_on(console)
     assert [re.split("  +", line) for line in lines[1 : 1 + len(rows)]] == [
-        format_row(row) for row in rows
+        format_row(row, list_headings(rows)) for row in rows
     ]
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Slack,
     )
     from torchbudget.declare.entry import Ensemble, Entry, Member
+    from torchbudget.declare.teaching import TaughtBy
     from torchbudget.declare.views import View
     from torchbudget.declare.zoofile import load_zoo
     from torchbudget.errors import TorchBudgetError
@@ -47,6 +48,7 @@ __all__ = [
     "Member",
     "NoDenseOnMap",
     "Slack",
+    "TaughtBy",
     "TorchBudgetError",
     "View",
     "__version__",
@@ -67,6 +69,7 @@ _MODULES = {
     "Member": "torchbudget.declare.entry",
     "NoDenseOnMap": "torchbudget.declare.budget",
     "Slack": "torchbudget.declare.budget",
+    "TaughtBy": "torchbudget.declare.teaching",
     "TorchBudgetError": "torchbudget.errors",
     "View": "torchbudget.declare.views",
     "load_zoo": "torchbudget.declare.zoofile",

@@ -250,7 +250,7 @@ class Engine:
         weight_bytes: int | None = None
         with contextlib.suppress(Exception, SystemExit):  # the gates have said what is wrong
             params, multiply_adds = observation.size
-            weight_bytes = observation.inspection.weight_bytes
+            weight_bytes = observation.weight_bytes
         return Metrics(
             entry=entry.name,
             params=params,

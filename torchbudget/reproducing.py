@@ -155,6 +155,8 @@ def compare(recorded: Run, repetition: Run, seeds: list[Run]) -> Comparison:
             raise UsageError(f"the repetition has another digest of {name}: the record is stale")
     if changed_fields(recorded.recipe, repetition.recipe):
         raise UsageError("the repetition has another recipe: the record is stale")
+    if recorded.teacher != repetition.teacher:
+        raise UsageError("the repetition was taught by other weights: the record is stale")
     p: float | None = None
     if is_same_machine(recorded, repetition):
         test = "byte for byte, on the same hardware and versions"

@@ -109,8 +109,10 @@ def describe(entry: Entry, evidence: list[Run]) -> str:
         for run in evidence
     ]
     source = ""
+    if first.teacher:
+        source = f"- **Taught by**: {first.teacher.entry}, beside the labels.\n"
     if entry.published is not None:
-        source = (
+        source += (
             f"- **Published**: {entry.published:g} % by {entry.source}; see docs/references.md.\n"
         )
     shape = "x".join(map(str, first.form.shape))

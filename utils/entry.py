@@ -43,7 +43,9 @@ from utils.recipe import (
     Optimizer,
     Recipe,
     ReduceOnPlateau,
+    Rounding,
     Schedule,
+    Teacher,
 )
 
 
@@ -85,10 +87,12 @@ __all__ = [
     "Recipe",
     "ReduceOnPlateau",
     "Requirement",
+    "Rounding",
     "Schedule",
     "Slack",
     "Squeeze",
     "Swell",
+    "Teacher",
     "View",
     "changed_fields",
     "describe",

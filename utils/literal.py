@@ -4,7 +4,7 @@ import json
 import shlex
 from dataclasses import fields, is_dataclass
 
-from torchbudget.declare.entry import changed_fields, describe
+from torchbudget.declare.entry import Entry, changed_fields, describe
 from utils.recipe import Recipe
 
 WIDTH = 100
@@ -13,9 +13,11 @@ WIDTH = 100
 def literal(value: object, indent: int = 0) -> str:
     """Python that evaluates to `value`, formatted as zoo.py is.
 
-    Fields at their default are left out. A line that would be longer than `WIDTH`, where it begins
-    at column `indent`, is broken.
+    Fields at their default are left out. An entry is its name in capitals. A line that would be
+    longer than `WIDTH`, where it begins at column `indent`, is broken.
     """
+    if isinstance(value, Entry):
+        return value.name.upper()
     if is_dataclass(value) and not isinstance(value, type):
         opening, closing = f"{type(value).__name__}(", ")"
         shown = [field for field in fields(value) if getattr(value, field.name) != field.default]

@@ -17,6 +17,12 @@ from torchbudget.report.text import first_line
 from utils.augmentations import Augmentation
 from utils.recipe import Average, Optimizer, Recipe, Schedule
 from utils.runs import RunPaths
+from utils.teacher_options import (
+    HELP,
+    apply_teacher_options,
+    describe_override,
+    take_teacher_options,
+)
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -82,17 +88,22 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], Nam
     (entry,) = select_entries(zoo, [name])
     if not isinstance(entry, Ensemble) and not isinstance(entry.recipe, Recipe):
         raise UsageError(f"{name} declares no recipe that this program can train it by")
+    argv, teaching = take_teacher_options(argv)
     parser = make_parser(entry, zoo)
     options = read_options(parser, argv)
     if options.entry != name:
         raise UsageError(f"the entry comes first: train.py {options.entry} ...")
     if isinstance(entry, Ensemble):
+        if teaching:
+            raise UsageError(f"{name} is an ensemble: its members have teachers, not it")
         return entry, [], options
-    changes = changed_fields(describe(entry.recipe), describe(options.recipe))
-    overrides = [f"{field}={now}" for field, _, now in changes]
+    recipe = replace(options.recipe, teacher=entry.recipe.teacher)
+    recipe = apply_teacher_options(recipe, teaching, zoo)
+    changes = changed_fields(describe(entry.recipe), describe(recipe))
+    overrides = [describe_override(field, now) for field, _, now in changes]
     if overrides and options.record:
         raise UsageError("--record keeps evidence, and a run with overrides is none")
-    return replace(entry, recipe=options.recipe), overrides, options
+    return replace(entry, recipe=recipe), overrides, options
 
 
 def read_options(parser: "ArgumentParser", argv: list[str]) -> Namespace:
@@ -130,6 +141,7 @@ def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
     parser = ArgumentParser(
         prog="train.py",
         description="Train an entry of the zoo: one run, one seed, one record.",
+        epilog=HELP,
         allow_abbrev=False,
         exit_on_error=False,
     )
@@ -139,6 +151,7 @@ def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
     add("--resume", action="store_true", help="continue from the newest checkpoint")
     add("--check", action="store_true", help="judge the run; exit with the gates' exit code")
     add("--record", action="store_true", help="let a repetition replace the run that is shipped")
+    add_trial_options(parser)
     add("--all", action="store_true", help="train all declared runs that are missing or stale")
     add("--device", default=None, help="cpu, cuda, cuda:1; default: cuda where there is one")
     add("--zoo", type=Path, help="the zoo file; default: zoo.py beside train.py")
@@ -147,8 +160,23 @@ def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
     for field in RunPaths.__dataclass_fields__:
         add(f"--{field}", type=Path, default=None, help="default: beside the zoo file")
     if isinstance(entry.recipe, Recipe):
-        add("--recipe", type=Recipe, default=entry.recipe)
+        add("--recipe", type=Recipe, default=replace(entry.recipe, teacher=None))
     return parser
+
+
+def add_trial_options(parser: "ArgumentParser") -> None:
+    """What `train.py` is told of a trial."""
+    add = parser.add_argument
+    add("--trial", action="store_true", help="judge by val alone, and keep it in the lab book")
+    add("--seeds", type=str, default="", help="of the trial, such as 0-4 or 0,3,7; default: 0-4")
+    add(
+        "--network",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="try the network with this argument, such as width=12; may be given more than once",
+    )
+    add("--lab", type=Path, help="the lab book; default: lab/trials.jsonl beside the zoo file")
 
 
 def add_kaggle_options(parser: "ArgumentParser") -> None:
@@ -161,7 +189,8 @@ def add_kaggle_options(parser: "ArgumentParser") -> None:
     parser.add_argument(
         "--against",
         type=Path,
-        help="the test.csv that is to be predicted: no image in it may be trained on",
+        help="the test.csv that is to be predicted: no image in it may be trained on; "
+        "of a trial: `declared`, or the entry that it is compared with",
     )
     parser.add_argument(
         "--drop_overlap",

@@ -6,15 +6,17 @@ from here.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torchbudget.declare.validation import INFINITY, check, check_counts, check_kind, reject
 from utils.augmentations import Augmentation
 from utils.averaging import EMA, SWA, Average
 from utils.mixing import Mix
 from utils.optimizers import SGD, Adam, Lookahead, Optimizer
+from utils.rounding import Rounding
 from utils.sampler import Focus
 from utils.schedules import Constant, Cosine, OneCycle, ReduceOnPlateau, Schedule, replay_rates
+from utils.teacher import Teacher
 
 __all__ = [
     "EMA",
@@ -32,7 +34,9 @@ __all__ = [
     "Optimizer",
     "Recipe",
     "ReduceOnPlateau",
+    "Rounding",
     "Schedule",
+    "Teacher",
 ]
 
 
@@ -67,6 +71,8 @@ KINDS = {
     "mix": Mix | None,
     "finish": Finish | None,
     "focus": Focus | None,
+    "rounding": Rounding | None,
+    "teacher": Teacher | None,
 }
 """Field of a recipe: what it must be an instance of."""
 
@@ -94,6 +100,10 @@ class Recipe:
     mix: Mix | None = None
     finish: Finish | None = None
     focus: Focus | None = None
+    rounding: Rounding | None = None
+    teacher: Any = None
+    """A `Teacher`, or None. The command line, which goes by types, names its entry (see
+    `utils.teacher_options`)."""
 
     def __post_init__(self) -> None:
         check_counts(self, "epochs", "batch_size")
@@ -112,6 +122,8 @@ class Recipe:
             if not isinstance(value, kind):
                 reject(self, f"{name} must be an instance of {kind}, not {value!r}")
         self._check_epochs()
+        if self.teacher and (self.mix or (self.finish and self.finish.mix)):
+            reject(self, "a teacher answers images as they are: teacher and mix exclude each other")
         if isinstance(self.schedule, ReduceOnPlateau) and not self.val_images:
             reject(self, "ReduceOnPlateau watches the val loss and needs val_images above 0")
 
@@ -119,6 +131,10 @@ class Recipe:
         if self.finish and self.finish.epochs >= self.epochs:
             reject(
                 self, f"finish.epochs {self.finish.epochs} leave nothing of epochs {self.epochs}"
+            )
+        if self.rounding and self.rounding.epochs > self.epochs:
+            reject(
+                self, f"rounding.epochs {self.rounding.epochs} are more than epochs {self.epochs}"
             )
         if isinstance(self.average, SWA) and self.average.start_epoch >= self.epochs:
             reject(

@@ -255,6 +255,8 @@ def _list_numbers(declared: object, prefix: str = "") -> Iterator[tuple[str, tup
     for field in fields(declared):
         value = getattr(declared, field.name)
         name = prefix + field.name
+        if isinstance(value, Entry):
+            continue  # a teacher, which is searched as itself
         if is_dataclass(value):
             yield from _list_numbers(value, f"{name}.")
         elif isinstance(value, tuple):

@@ -7,7 +7,7 @@ number of val images that the final weights miss. Nothing here is given a test i
 import hashlib
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -35,6 +35,7 @@ from torchbudget.network.structure import count_params
 from torchbudget.network.trace import build
 from torchbudget.reading import reading
 from torchbudget.report.text import first_line
+from utils.lessons import Lessons
 from utils.space import Range, Space
 from utils.training import Diverged, Training
 
@@ -60,17 +61,24 @@ class StudyUsageError(StudyError, UsageError):
 class Objective:
     """Trains what a trial suggests; its value is the misses of `val` by the final weights.
 
-    Poor, infeasible and diverging trials are pruned.
+    Poor, infeasible and diverging trials are pruned. `teach` gives the lessons of an entry.
     """
 
     def __init__(
-        self, space: Space, seed: int, train: Images, val: Images, device: str = "cpu"
+        self,
+        space: Space,
+        seed: int,
+        train: Images,
+        val: Images,
+        device: str = "cpu",
+        teach: Callable[[Entry], Lessons | None] = lambda entry: None,
     ) -> None:
         self.space = space
         self.seed = seed
         self.train = train
         self.val = val
         self.device = torch.device(device)
+        self.teach = teach
 
     def __call__(self, trial: optuna.Trial) -> int:
         values = {
@@ -89,7 +97,7 @@ class Objective:
         entry = self.space.apply(values)
         self.check_size(trial, entry)
         epochs = entry.recipe.epochs
-        training = Training(entry, self.seed, self.train, self.val, self.device)
+        training = Training(entry, self.seed, self.train, self.val, self.device, self.teach(entry))
         for epoch in range(epochs):
             training.epoch()
             misses = training.history[-1].val_misses

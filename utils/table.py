@@ -62,6 +62,7 @@ class Row:
     mean: float | None = None
     headroom: int | None = None
     without_views: list[int] | None = None
+    taught_by: str | None = None
 
 
 def make_row(entry: Entry, runs: list[Run]) -> Row:
@@ -101,6 +102,7 @@ def make_row(entry: Entry, runs: list[Run]) -> Row:
         mean=statistics.mean(misses),
         headroom=headroom,
         without_views=[score.misses for score in without_views] or None,
+        taught_by=first.teacher.entry if first.teacher else None,
     )
 
 
@@ -136,6 +138,7 @@ COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("multiply-adds", lambda row: show(row.multiply_adds and row.multiply_adds / 1e6, "{:.2f} M")),
     ("epochs", lambda row: show(row.epochs, "{:.0f}")),
     ("seconds", lambda row: show(row.train_seconds, "{:.0f}")),
+    ("taught by", lambda row: row.taught_by or ""),
 )
 """Heading of each column, and the cell of a row; "" is shown as a dash."""
 
@@ -145,15 +148,26 @@ NARROW = ("entry", "ours", "misses, worst", "at most", "parameters", "seconds")
 """The columns that fit a terminal of 80."""
 
 
+def list_headings(rows: list[Row], wide: bool = True) -> list[str]:
+    """The columns of a table of `rows`; who taught is one where any was taught."""
+    taught = any(row.taught_by for row in rows)
+    return [
+        heading
+        for heading, _ in COLUMNS
+        if (taught if heading == "taught by" else wide or heading in NARROW)
+    ]
+
+
 def format_row(row: Row, headings: Sequence[str] | None = None) -> list[str]:
     """The cells of a row under `headings`, by default all; a dash where there is nothing to say."""
-    return [show(row) or "-" for heading, show in COLUMNS if not headings or heading in headings]
+    headings = headings or list_headings([row])
+    return [show(row) or "-" for heading, show in COLUMNS if heading in headings]
 
 
 def print_zoo(rows: list[Row], console: Console | None = None, wide: bool = False) -> None:
     """The zoo as a table, with the hardware that the seconds were measured on."""
     console = console or make_console()
-    headings = [heading for heading, _ in COLUMNS if wide or heading in NARROW]
+    headings = list_headings(rows, wide)
     table = make_table()
     for heading in headings:
         side = "left" if heading == "entry" else "right"
@@ -170,16 +184,16 @@ def print_zoo(rows: list[Row], console: Console | None = None, wide: bool = Fals
         show_on(console, Text("all columns: --wide (make view-results ARGS=--wide)"))
 
 
-def format_markdown_row(row: Row) -> str:
-    name, *cells = format_row(row)
+def format_markdown_row(row: Row, headings: Sequence[str]) -> str:
+    name, *cells = format_row(row, headings)
     return "| " + " | ".join([f"`{name}`", *cells]) + " |"
 
 
 def readme_table(rows: list[Row]) -> str:
     """The same as Markdown, between its markers."""
-    headings = [heading for heading, _ in COLUMNS]
+    headings = list_headings(rows)
     lines = ["| " + " | ".join(headings) + " |", "|---|" + "---:|" * (len(headings) - 1)]
-    lines += [format_markdown_row(row) for row in rows]
+    lines += [format_markdown_row(row, headings) for row in rows]
     note = (
         "Misses of the test images (MNIST's 10,000, or the 28,000 of `kaggle_deal`) by the final "
         "weights, read once. Ours: seed 0, in per cent, and the difference in points. Seconds: "

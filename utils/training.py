@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import msgspec
 import torch
@@ -12,16 +13,18 @@ from tqdm import tqdm
 
 from torchbudget.data.images import Images, as_floats
 from torchbudget.declare.entry import Entry
-from torchbudget.errors import EXIT_FAIL, TorchBudgetError
+from torchbudget.errors import EXIT_FAIL, DeclarationError, TorchBudgetError
 from torchbudget.evidence.measure import measure
 from torchbudget.evidence.results import Count, Epoch, Seconds
 from torchbudget.network.soundness import check_network, make_network
 from utils.augmentations import augment_batches
 from utils.averaging import SWA, Averager
 from utils.kernels import accelerate
+from utils.lessons import Lesson, Lessons
 from utils.memory import keep_freed_memory
 from utils.precision import autocast, choose_precision
 from utils.recipe import Finish, Recipe
+from utils.rounding import rounded
 from utils.sampler import Sampler
 from utils.schedules import LearningRate, reset_lr
 
@@ -40,15 +43,31 @@ class Diverged(TorchBudgetError):
 class Training:
     """A run between two epochs, with all that a checkpoint holds.
 
-    Raises `NetworkError` before the first step if the network does not give logits for `train`.
+    `lessons` are those of the recipe's teacher. Raises `NetworkError` before the first step if the
+    network does not give logits for `train`.
     """
 
     def __init__(
-        self, entry: Entry, seed: int, train: Images, val: Images, device: torch.device
+        self,
+        entry: Entry,
+        seed: int,
+        train: Images,
+        val: Images,
+        device: torch.device,
+        lessons: Lessons | None = None,
     ) -> None:
         keep_freed_memory()
         torch.manual_seed(seed)
         self.recipe: Recipe = entry.recipe
+        if bool(self.recipe.teacher) != bool(lessons):
+            raise ValueError(f"{entry.name}: a recipe with a teacher, and no other, needs lessons")
+        if self.recipe.rounding and entry.stored == "float32":
+            raise DeclarationError(
+                f'{entry.name}: rounding needs fewer bits to round to: stored="int8" or "float16"'
+            )
+        self.stored = entry.stored
+        self.lessons = lessons
+        self.lesson: Lesson | None = None
         self.device = device
         self.train_digest = train.digest
         self.train = train.to(device)
@@ -110,9 +129,15 @@ class Training:
             "sampler": self.sampler,
         }
 
+    @property
+    def taught_by(self) -> dict[str, str]:
+        """The digests of the weights that teach, by their runs' names; empty without a teacher."""
+        return dict(self.lessons.record.weights) if self.lessons else {}
+
     def state_dict(self) -> dict[str, object]:
         state: dict[str, object] = {name: part.state_dict() for name, part in self.parts.items()}
         state["train_digest"] = self.train_digest
+        state["teacher"] = self.taught_by
         state["steps"] = self.steps
         state["seconds"] = self.seconds
         state["history"] = [
@@ -129,11 +154,13 @@ class Training:
         """Continue from `state`.
 
         If the recipe has changed, the schedule is this recipe's, at the step where the run is.
-        Raises `ValueError` if `state` is of other training images: what the weights have been
-        trained on must stay known.
+        Raises `ValueError` if `state` is of other training images, or if other weights taught: what
+        the weights have learned from must stay known.
         """
         if state["train_digest"] != self.train_digest:
             raise ValueError("it was trained on other images")
+        if state.get("teacher", {}) != self.taught_by:
+            raise ValueError("it was taught by other weights")
         for name, part in self.parts.items():
             if same_recipe or name != "learning_rate":
                 part.load_state_dict(state[name])
@@ -163,6 +190,12 @@ class Training:
             return finish
         return self.recipe
 
+    @property
+    def rounds(self) -> bool:
+        """Whether the next epoch computes with rounded parameters."""
+        rounding = self.recipe.rounding
+        return bool(rounding) and len(self.history) >= self.recipe.epochs - rounding.epochs
+
     def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """An epoch of batches: indices (B,), images (B, C, H, W) and labels.
 
@@ -171,11 +204,16 @@ class Training:
         """
         size = self.batch_size
         mix = self.phase.mix
+        if self.lessons:
+            self.lesson = self.lessons.get(self.phase.augment, len(self.history)).to(self.device)
         augment = tuple(augmentation.fit(self.train.image) for augmentation in self.phase.augment)
         for indices in self.sampler.epoch(len(self.history)):
             chosen = self.train[indices.flatten()]
-            images = as_floats(chosen.pixels)
-            images = augment_batches(augment, images, chosen.labels, size, self.generator)
+            if self.lesson:
+                images = as_floats(self.lesson.pixels[indices.flatten()])
+            else:
+                images = as_floats(chosen.pixels)
+                images = augment_batches(augment, images, chosen.labels, size, self.generator)
             images = self.prepare(images)
             for index, batch, labels in zip(
                 indices, images.split(size), chosen.labels.split(size), strict=True
@@ -196,11 +234,34 @@ class Training:
 
         Raises `Diverged`.
         """
+        rounding = rounded(self.network, self.stored) if self.rounds else nullcontext()
+        with rounding:
+            value = self.find_gradients(index, images, labels)
+        self.scaler.unscale_(self.optimizer)
+        if self.recipe.clip_norm:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.steps += 1
+        self.learning_rate.after_step()
+        self.averager.after_step()
+        return value
+
+    def find_gradients(
+        self, index: torch.Tensor, images: torch.Tensor, labels: torch.Tensor
+    ) -> float:
+        """Give every parameter its gradient of a batch's loss, scaled; return the loss.
+
+        Raises `Diverged`.
+        """
         with autocast(self.precision, self.device):
             logits = self.network(images)
         losses = F.cross_entropy(
             logits.float(), labels, label_smoothing=self.recipe.label_smoothing, reduction="none"
         )  # (B,)
+        if self.lesson and self.recipe.teacher:
+            answers = self.lesson.answers[index]
+            losses = self.recipe.teacher.loss(losses, logits.float(), answers)
         self.sampler.update_losses(index, losses.detach())
         if labels.ndim == 1:
             self.missed += (logits.detach().argmax(1) != labels).sum()
@@ -212,14 +273,6 @@ class Training:
             raise Diverged(f"the loss is {value} at {where}; {remedy}")
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
-        self.scaler.unscale_(self.optimizer)
-        if self.recipe.clip_norm:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.steps += 1
-        self.learning_rate.after_step()
-        self.averager.after_step()
         return value
 
     def epoch(self) -> None:
@@ -228,6 +281,8 @@ class Training:
         number = len(self.history)
         mixed = self.phase.mix is not None
         self.missed.zero_()
+        if self.lessons:
+            self.lessons.prepare(self.phase.augment, number)
         started = time.perf_counter()
         total = 0.0
         with tqdm(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import torch
 from csv_files import write_csv
 from PIL import Image
@@ -30,8 +31,9 @@ from torchbudget.evidence.results import read_results
 from torchbudget.evidence.state_dict import read_state_dict
 from torchbudget.evidence.weights import load_weights, save_weights
 from torchbudget.gates.waivers import read_waivers
-from utils import kaggle, study, table
+from utils import kaggle, study, table, trials_table
 from utils.checkpoint import load_checkpoint, save_checkpoint
+from utils.lab_book import Trial, read_book
 from utils.picture import read_picture
 from utils.resume import resume_training
 from utils.space import make_space
@@ -108,11 +110,14 @@ def mutate_results(bench: Bench) -> Iterator[Attempt]:
 
 def mutate_weights(bench: Bench) -> Iterator[Attempt]:
     original = bench.folder / "original.safetensors"
-    save_weights(original, Tiny())
-    content = original.read_bytes()
-    (size,) = struct.unpack("<Q", content[:8])
-    header = json.loads(content[8 : 8 + size])
+    contents = []
+    for stored in ("float32", "int8"):
+        save_weights(original, Tiny(), stored)
+        contents.append(original.read_bytes())
     while True:
+        content = bench.draw.choice(contents)
+        (size,) = struct.unpack("<Q", content[:8])
+        header = json.loads(content[8 : 8 + size])
         mutant = mutate_bytes(content, bench.draw)
         if bench.draw.random() < 0.5:
             changed = mutate_json(header, bench.draw)
@@ -120,6 +125,45 @@ def mutate_weights(bench: Bench) -> Iterator[Attempt]:
         path = place(bench, "tiny-seed0.safetensors", mutant)
         yield path, functools.partial(load_weights, path, Tiny()), "a weights file"
         yield path, functools.partial(read_state_dict, path), "a weights file to be recorded"
+
+
+def mutate_lab_books(bench: Bench) -> Iterator[Attempt]:
+    run = read_results(ROOT / "results.json")[0]
+    trial = Trial(
+        entry="tiny",
+        seeds=[0, 1],
+        misses=[3, 4],
+        val_images=500,
+        seconds=[1.5, 1.25],
+        overrides=["epochs=3"],
+        params=2_114,
+        dataset="mnist_sample",
+        train_images=3_500,
+        precision="fp32",
+        network=run.digests.network,
+        initial=run.digests.weights,
+        train=run.digests.train,
+        val=run.digests.test,
+        recipe=describe(ENTRY.recipe),
+        teacher={"tiny-seed0": run.digests.weights},
+        started=run.started,
+        commit=run.commit,
+        versions=run.versions,
+        hardware=run.hardware,
+        command="train.py tiny --trial",
+    )
+    whole = msgspec.json.encode(trial)
+    while True:
+        line = mutate_json(msgspec.to_builtins(trial), bench.draw)
+        path = place(bench, "trials.jsonl", whole + b"\n" + line + b"\n")
+        if bench.draw.random() < 0.2:
+            yield (
+                None,
+                functools.partial(trials_table.main, ["--lab", str(path)]),
+                "the lab's table",
+            )
+        else:
+            yield path, functools.partial(read_book, path), "a lab book"
 
 
 def mutate_waivers(bench: Bench) -> Iterator[Attempt]:

@@ -19,6 +19,7 @@ from torchbudget import cli
 from torchbudget.command import run_main
 from torchbudget.evidence.weights import save_weights
 from utils import options, table
+from utils.trial_command import check_options, read_seeds
 
 EVIL = """\
 import os
@@ -35,7 +36,9 @@ PREDICT = "digit.png --entry tiny --seed 0 --weights weights/tiny-seed0-mnist_sa
 TRAIN = 'tiny --seed 0 --resume --check --record --device cpu --zoo zoo.py --train-csv train.csv \
 --recipe.epochs 3 --recipe.schedule.max_lr 0.1 --recipe.optimizer SGD --recipe.augment \
 --recipe.optimizer=evil.Payload --recipe=evil.Payload --recipe.average=evil.Payload \
---recipe.optimizer.help=evil.Payload --recipe.optimizer={"class_path":"evil.Payload"}'.split()
+--recipe.optimizer.help=evil.Payload --trial --seeds 0-4 --network width=4 --lab zoo.py \
+--against declared --recipe.teacher tiny --recipe.teacher.share 0.5 --recipe.teacher none \
+--recipe.optimizer={"class_path":"evil.Payload"}'.split()
 SEARCH = "tiny --trials 3 --epochs 1 --seed 0 --search schedule.max_lr=0.1:1:log --fix augment \
 --storage sqlite:///a.db redis://a --study name --device cpu --zoo zoo.py --out out".split()
 RECORD = "record why explain tiny --weights weights/tiny-seed0-mnist_sample.safetensors --seed \
@@ -113,7 +116,10 @@ def parse_training(words: list[str]) -> int:
 
     def parse() -> None:
         options.find_zoo(words, Path("zoo.py"))
-        options.parse(words, {"tiny": ZOO[0]})
+        _, _, found = options.parse(words, {"tiny": ZOO[0]})
+        check_options(found)
+        if found.trial and found.seeds:
+            read_seeds(found.seeds)
 
     return run_main(parse, "train.py")
 

@@ -15,6 +15,7 @@ from fuzz.law import Attempt, Bench, Outcome, try_inputs
 AREAS: dict[str, tuple[Callable[[Bench], Iterator[Attempt]], int]] = {
     "results": (areas.mutate_results, 2_000),
     "weights": (areas.mutate_weights, 1_400),
+    "lab books": (areas.mutate_lab_books, 600),
     "checkpoints": (areas.mutate_checkpoints, 900),
     "waivers": (areas.mutate_waivers, 1_200),
     "csv": (areas.mutate_csvs, 1_200),

@@ -117,6 +117,10 @@ class Dataset:
     def image(self) -> ImageSpec:
         return self.train.image
 
+    def without_test(self) -> "Dataset":
+        """The same training images, and no test images."""
+        return replace(self, test=self.train[torch.arange(0)])
+
     def with_image(self, image: ImageSpec) -> "Dataset":
         """The same images with another `ImageSpec`, such as one that knows mean and deviation."""
         parts = {name: replace(getattr(self, name), image=image) for name in ("train", "test")}

@@ -58,15 +58,20 @@ def named(name: str) -> DataSpec:
 
 
 def load_dataset(
-    spec: DataSpec | str, data_root: Path | None = None, folder: Path | None = None
+    spec: DataSpec | str,
+    data_root: Path | None = None,
+    folder: Path | None = None,
+    *,
+    with_test: bool = True,
 ) -> Dataset:
     """The data set that is declared or named; raises `DataError`.
 
     An explicit root is read only; the default `data/` is downloaded into. Relative paths start at
-    `folder`, the zoo file's.
+    `folder`, the zoo file's. Without `with_test` it has no test images; MNIST's and torchvision's
+    are then not read.
     """
     spec = named(spec) if isinstance(spec, str) else spec
-    return load_declared(spec, Place(data_root, folder or Path()))
+    return load_declared(spec, Place(data_root, folder or Path(), with_test))
 
 
 def file_suffix(name: str) -> str:
@@ -81,7 +86,11 @@ def any_mnist_file(root: Path) -> bool:
 
 
 def load_or_sample(
-    spec: DataSpec | str, data_root: Path | None = None, folder: Path | None = None
+    spec: DataSpec | str,
+    data_root: Path | None = None,
+    folder: Path | None = None,
+    *,
+    with_test: bool = True,
 ) -> Dataset:
     """`load_dataset`, or the stand-in of a data set that is neither here nor to be downloaded.
 
@@ -89,10 +98,10 @@ def load_or_sample(
     """
     spec = named(spec) if isinstance(spec, str) else spec
     try:
-        return load_dataset(spec, data_root, folder)
+        return load_dataset(spec, data_root, folder, with_test=with_test)
     except DataError as error:
         broken = any_mnist_file(find_root(data_root))
         if spec.stand_in is None or broken or not may_download(data_root):
             raise
         print(f"{error}\n{SAMPLE_WARNING}", file=sys.stderr)
-        return load_dataset(spec.stand_in)
+        return load_dataset(spec.stand_in, with_test=with_test)

@@ -9,8 +9,8 @@ import hashlib
 import os
 import shutil
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -49,6 +49,10 @@ IDX_HEADERS = {
     "t10k-labels-idx1-ubyte": 8,
 }
 """Bytes before the data of each of the four files."""
+PARTS = tuple(
+    (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte") for part in ("train", "t10k")
+)
+"""The files of the training images, and of the test images: pixels, then labels."""
 MAX_IDX_BYTES = 2**26
 """No file of the four is as long; what is longer is not read to its end."""
 
@@ -100,24 +104,29 @@ class IdxLoader:
     digests: Mapping[str, str]
 
     def __call__(self, place: Place) -> Dataset:
-        return self.read(find_root(place.root), may_download(place.root))
+        root = find_root(place.root)
+        return self.read(root, may_download(place.root), with_test=place.with_test)
 
     def __hash__(self) -> int:
         return hash((self.name, self.folder))
 
-    def missing(self, root: Path) -> list[str]:
-        """Names of the files that are not there, packed or extracted."""
+    def missing(self, root: Path, names: Iterable[str] = IDX_HEADERS) -> list[str]:
+        """Those of the files `names` that are not there, packed or extracted."""
         raw = root / self.folder / "raw"
         return [
             name
-            for name in IDX_HEADERS
+            for name in names
             if not (raw / f"{name}.gz").exists() and not (raw / name).exists()
         ]
 
-    def read(self, root: Path, download: bool) -> Dataset:
-        """The data set under `root`, fetched first where it may be; raises `DataError`."""
+    def read(self, root: Path, download: bool, *, with_test: bool = True) -> Dataset:
+        """The data set under `root`, fetched first where it may be; raises `DataError`.
+
+        Without `with_test`, the files of the test images stay closed, and `test` is empty.
+        """
         raw = root / self.folder / "raw"
-        missing = self.missing(root)
+        parts = PARTS if with_test else PARTS[:1]
+        missing = self.missing(root, [name for part in parts for name in part])
         if missing and not download:
             raise DataError(
                 f"{raw} lacks {', '.join(missing)}; point MNIST_ROOT or --data-root at a "
@@ -125,13 +134,12 @@ class IdxLoader:
             )
         if missing:
             self.download(root)
-        train_x, train_y, test_x, test_y = (self._read_file(raw, name) for name in IDX_HEADERS)
-        shape = (-1, *self.image.shape)
-        return Dataset(
-            self.name,
-            Images(train_x.view(shape), train_y.long(), self.image),
-            Images(test_x.view(shape), test_y.long(), self.image),
-        )
+        train, *test = (self._read_part(raw, *part) for part in parts)
+        return Dataset(self.name, train, test[0] if test else train[torch.arange(0)])
+
+    def _read_part(self, raw: Path, pixels: str, labels: str) -> Images:
+        images = self._read_file(raw, pixels).view(-1, *self.image.shape)
+        return Images(images, self._read_file(raw, labels).long(), self.image)
 
     def _read_file(self, raw: Path, name: str) -> torch.Tensor:
         path = raw / f"{name}.gz"
@@ -247,7 +255,7 @@ class KaggleDeal:
     source: DataSpec = MNIST
 
     def __call__(self, place: Place) -> Dataset:
-        mnist = self.source.load(place)
+        mnist = self.source.load(replace(place, with_test=True))
         both = Images(
             torch.cat([mnist.train.pixels, mnist.test.pixels]),
             torch.cat([mnist.train.labels, mnist.test.labels]),

@@ -15,10 +15,15 @@ NAME = re.compile("[a-z0-9][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a loader looks: `root` is a torchvision root, `folder` the zoo file's."""
+    """Where a loader looks: `root` is a torchvision root, `folder` the zoo file's.
+
+    Without `with_test`, no test image is wanted: a loader that has them in a file of their own
+    leaves it closed.
+    """
 
     root: Path | None = None
     folder: Path = field(default_factory=Path)
+    with_test: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +61,13 @@ class DataSpec:
 
 
 def load_declared(spec: DataSpec, place: Place) -> Dataset:
-    """The data set that `spec` declares, its images of the form declared; raises `DataError`."""
+    """The data set that `spec` declares, its images of the form declared; raises `DataError`.
+
+    Its `test` is empty where the place is without.
+    """
     dataset = spec.load(place)
+    if not place.with_test:
+        dataset = dataset.without_test()
     found, declared = dataset.image, spec.image
     if declared and (declared.shape, declared.num_classes) != (found.shape, found.num_classes):
         raise DataError(

@@ -33,6 +33,7 @@ from torchbudget.declare.entry import (
     TrainingRecipe,
     describe,
 )
+from torchbudget.declare.teaching import TaughtBy, find_teacher
 from torchbudget.declare.views import View
 from torchbudget.errors import DeclarationError
 
@@ -97,8 +98,14 @@ def to_declaration(entry: Entry, network: str, histories: Sequence[History] = ()
     return declared | {
         "data": _encode(entry.data),
         "recipe": _encode_recipe(entry.recipe, histories),
+        "teacher": _encode_teacher(find_teacher(entry)),
         "stored": entry.stored,
     }
+
+
+def _encode_teacher(teacher: TaughtBy | None) -> list[Any] | None:
+    """[the entry's name, its seeds]."""
+    return None if teacher is None else [teacher.entry.name, list(teacher.seeds)]
 
 
 def _encode_recipe(recipe: Any, histories: Sequence[History]) -> dict[str, Any] | None:
@@ -163,12 +170,16 @@ def from_declarations(
     entries: dict[str, Entry] = {}
     waiting = list(declared)
     try:
-        for part in waiting:
-            if "members" not in part:
-                entries[part["name"]] = _read_entry(part, load_foreign)
-        for part in waiting:
-            if "members" in part:
-                entries[part["name"]] = _read_ensemble(part, entries)
+        while waiting:
+            ready = [part for part in waiting if _list_needed(part) <= entries.keys()]
+            if not ready:
+                raise DeclarationError("the zoo's entries need one another, or one that is missing")
+            for part in ready:
+                if "members" in part:
+                    entries[part["name"]] = _read_ensemble(part, entries)
+                else:
+                    entries[part["name"]] = _read_entry(part, entries, load_foreign)
+            waiting = [part for part in waiting if part["name"] not in entries]
         return {part["name"]: entries[part["name"]] for part in declared}
     except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
         if isinstance(error, DeclarationError):
@@ -176,14 +187,23 @@ def from_declarations(
         raise DeclarationError(f"the zoo's declarations are not of their form: {error}") from error
 
 
-def _read_entry(declared: dict[str, Any], load_foreign: Callable[[str], Dataset]) -> Entry:
+def _list_needed(declared: dict[str, Any]) -> set[str]:
+    """The names of the entries that a declaration is made of, and of its teacher."""
+    if "members" in declared:
+        return {name for name, _ in declared["members"]}
+    return set(declared["teacher"][:1]) if declared["teacher"] else set()
+
+
+def _read_entry(
+    declared: dict[str, Any], entries: dict[str, Entry], load_foreign: Callable[[str], Dataset]
+) -> Entry:
     name = declared["name"]
     return Entry(
         name=name,
         network=NetworkReference(_text(declared["network"])),
         data=_decode(declared["data"], ForeignLoader(name, load_foreign)),
         budget=_decode(declared["budget"]),
-        recipe=_read_recipe(declared["recipe"]),
+        recipe=_read_recipe(declared["recipe"], _read_teacher(declared["teacher"], entries)),
         views=_decode(declared["views"]),
         stored=declared["stored"],
         source=_text(declared["source"]),
@@ -206,11 +226,22 @@ def _read_ensemble(declared: dict[str, Any], entries: dict[str, Entry]) -> Ensem
     )
 
 
-def _read_recipe(declared: dict[str, Any] | None) -> DeclaredRecipe | None:
+def _read_teacher(declared: list[Any] | None, entries: dict[str, Entry]) -> TaughtBy | None:
+    if declared is None:
+        return None
+    name, seeds = declared
+    return TaughtBy(entry=entries[name], seeds=tuple(seeds))
+
+
+def _read_recipe(
+    declared: dict[str, Any] | None, teacher: TaughtBy | None
+) -> DeclaredRecipe | None:
     if declared is None:
         return None
     if "lr_range" not in declared:
-        return DeclaredRecipe(declared["described"], _count(declared["val_images"]))
+        return DeclaredRecipe(
+            declared["described"], _count(declared["val_images"]), teacher=teacher
+        )
     least, greatest = map(_number, declared["lr_range"])
     plain = (
         declared["described"],
@@ -220,12 +251,12 @@ def _read_recipe(declared: dict[str, Any] | None) -> DeclaredRecipe | None:
         (float(least or 0.0), float(greatest or 0.0)),
     )
     if "rates" not in declared:
-        return DeclaredTraining(*plain)
+        return DeclaredTraining(*plain, teacher=teacher)
     rates = tuple(
         (_count(steps), tuple(map(_number, losses)), tuple(float(rate) for rate in found))
         for steps, losses, found in declared["rates"]
     )
-    return DeclaredSchedule(*plain, rates)
+    return DeclaredSchedule(*plain, rates, teacher=teacher)
 
 
 def _decode(value: Any, foreign: ForeignLoader | None = None) -> Any:

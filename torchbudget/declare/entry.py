@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
 
 from torch import nn
 
@@ -20,7 +20,8 @@ from torchbudget.declare.validation import (
 from torchbudget.declare.views import View
 from torchbudget.network.ensemble import EnsembleNetwork
 
-STORED = ("float32", "float16")
+Stored = Literal["float32", "float16", "int8"]
+"""The precision of a weights file; `torchbudget.evidence.stored` says what each holds."""
 
 
 @runtime_checkable
@@ -52,10 +53,14 @@ class ScheduledRecipe(TrainingRecipe, Protocol):
 
 @dataclass(frozen=True)
 class DeclaredRecipe:
-    """What a recipe said of itself, `described` as plain JSON, where its own class is not here."""
+    """What a recipe said of itself, `described` as plain JSON, where its own class is not here.
+
+    `teacher` is the `TaughtBy` that it held, if any.
+    """
 
     described: Any
     val_images: int
+    teacher: Any = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ class Entry:
     budget: Budget
     recipe: Any = None
     views: tuple[View, ...] = ()
-    stored: Literal["float32", "float16"] = "float32"
+    stored: Stored = "float32"
     source: str = ""
     published: float | None = None
 
@@ -137,8 +142,8 @@ class Entry:
         if self.data.image:
             for view in self.views:
                 view.check_fits(self.data.image)
-        if self.stored not in STORED:
-            reject(self, f"stored must be float32 or float16, not {self.stored!r}")
+        if self.stored not in get_args(Stored):
+            reject(self, f"stored must be float32, float16 or int8, not {self.stored!r}")
         if self.published is not None:
             check(self, published=(0, 100))
 
@@ -229,7 +234,7 @@ class Ensemble(Entry):
     network: Callable[[], nn.Module] = field(init=False)
     data: DataSpec = field(init=False)
     recipe: EnsembleRecipe = field(init=False)
-    stored: Literal["float32", "float16"] = field(init=False, default="float32")
+    stored: Stored = field(init=False, default="float32")
     members: tuple[Member, ...]
     vote: Literal["logits", "probabilities"] = "logits"
 
@@ -275,10 +280,12 @@ class Ensemble(Entry):
 def describe(value: Any) -> Any:
     """A declaration as plain JSON.
 
-    Each dataclass becomes its fields under its `kind`, each tuple a list.
+    Each dataclass becomes its fields under its `kind`, each tuple a list, and an entry its name.
     """
     if isinstance(value, DeclaredRecipe):
         return value.described
+    if isinstance(value, Entry):
+        return value.name
     if is_instance_of_dataclass(value):
         kind = getattr(value, "kind", type(value).__name__)
         parts = {part.name: describe(getattr(value, part.name)) for part in fields(value)}

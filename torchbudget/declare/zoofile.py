@@ -12,6 +12,7 @@ from pathlib import Path
 
 from torchbudget.declare.budget import Budget, Requirement, Slack
 from torchbudget.declare.entry import Ensemble, Entry, Member
+from torchbudget.declare.teaching import find_teacher
 from torchbudget.declare.validation import describe_class, describe_no_tuple
 from torchbudget.declare.views import View
 from torchbudget.errors import ZooError
@@ -61,6 +62,12 @@ def load_zoo(path: Path | str, served: tuple[str, ...] = ()) -> dict[str, Entry]
                     f"{path}: {member.name}, a member of {entry.name}, is not in ZOO; "
                     "members are entries that are judged themselves"
                 )
+        teacher = find_teacher(entry)
+        if teacher and teacher.entry not in entries:
+            raise ZooError(
+                f"{path}: {teacher.entry.name}, the teacher of {entry.name}, is not in ZOO; "
+                "teachers are entries that are judged themselves"
+            )
     return {entry.name: entry for entry in entries}
 
 

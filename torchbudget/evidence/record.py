@@ -15,9 +15,10 @@ from torchbudget.data.images import Dataset, Images
 from torchbudget.data.loading import FIRST_IMAGE, load_dataset
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry, describe
+from torchbudget.declare.teaching import find_teacher
 from torchbudget.errors import UsageError, WeightsError
 from torchbudget.evidence import machine
-from torchbudget.evidence.files import write_atomically
+from torchbudget.evidence.files import file_digest, write_atomically
 from torchbudget.evidence.measure import Measurement, measure
 from torchbudget.evidence.results import (
     Digests,
@@ -26,10 +27,12 @@ from torchbudget.evidence.results import (
     ImageRecord,
     Run,
     Score,
+    TeacherRecord,
     append_run,
     run_stem,
     seal,
 )
+from torchbudget.evidence.stored import unpack_tensors
 from torchbudget.evidence.weights import (
     load_shipped,
     round_weights,
@@ -72,7 +75,8 @@ class TrainingClaim:
     """What is said of a training; nobody can measure it afterwards.
 
     `recipe` is the recipe as it ran, described as plain JSON; `overrides` names what was changed
-    from the entry's own. `steps` are the optimiser's, `seconds` those of training alone.
+    from the entry's own. `steps` are the optimiser's, `seconds` those of training alone. `teacher`
+    names the weights that taught.
     """
 
     recipe: Mapping[str, Any]
@@ -82,6 +86,7 @@ class TrainingClaim:
     batch_size: int | None = None
     seconds: float | None = None
     history: Sequence[Epoch] = ()
+    teacher: TeacherRecord | None = None
 
 
 def record_run(
@@ -102,6 +107,7 @@ def record_run(
     batch_size: int | None = None,
     seconds: float | None = None,
     history: Sequence[Epoch] = (),
+    teacher: TeacherRecord | None = None,
     device: str = "cpu",
     clock: Clock | None = None,
     data_root: Path | None = None,
@@ -116,7 +122,9 @@ def record_run(
     it, unless `results` (a file) and `weights` (a folder) say otherwise. `dataset` spares loading
     the entry's data a second time. `train` and `val` are the images that were trained on and chosen
     by; by default those that the entry's recipe gives, without a recipe all training images.
-    `steps` (of the optimiser), `batch_size` and `seconds` are what is known of the training. Raises
+    `steps` (of the optimiser), `batch_size` and `seconds` are what is known of the training,
+    `teacher` the weights that taught it: where the recipe holds a `TaughtBy`, by default those that
+    are in the folder now. Raises
     `WeightsError` for weights that do not fit the entry's network, `DataError` where the data is
     missing, `ResultsError` where `results` is no results file.
     """
@@ -135,6 +143,7 @@ def record_run(
         batch_size=batch_size,
         seconds=seconds,
         history=history,
+        teacher=teacher or digest_teacher(entry, weights or folder / "weights", dataset.name),
     )
     images = None if train is None or val is None else (train, val)
     digest = hashlib.sha256(content).hexdigest()
@@ -145,6 +154,23 @@ def record_run(
     write_atomically((weights or folder / "weights") / f"{stem}.safetensors", content)
     append_run(results or folder / "results.json", recorded.run)
     return recorded
+
+
+def digest_teacher(entry: Entry, weights: Path, dataset: str) -> TeacherRecord | None:
+    """What teaches `entry` in a run on that data set, by the files in the folder `weights`.
+
+    None where it has no teacher. Raises `WeightsError` where a file is missing.
+    """
+    teacher = find_teacher(entry)
+    if teacher is None:
+        return None
+    digests = {}
+    for member, seed in teacher.networks:
+        (path,) = weights_paths(member, seed, weights, dataset)
+        if not path.is_file():
+            raise WeightsError(f"{path}, which teaches {entry.name}, is missing; record it first")
+        digests[path.stem] = file_digest(path)
+    return TeacherRecord(entry=teacher.entry.name, weights=digests)
 
 
 def record_ensemble(
@@ -246,6 +272,7 @@ def observe_run(
         test_without_views=None if plain is None else Score(misses=plain, total=test.total),
         image=None if dataset.image == FIRST_IMAGE else ImageRecord.of(dataset.image),
         worst_confusions=test.worst_confusions,
+        teacher=claim.teacher,
     )
     return RecordedRun(seal(run), test)
 
@@ -253,7 +280,8 @@ def observe_run(
 def adopt_weights(entry: Entry, source: nn.Module | Mapping[str, torch.Tensor]) -> nn.Module:
     """A fresh network of `entry` with the weights of `source`; raises `WeightsError`.
 
-    The prefixes that `DataParallel` and `torch.compile` add are taken off.
+    The prefixes that `DataParallel` and `torch.compile` add are taken off, and whole numbers that
+    were stored with scales are what they stand for.
     """
     state = dict(source.state_dict() if isinstance(source, nn.Module) else source)
     for prefix in WRAPPERS:
@@ -261,6 +289,7 @@ def adopt_weights(entry: Entry, source: nn.Module | Mapping[str, torch.Tensor]) 
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     network = build(entry.network)
     wanted = network.state_dict()
+    state = unpack_tensors(state, wanted)
     for name, tensor in wanted.items():
         if name not in state:
             raise WeightsError(f"the weights lack {name}, which the network of {entry.name} has")

@@ -109,6 +109,13 @@ class ImageRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         )
 
 
+class TeacherRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What taught: the entry's name, and the SHA-256 of each weights file by its run's name."""
+
+    entry: str
+    weights: dict[str, Digest]
+
+
 FIRST_FORM = ImageRecord.of(FIRST_IMAGE)
 
 
@@ -120,7 +127,8 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     not told (a network of somebody's own loop), `recipe` is empty and `batch_size`, `steps` and
     `train_seconds` are None. An ensemble's run has the steps and seconds of all its members and no
     history: its members have theirs. Above 100 classes `confusion` is empty and `worst_confusions`
-    lists [true, predicted, count] of the largest errors.
+    lists [true, predicted, count] of the largest errors. `teacher` is what the network learned from
+    beside the labels.
 
     Fields at their default are not written, so a new field does not change the seal of older
     records.
@@ -155,6 +163,7 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     test_without_views: Score | None = None
     image: ImageRecord | None = None
     worst_confusions: list[list[Count]] = []
+    teacher: TeacherRecord | None = None
     seal: str = ""
 
     def __post_init__(self) -> None:

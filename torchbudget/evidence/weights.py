@@ -12,6 +12,7 @@ from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.errors import NetworkError, WeightsError
 from torchbudget.evidence.files import file_digest, write_atomically
 from torchbudget.evidence.results import run_stem
+from torchbudget.evidence.stored import pack_tensors, unpack_tensors
 from torchbudget.network.captured import Network
 from torchbudget.network.ensemble import EnsembleNetwork
 from torchbudget.reading import reading
@@ -29,7 +30,9 @@ def round_weights(network: nn.Module, stored: str) -> nn.Module:
                 f"{name} holds infinite or NaN numbers: training diverged; train again with a "
                 "lower learning rate, or clip the gradients"
             )
-    rounded = network.to(getattr(torch, stored)).float()
+    rounded = network.float()
+    tensors = rounded.state_dict()
+    rounded.load_state_dict(unpack_tensors(pack_tensors(tensors, stored), tensors))
     for name, tensor in rounded.state_dict().items():
         if not tensor.isfinite().all():
             raise WeightsError(
@@ -41,20 +44,9 @@ def round_weights(network: nn.Module, stored: str) -> nn.Module:
 def to_safetensors(network: nn.Module, stored: str = "float32") -> bytes:
     """The network's `state_dict` as a safetensors file.
 
-    Floating-point tensors are in the precision `stored`. A tensor under two names is written twice.
+    They are in the form `stored`. A tensor under two names is written twice.
     """
-    dtype = getattr(torch, stored)
-    state: dict[str, torch.Tensor] = {}
-    storages: set[int] = set()
-    for name, value in network.state_dict().items():
-        tensor = value.detach().cpu().contiguous()
-        if tensor.is_floating_point():
-            tensor = tensor.to(dtype)
-        if tensor.untyped_storage().data_ptr() in storages:
-            tensor = tensor.clone()
-        storages.add(tensor.untyped_storage().data_ptr())
-        state[name] = tensor
-    return save(state)
+    return save(pack_tensors(network.state_dict(), stored))
 
 
 def save_weights(path: Path, network: nn.Module, stored: str = "float32") -> str:
@@ -70,8 +62,8 @@ def load_weights(path: Path, network: nn.Module) -> nn.Module:
     """
     state = read_tensors(path)
     try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
+        network.load_state_dict(unpack_tensors(state, network.state_dict()))
+    except (RuntimeError, WeightsError) as error:
         reason = " ".join(str(error).split())
         raise WeightsError(f"{path} does not fit the network: {reason}") from error
     return network
@@ -84,8 +76,8 @@ def load_state(path: Path, network: Network) -> dict[str, torch.Tensor]:
     """
     tensors = read_tensors(path)
     try:
-        return network.with_weights(tensors)
-    except NetworkError as error:
+        return network.with_weights(unpack_tensors(tensors, network.state_dict))
+    except (NetworkError, WeightsError) as error:
         raise WeightsError(f"{path} does not fit the network: {error}") from error
 
 

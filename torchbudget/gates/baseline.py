@@ -24,6 +24,7 @@ from torchbudget.errors import (
 )
 from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.results import Run, evidence_of, read_results
+from torchbudget.evidence.stored import count_bytes, count_scales
 from torchbudget.gates.inspections import Inspections
 from torchbudget.gates.waivers import WAIVERS_FILE, Waiver, read_waivers
 from torchbudget.network.inspection import Inspection
@@ -33,13 +34,16 @@ SECONDS = 300.0
 WEIGHTS_FOLDER = "weights"
 """Where weights are beside the zoo file, unless the command says otherwise."""
 
-COSTS: dict[str, Callable[[Inspection], int]] = {
-    "max_multiply_adds": lambda inspection: inspection.multiply_adds,
-    "max_activation_bytes": lambda inspection: inspection.activation_bytes,
-    "max_weight_bytes": lambda inspection: inspection.weight_bytes,
-    "min_receptive_field": lambda inspection: inspection.receptive_field,
+COSTS: dict[str, Callable[[Inspection, int], int]] = {
+    "max_multiply_adds": lambda inspection, _: inspection.multiply_adds,
+    "max_activation_bytes": lambda inspection, _: inspection.activation_bytes,
+    "max_weight_bytes": lambda _, weight_bytes: weight_bytes,
+    "min_receptive_field": lambda inspection, _: inspection.receptive_field,
 }
-"""What a forward of one image costs, by the field of the budget that limits it."""
+"""What a network costs, by the field of the budget that limits it.
+
+By its inspection, and by the bytes of the tensors in its weights file.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,15 +260,18 @@ def measure_entry(entry: Entry, inspections: Inspections) -> BaselineEntry:
     inspection = inspections.of(entry)
     try:
         params, multiply_adds = inspection.size
+        voters = [member for member, _ in entry.member_runs] if isinstance(entry, Ensemble) else []
+        stored = [(inspections.of(part).network.kept, part.stored) for part in voters or [entry]]
+        weight_bytes = sum(count_bytes(*part) for part in stored)
         return replace(
             described,
-            params=params,
+            params=params + sum(count_scales(*part) for part in stored),
             multiply_adds=multiply_adds,
-            weight_bytes=inspection.weight_bytes,
+            weight_bytes=weight_bytes,
             network=inspection.digest,
             late=bool(inspection.late),
             costs={
-                name: measure(inspection)
+                name: measure(inspection, weight_bytes)
                 for name, measure in COSTS.items()
                 if described.budget[name] is not None
             },

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
+from torchbudget.declare.teaching import TaughtBy, find_teacher
 from torchbudget.errors import Unmeasurable
 from torchbudget.evidence.files import file_digest
-from torchbudget.evidence.results import ImageRecord, Run
+from torchbudget.evidence.results import ImageRecord, Run, run_stem
 from torchbudget.evidence.weights import weights_digest
 from torchbudget.evidence.weights_file import find_odd_content
 from torchbudget.gates.observation import Observation
@@ -25,11 +26,12 @@ def judge_chain(entry: Entry, observation: Observation) -> Verdict:
     Why: a number belongs to one network, recipe, data set and file of weights. Change any of them
     and it is the number of something that no longer exists. Every record of the entry must carry
     its seal, whether or not it counts as evidence. A weights file holds the network's tensors in
-    the declared precision and nothing else, so that nothing hides in it.
+    the declared precision and nothing else, so that nothing hides in it. A network that another one
+    taught belongs to the weights that taught it, too.
 
     Fails: a layer widened, `max_lr` changed or a number edited in `results.json` after the run:
     STALE, until it is trained again. A field that the recipe does not know; a weights file that,
-    loaded and saved again, is other bytes.
+    loaded and saved again, is other bytes. A teacher that was trained again since.
 
     Passes: comments, formatting and names in the source change as they like, for they change
     nothing that is computed.
@@ -43,6 +45,7 @@ def judge_chain(entry: Entry, observation: Observation) -> Verdict:
         find_other_weights,
         find_odd_weights,
         find_other_images,
+        find_other_teachers,
     ):
         try:
             for link in find(entry, observation):
@@ -191,3 +194,42 @@ def find_other_images(entry: Entry, observation: Observation) -> Iterator[Link]:
                 f"the images of {entry.dataset} have another form or normalisation: "
                 f"{run.form} recorded, {image} found",
             )
+
+
+def find_other_teachers(entry: Entry, observation: Observation) -> Iterator[Link]:
+    """Records that name another teacher than the recipe, or weights that are others by now."""
+    teacher = find_teacher(entry)
+    for run in declared_runs(entry, observation):
+        was = run.teacher
+        if was and teacher:
+            for link in _compare_teacher(was.weights, teacher, observation):
+                yield run, link
+        recorded = was.entry if was else "none"
+        declared = teacher.entry.name if teacher else "none"
+        if recorded != declared:
+            yield run, f"teacher: {recorded} recorded, {declared} in the zoo"
+
+
+def _compare_teacher(
+    recorded: dict[str, str], teacher: TaughtBy, observation: Observation
+) -> Iterator[str]:
+    """How the weights that taught, recorded by their runs' names, differ from what ships."""
+    networks = {
+        run_stem(member.name, seed, member.dataset, []): (member, seed)
+        for member, seed in teacher.networks
+    }
+    if list(recorded) != list(networks):
+        yield f"taught by {', '.join(recorded)}, the zoo declares {', '.join(networks)}"
+        return
+    for stem, (member, seed) in networks.items():
+        path = observation.path_of_teacher((member, seed))
+        if not path.is_file():
+            raise Unmeasurable(f"{path} is missing", observation.sources.renewal(member.name, seed))
+        found = file_digest(path)
+        if found != recorded[stem]:
+            yield (
+                f"its teacher {stem} has other weights now "
+                f"({recorded[stem][:12]} recorded, {found[:12]} found)"
+            )
+        elif observation.run_of_teacher((member, seed)).digests.weights != found:
+            yield f"{path.name}, which taught it, is not the file that {member.name}'s record names"

@@ -16,6 +16,8 @@ _UNITS = {
 def judge_cost(entry: Entry, observation: Observation) -> Verdict:
     """Multiply-adds, activation and weight bytes are at most, the receptive field at least, as set.
 
+    Weight bytes are those of the tensors in the weights file, as `stored` says.
+
     Why: few parameters can be slow: the count of parameters does not show what a wide map costs.
     Fails: 2,545,912 multiply-adds an image where `max_multiply_adds=2_000_000`.
     Passes: a network that keeps all limits; with no limit declared, the figures are only shown.
@@ -54,7 +56,8 @@ def _describe_uncounted(uncounted: dict[str, float]) -> tuple[str, ...]:
 
 def measure_cost(observation: Observation) -> dict[str, int]:
     """What a forward of one image costs, by the field of the budget that limits it."""
-    return {name: measure(observation.inspection) for name, measure in COSTS.items()}
+    weight_bytes = observation.weight_bytes
+    return {name: measure(observation.inspection, weight_bytes) for name, measure in COSTS.items()}
 
 
 def _describe(name: str, value: int, side: int) -> str:

@@ -41,6 +41,7 @@ COMPUTED: dict[str, str] = {
     "train_images": "chain",
     "val_images": "chain",
     "image": "chain",
+    "teacher": "chain",
     "digests": "chain",
     "digests.predictions": "claim",
     "seal": "chain",

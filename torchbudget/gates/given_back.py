@@ -47,6 +47,7 @@ def exceeds_limit(observation: Observation, strange: Mapping[str, int]) -> Itera
     if limit is None or not strange:
         return
     kept = sum(part.inspection.information.total for part in observation.parts)
+    kept += observation.num_scales
     total = kept + sum(strange.values())
     if total >= limit:
         yield f"{'; '.join(strange)}; {total:,} in all, fewer than {limit:,} are allowed"

@@ -13,9 +13,11 @@ from torchbudget.data.images import Dataset, Images, ImageSpec, as_floats
 from torchbudget.data.spec import DataSpec
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry
+from torchbudget.declare.teaching import TrainedNetwork
 from torchbudget.errors import DataError, NetworkError, Unmeasurable, WeightsError
 from torchbudget.evidence.measure import Measurement, measure
 from torchbudget.evidence.results import Run, evidence_of
+from torchbudget.evidence.stored import count_bytes, count_scales, round_tensor
 from torchbudget.evidence.weights import load_state, weights_paths
 from torchbudget.gates.baseline import Baseline
 from torchbudget.gates.inspections import Inspections
@@ -131,8 +133,22 @@ class Observation:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Numbers that the network keeps, and its multiply-adds; raises `Unmeasurable`."""
-        return self.inspection.size
+        """Numbers that the network keeps, and its multiply-adds; raises `Unmeasurable`.
+
+        The scales of weights that are stored as int8 are numbers, too.
+        """
+        numbers, multiply_adds = self.inspection.size
+        return numbers + self.num_scales, multiply_adds
+
+    @property
+    def num_scales(self) -> int:
+        """The scales in the weights file, of an ensemble in all its members'."""
+        return sum(count_scales(part.network.kept, part.entry.stored) for part in self.parts)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the tensors in the weights file, tied ones once; of an ensemble its members'."""
+        return sum(count_bytes(part.network.kept, part.entry.stored) for part in self.parts)
 
     # --- evidence and weights ---------------------------------------------------------------------
 
@@ -175,6 +191,17 @@ class Observation:
         if isinstance(self.entry, Ensemble):
             return [self._observe(member).run_of(seed) for member, seed in self.entry.member_runs]
         return self.declared_runs
+
+    def run_of_teacher(self, network: TrainedNetwork) -> Run:
+        """The evidence of a network that taught this one; raises `Unmeasurable`."""
+        entry, seed = network
+        return self._observe(entry).run_of(seed)
+
+    def path_of_teacher(self, network: TrainedNetwork) -> Path:
+        """The weights file of a network that taught this one."""
+        entry, seed = network
+        (path,) = weights_paths(entry, seed, self.sources.weights)
+        return path
 
     def weights_paths(self, seed: int) -> list[Path]:
         return weights_paths(self.entry, seed, self.sources.weights)
@@ -227,7 +254,7 @@ class Observation:
 
     def _is_as_built(self, name: str, shipped: Mapping[str, torch.Tensor]) -> bool:
         built = self.network.state[name]
-        rounded = built.to(getattr(torch, self.entry.stored)).to(built.dtype)
+        rounded = round_tensor(built, self.entry.stored)
         return torch.equal(rounded, shipped[name].to(built.dtype))
 
     def measure_val(self, seed: int) -> Measurement:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from torchbudget.declare.budget import ACCURACY, Budget
 from torchbudget.declare.entry import changed_fields, describe
+from torchbudget.declare.teaching import list_teachers
 from torchbudget.errors import Unmeasurable
 from torchbudget.evidence.files import file_digest
 from torchbudget.gates.accuracy import judge_misses
@@ -179,6 +180,8 @@ def _failed_structure(comparison: Comparison) -> bool | None:
 
 def _failed_leak(comparison: Comparison) -> bool | None:
     """By the images, and what the data set declares of duplicates."""
+    if list_teachers(comparison.now.entry):
+        return None
     same = comparison.was.duplicates == describe_duplicates(comparison.now.entry.data)
     return True if same and has_same_images(comparison) else None
 
@@ -211,6 +214,9 @@ def _failed_chain(comparison: Comparison) -> bool | None:
         if was.network and run.digests.network != was.network:
             return True
         if changed_fields(run.recipe, was.recipe or {}) or run.views != was.views:
+            return True
+        taught = run.teacher.weights if run.teacher else {}
+        if any(shipped.get(f"{stem}.safetensors", old) != old for stem, old in taught.items()):
             return True
         weights = shipped.get(f"{run.stem}.safetensors")
         if not was.members and weights not in (None, run.digests.weights):

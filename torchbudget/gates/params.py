@@ -14,8 +14,8 @@ def judge_params(entry: Entry, observation: Observation) -> Verdict:
     Why: a small network is the claim; a number is 32 bits, wherever the network keeps it.
     Fails: 4,000 parameters below the limit and a buffer of 50,000 that forward adds to the logits.
     Passes: tied weights, counted once; running statistics of a BatchNorm, which are not counted,
-    as long as training images give them back (see `claim`); weights in half precision, which count
-    as one each.
+    as long as training images give them back (see `claim`); weights in half precision or as int8,
+    which count as one each. The scales of int8 weights are numbers that count, too.
     """
     limit = entry.budget.max_params
     if limit is None:
@@ -61,6 +61,9 @@ def _collect_hidden(parts: Counter[Observation]) -> dict[str, int]:
     hidden: dict[str, int] = {}
     for part, times in parts.items():
         member = f"{part.entry.name}: " if len(parts) > 1 else ""
+        scales = part.num_scales
+        if scales:
+            hidden[f"{member}scales of the weights"] = times * scales
         for name, count in part.inspection.information.hidden.items():
             hidden[f"{member}{name}"] = times * count
     return hidden

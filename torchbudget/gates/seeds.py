@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from torchbudget.declare.entry import Ensemble, Entry
-from torchbudget.errors import Unmeasurable
+from torchbudget.errors import Unmeasurable, WeightsError
 from torchbudget.evidence.results import Run
 from torchbudget.evidence.weights_file import LearnedTensors
 from torchbudget.gates.observation import Observation
@@ -89,5 +89,5 @@ def read_tensors(folder: Path, run: Run, fixed: frozenset[str]) -> LearnedTensor
     """What training moved in the run's weights file; None where it cannot be read."""
     try:
         return LearnedTensors(folder / f"{run.stem}.safetensors", fixed)
-    except (SafetensorError, OSError):
+    except (SafetensorError, OSError, WeightsError):
         return None

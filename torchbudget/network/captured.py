@@ -105,6 +105,11 @@ class Network:
         """The tensors as built, by the names that a weights file has for them."""
         return {name: self.state[kept] for name, kept in self.names.items()}
 
+    @property
+    def kept(self) -> list[torch.Tensor]:
+        """The tensors of the `state_dict` as built, tied ones once."""
+        return [self.state[name] for name in dict.fromkeys(self.names.values())]
+
     @cached_property
     def sizes(self) -> dict[str, int]:
         """The number of elements of each parameter, by name, tied ones once."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import fx
 
-from torchbudget.network.captured import Network
 from torchbudget.network.layers import Probe
 from torchbudget.network.multiply_adds import MultiplyAddsCounter
 from torchbudget.network.nodes import kind_of, reachable, run_node
@@ -102,12 +101,6 @@ def peak_activation_bytes(traced: Trace) -> int:
         for step in range(births[address], deaths[address] + 1):
             alive[step] += size
     return max(alive) // len(traced.images)
-
-
-def weight_bytes(network: Network) -> int:
-    """Bytes of all tensors of the `state_dict`, tied ones once."""
-    kept = [network.state[name] for name in dict.fromkeys(network.names.values())]
-    return sum(tensor.numel() * tensor.element_size() for tensor in kept)
 
 
 def feature_field(probe: Probe, evaluating: Structure) -> int:

@@ -16,7 +16,6 @@ from torchbudget.network.cost import (
     count_operations,
     feature_field,
     peak_activation_bytes,
-    weight_bytes,
 )
 from torchbudget.network.information import Information, count_information
 from torchbudget.network.layers import LayerRow, Probe, layer_table
@@ -218,11 +217,6 @@ class Inspection:
     def activation_bytes(self) -> int:
         """The most bytes that an image's activations hold at once."""
         return peak_activation_bytes(self.eval_trace)
-
-    @cached_property
-    def weight_bytes(self) -> int:
-        """Bytes of all tensors of the `state_dict`."""
-        return weight_bytes(self.network)
 
     @cached_property
     def receptive_field(self) -> int:

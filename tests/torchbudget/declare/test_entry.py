@@ -38,7 +38,9 @@ GOOD[Entry] = {
     "budget": Budget(**GOOD[Budget]),
 }
 GOOD[declarations.Finish] = {"epochs": 1}
+GOOD[declarations.Rounding] = {"epochs": 1}
 GOOD[declarations.Member] = {"entry": Entry(**GOOD[Entry])}
+GOOD[declarations.Teacher] = {"entry": Entry(**GOOD[Entry])}
 GOOD[Ensemble] = {
     "name": "jury",
     "members": (declarations.Member(**GOOD[declarations.Member]),),
@@ -82,6 +84,7 @@ TOO_MUCH = {
     declarations.Lookahead: {"alpha": 1.1},
     declarations.Mix: {"p": 1.1, "cutmix": 1.1, "mixup_alpha": 0, "cutmix_alpha": 0},
     declarations.Focus: {"share": 1.1, "noise": 101},
+    declarations.Teacher: {"temperature": 0, "share": 1.1},
     View: {"rotate": 181, "scale": 0.4},
     Entry: {"published": 101},
 }
@@ -176,7 +179,7 @@ WRONG = [
     (Entry, {"views": (View(right=15),)}, "right must be from -14 to 14 pixels"),
     (Entry, {"views": (View(down=-15),)}, "down must be from -14 to 14 pixels"),
     (Entry, {"budget": {}}, "budget must be a Budget"),
-    (Entry, {"stored": "int8"}, "stored must be float32 or float16, not 'int8'"),
+    (Entry, {"stored": "int4"}, "stored must be float32, float16 or int8, not 'int4'"),
     (Entry, {"views": (View(), View())}, "views must be different Views"),
     (Entry, {"views": [View()]}, "views must be a tuple"),
     (Entry, {"views": (View,)}, "views holds the class View; write View\\(\\)"),
@@ -186,6 +189,7 @@ WRONG = [
         {"finish": declarations.Finish(epochs=3)},
         "finish.epochs 3 leave nothing of epochs 3",
     ),
+    (Recipe, {"rounding": declarations.Rounding(epochs=4)}, "rounding.epochs 4 are more than"),
     (Recipe, {"lookahead": 5}, "lookahead must be an instance of .* 5"),
     (declarations.Finish, {"augment": ("affine",)}, "augment holds 'affine'"),
     (declarations.Finish, {"mix": 0.5}, "mix must be a Mix"),
@@ -195,6 +199,9 @@ WRONG = [
         "seeds must be different ones of the 1 that net declares, not \\(1,\\)",
     ),
     (declarations.Member, {"seeds": ()}, "seeds must be"),
+    (declarations.Teacher, {"seeds": (1,)}, "seeds must be different ones of the 1 that net"),
+    (declarations.Teacher, {"seeds": [0]}, "seeds must be different ones of the 1 that net"),
+    (declarations.Teacher, {"entry": Entry}, "entry must be a Entry, not the class"),
     (
         declarations.Member,
         {"entry": Entry(**GOOD[Entry], views=(View(right=1),))},
@@ -252,7 +259,7 @@ def test_values_that_do_not_fit_are_rejected_with_the_reason(kind, values, reaso
 def test_the_table_has_a_bad_value_for_every_declaration_that_takes_one():
     checked = {kind for kind, *_ in [*TYPED, *BOUNDED, *COUNTS, *WRONG]}
     without_fields = {kind.__name__ for kind in set(KINDS) - checked}
-    assert len(KINDS) == 36 and without_fields == set(
+    assert len(KINDS) == 38 and without_fields == set(
         "GlobalAveragePooling NoDenseOnMap Optimizer Schedule Average Augmentation".split()
     )
 

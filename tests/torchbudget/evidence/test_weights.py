@@ -17,11 +17,16 @@ from train import run
 from utils.runs import RunPaths
 
 HALF = replace(ZOO[0], name="half", stored="float16")
+WHOLE_NUMBERS = replace(ZOO[0], name="whole", stored="int8")
+DTYPES = {
+    "float16": {torch.float16, torch.int64},
+    "int8": {torch.int8, torch.float16, torch.float32, torch.int64},
+}
 
 
-@pytest.fixture(scope="module")
-def shipped(tmp_path_factory, sample):
-    """(record, the folder of its weights) of a run that stores half precision."""
+@pytest.fixture(scope="module", params=[HALF, WHOLE_NUMBERS], ids=lambda entry: entry.stored)
+def shipped(request, tmp_path_factory, sample):
+    """(entry, record, the folder of its weights) of a run that stores fewer bits."""
     folder = tmp_path_factory.mktemp("half")
     places = RunPaths(
         results=folder / "r.json",
@@ -29,15 +34,15 @@ def shipped(tmp_path_factory, sample):
         output=folder / "out",
         checkpoints=folder / "checkpoints",
     )
-    return run(HALF, 0, sample, paths=places), folder / "weights"
+    return request.param, run(request.param, 0, sample, paths=places), folder / "weights"
 
 
-def test_half_precision_takes_half_the_bytes_and_is_what_was_measured(shipped, sample):
-    record, folder = shipped
-    (path,) = weights_paths(HALF, 0, folder)
+def test_fewer_bits_are_stored_and_are_what_was_measured(shipped, sample):
+    entry, record, folder = shipped
+    (path,) = weights_paths(entry, 0, folder)
     stored = load_file(path)
-    assert {tensor.dtype for tensor in stored.values()} == {torch.float16, torch.int64}
-    network = load_shipped(HALF, 0, folder)
+    assert {tensor.dtype for tensor in stored.values()} == DTYPES[entry.stored]
+    network = load_shipped(entry, 0, folder)
     assert all(
         tensor.dtype in (torch.float32, torch.int64) for tensor in network.state_dict().values()
     )
