@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from torchbudget.command import suggest, whole_number
+from torchbudget.command import positive_whole_number, suggest, whole_number
 from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
 from torchbudget.declare.zoofile import select_entries
 from torchbudget.errors import UsageError
@@ -86,10 +86,13 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], Nam
     options = read_options(parser, argv)
     if options.entry != name:
         raise UsageError(f"the entry comes first: train.py {options.entry} ...")
+    check_engine_options(options)
     if isinstance(entry, Ensemble):
         return entry, [], options
     changes = changed_fields(describe(entry.recipe), describe(options.recipe))
     overrides = [f"{field}={now}" for field, _, now in changes]
+    if overrides and options.all:
+        raise UsageError("--all trains the recipes as declared; name one ENTRY to override its own")
     if overrides and options.record:
         raise UsageError("--record keeps evidence, and a run with overrides is none")
     return replace(entry, recipe=options.recipe), overrides, options
@@ -140,6 +143,7 @@ def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
     add("--check", action="store_true", help="judge the run; exit with the gates' exit code")
     add("--record", action="store_true", help="let a repetition replace the run that is shipped")
     add("--all", action="store_true", help="train all declared runs that are missing or stale")
+    add_engine_options(parser)
     add("--device", default=None, help="cpu, cuda, cuda:1; default: cuda where there is one")
     add("--zoo", type=Path, help="the zoo file; default: zoo.py beside train.py")
     add("--data_root", type=Path, default=None, help=DATA_ROOT_HELP)
@@ -149,6 +153,26 @@ def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
     if isinstance(entry.recipe, Recipe):
         add("--recipe", type=Recipe, default=entry.recipe)
     return parser
+
+
+def add_engine_options(parser: "argparse.ArgumentParser | ArgumentParser") -> None:
+    """How many trainings go on at once, and where; `train.py` and `search.py` take the same."""
+    parser.add_argument(
+        "--jobs", type=positive_whole_number, help="trainings at once; 1: one after the other"
+    )
+    parser.add_argument(
+        "--threads", type=positive_whole_number, help="of each training; other threads round anew"
+    )
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="train on the Ray cluster at that address, such as auto"
+    )
+
+
+def check_engine_options(options: Namespace) -> None:
+    """Raises `UsageError` where one run alone is asked for in parts."""
+    if not options.all and (options.ray is not None or options.jobs is not None):
+        name = "--jobs" if options.ray is None else "--ray"
+        raise UsageError(f"{name} spreads the runs of --all; one run alone is trained here")
 
 
 def add_kaggle_options(parser: "ArgumentParser") -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from torchbudget.data.images import ImageSpec
+from torchbudget.data.images import Dataset, ImageSpec
 from torchbudget.data.loading import load_dataset
 from torchbudget.declare.entry import Entry, changed_fields, describe
 from torchbudget.errors import ResultsError
@@ -20,6 +20,8 @@ from torchbudget.evidence.results import Run, append_run, read_results, run_stem
 from torchbudget.evidence.weights import weights_digest, weights_paths
 from torchbudget.network.structure import network_digest
 from torchbudget.network.trace import build
+
+MNIST_TRAIN = 60_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +108,13 @@ def is_current(entry: Entry, seed: int, dataset: str, store: Store) -> bool:
 def find_image(entry: Entry) -> ImageSpec:
     """The form of the entry's images; loads its data where it does not declare one."""
     return entry.data.image or load_dataset(entry.data).image
+
+
+def scale_val(entry: Entry, dataset: Dataset) -> int:
+    """The recipe's number of val images; of a smaller data set the same share."""
+    if dataset.name == entry.dataset:
+        return entry.val_images
+    return entry.val_images * len(dataset.train) // MNIST_TRAIN
 
 
 def compare_runs(run: Run, shipped: Run) -> str:
