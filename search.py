@@ -53,7 +53,7 @@ from train import HERE
 from utils import plots
 from utils import study as studies
 from utils.checks import check_trainable
-from utils.engines import open_engine
+from utils.engine_choice import open_engine
 from utils.jobs import Job, make_job
 from utils.literal import literal, override_words
 from utils.options import add_engine_options, find_device

@@ -6,8 +6,8 @@ Ray is an extra; this module is imported where `--ray` is given.
 """
 
 import asyncio
+import importlib
 import io
-import os
 import shutil
 import signal
 import socket
@@ -27,7 +27,7 @@ from torchbudget.errors import EXIT_FAIL, TorchBudgetError, UsageError
 from torchbudget.evidence.files import write_atomically
 from torchbudget.report.text import first_line
 from utils.checkpoint import list_checkpoints
-from utils.engines import ENDINGS, thread_variables
+from utils.engines import ENDINGS, WORKER, thread_variables
 from utils.events import Done, EpochDone, Event, Failed, Happened, Lost, read_event, write_line
 from utils.jobs import RESULT, TOOLKIT, Job, list_sources, name_zoo
 from utils.throughput import Plan
@@ -73,8 +73,7 @@ def do_job(
     """
     import ray
 
-    import worker
-
+    worker = importlib.import_module(WORKER.stem)
     job = msgspec.structs.replace(job, zoo=str(TOOLKIT / zoo))
     last: list[Event] = []
     with tempfile.TemporaryDirectory(prefix="job-") as name:
@@ -159,7 +158,6 @@ class RayEngine:
         plan: Plan,
         device: str,
     ) -> None:
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
         try:
             import ray
         except ImportError as error:

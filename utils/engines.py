@@ -13,12 +13,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from torchbudget.command import SIGNALS
-from torchbudget.data.images import Dataset
 from utils.events import (
     Answer,
     Done,
@@ -31,10 +30,11 @@ from utils.events import (
     write_line,
 )
 from utils.jobs import TOOLKIT, Job
-from utils.throughput import Plan
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What libraries read when they are loaded; later calls do not reach all of them."""
+WORKER = TOOLKIT / "worker.py"
+"""The program that does the jobs; it stands above this package, so it is named, not imported."""
 SECONDS_TO_END = 10.0
 """In which a worker that is told to end must have ended; then it is killed."""
 ENDINGS = (Done, Stopped, Failed, Lost)
@@ -77,7 +77,7 @@ class WorkerProcess:
         self.job = ""
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, str(TOOLKIT / "worker.py")],
+            [sys.executable, str(WORKER)],
             env=os.environ | thread_variables(threads),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -178,21 +178,6 @@ class LocalEngine:
             for worker in self.workers:
                 worker.close(deadline)
             self.workers.clear()
-
-
-def open_engine(
-    plan: Plan, zoo_file: Path, datasets: Iterable[Dataset], ray: str | None, device: str
-) -> Engine:
-    """The engine of this machine, or that of the cluster at the address `ray`.
-
-    Raises `UsageError` where Ray is not installed, `TorchBudgetError` where no cluster answers.
-    """
-    if ray is None:
-        return LocalEngine(plan.num_jobs, plan.threads)
-    from utils.engine_ray import RayEngine
-
-    by_digest = {dataset.train.digest: dataset for dataset in datasets}
-    return RayEngine(ray, zoo_file, by_digest, plan, device)
 
 
 @contextlib.contextmanager

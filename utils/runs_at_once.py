@@ -20,7 +20,8 @@ from torchbudget.evidence import machine
 from torchbudget.evidence.files import file_digest, write_atomically
 from torchbudget.evidence.results import Run, append_run, read_results
 from utils.dispatch import LOG, Ended, run_jobs
-from utils.engines import Engine, open_engine
+from utils.engine_choice import open_engine
+from utils.engines import Engine
 from utils.events import Failed
 from utils.jobs import RESULT, Job, job_folder, make_job
 from utils.progress import ProgressView
