@@ -136,7 +136,14 @@ def unpack(archive: bytes, folder: Path) -> None:
 
 
 def knock(address: str) -> None:
-    """Raises `OSError` where nobody listens at "host:port": Ray itself would try for ever."""
+    """Raises `OSError` where nobody listens: Ray itself would try for ever.
+
+    For "auto" that is the last cluster that was begun on this machine, which may have ended.
+    """
+    if address == "auto":
+        from ray._private.services import canonicalize_bootstrap_address
+
+        address = canonicalize_bootstrap_address(address) or ""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER).close()
