@@ -18,7 +18,7 @@ from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.errors import Interrupted, ResultsError, TorchBudgetError
 from torchbudget.evidence import machine
 from torchbudget.evidence.files import file_digest, write_atomically
-from torchbudget.evidence.results import Run, append_run, read_results
+from torchbudget.evidence.results import Run, append_run, read_results, run_stem
 from utils.dispatch import LOG, Ended, run_jobs
 from utils.engine_choice import open_engine
 from utils.engines import Engine
@@ -43,6 +43,11 @@ class Task:
     @property
     def label(self) -> str:
         return f"{self.entry.name}, seed {self.seed}"
+
+    @property
+    def stem(self) -> str:
+        """The name of its run's files."""
+        return run_stem(self.entry.name, self.seed, self.dataset.name, [])
 
 
 @dataclass
@@ -137,6 +142,7 @@ def run_tasks(tasks: Sequence[Task], engine: Engine, plan: Plan, setting: Settin
     try:
         jobs = {}
         for task in tasks:
+            choose_task_store(task, setting)
             job = make_task_job(task, plan.threads, setting)
             jobs[job.name] = task, job, job_folder(setting.paths, job)
         labels = {name: task.label for name, (task, _, _) in jobs.items()}
@@ -165,6 +171,11 @@ def make_task_job(task: Task, threads: int, setting: Setting) -> Job:
     )
 
 
+def choose_task_store(task: Task, setting: Setting) -> Store:
+    """Where the run of a task belongs; raises `ResultsError` where that cannot be read."""
+    return choose_store(task.entry, task.seed, task.dataset.name, [], setting.paths, setting.record)
+
+
 def take(
     ended: Ended, task: Task, folder: Path, outcome: Outcome, setting: Setting, commit: str
 ) -> None:
@@ -174,7 +185,7 @@ def take(
         outcome.failures[key] = ended.how.exit_code
         complain(PROG, f"{task.label} failed: {ended.how.message} (log: {folder / LOG})")
         return
-    run, store = merge_result(folder, task.entry, setting.paths, commit, setting.record)
+    run, store = merge_result(folder, task, setting, commit)
     outcome.runs[key] = run
     print(f"{task.label}:")
     setting.report(run, task.entry, store)
@@ -184,17 +195,18 @@ def take(
 # --- what a job leaves ----------------------------------------------------------------------------
 
 
-def merge_result(
-    folder: Path, entry: Entry, paths: RunPaths, commit: str, record: bool
-) -> tuple[Run, Store]:
+def merge_result(folder: Path, task: Task, setting: Setting, commit: str) -> tuple[Run, Store]:
     """Move the run in the folder of a job to the store where it belongs; it is recorded last.
 
     History, pictures and log go to `paths.output`. The record names the `commit` that this program
     runs at: the worker may be on a machine without git. Raises `ResultsError`.
     """
     run, weights = read_result(folder / RESULT)
+    if run.stem != task.stem:
+        raise ResultsError(f"{folder} holds the run {run.stem} in the place of {task.stem}")
     run = msgspec.structs.replace(run, commit=commit)
-    store = choose_store(entry, run.seed, run.dataset, run.overrides, paths, record)
+    paths = setting.paths
+    store = choose_task_store(task, setting)
     files = {store.weights / weights.name: weights.read_bytes()}
     for path in sorted((folder / RESULT / "results").glob(f"{run.stem}-*")):
         files[paths.output / path.name] = path.read_bytes()

@@ -5,13 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import worker
 from torchbudget.declare.zoofile import load_zoo
+from torchbudget.errors import ResultsError
 from torchbudget.evidence.files import file_digest
+from torchbudget.evidence.results import read_results
+from utils.engines import thread_variables
 from utils.events import Done, EpochDone, Failed, Said
 from utils.jobs import RESULT, Job, list_sources, make_job, name_zoo
-from utils.runs_at_once import read_result
+from utils.runs import RunPaths
+from utils.runs_at_once import Setting, Task, merge_result, read_result
 
 TESTS = Path(__file__).resolve().parent.parent
 
@@ -34,6 +39,22 @@ def job_of(zoo_file: Path, name: str = "plain", **changes) -> Job:
         dataset,
         zoo_file,
         **settings,
+    )
+
+
+def task_of(zoo_file: Path, seed: int) -> Task:
+    entry = load_zoo(zoo_file, served=("utils",))["plain"]
+    return Task(entry, seed, worker.read_data(str(zoo_file), "few", None))
+
+
+def setting_of(zoo_file: Path) -> Setting:
+    return Setting(
+        zoo_file=zoo_file,
+        paths=RunPaths.beside(zoo_file),
+        device="cpu",
+        data_root=None,
+        record=False,
+        report=lambda *run: None,
     )
 
 
@@ -95,6 +116,12 @@ def test_a_job_that_is_run_twice_or_killed_is_one(zoo_file, tmp_path):
     again, same = read_result(tmp_path / "killed" / RESULT)
     assert file_digest(same) == file_digest(weights) == run.digests.weights
     assert again.missed == run.missed
+    with pytest.raises(ResultsError, match="in the place of plain-seed1-few"):
+        merge_result(undisturbed, task_of(zoo_file, seed=1), setting_of(zoo_file), "")
+    merged, store = merge_result(undisturbed, task_of(zoo_file, seed=0), setting_of(zoo_file), "c0")
+    assert (merged.commit, merged.seal) == ("c0", merged.expected_seal())
+    assert read_results(store.results) == [merged] and not undisturbed.exists()
+    assert file_digest(store.weights / weights.name) == run.digests.weights
 
 
 def test_a_job_that_cannot_be_done_says_why_with_the_exit_code_of_the_run_alone(zoo_file, tmp_path):
@@ -109,3 +136,14 @@ def test_a_job_that_cannot_be_done_says_why_with_the_exit_code_of_the_run_alone(
 
 def fields(job: Job) -> dict:
     return {name: getattr(job, name) for name in job.__struct_fields__}
+
+
+def test_a_worker_computes_on_the_threads_of_its_job(zoo_file, tmp_path):
+    before = torch.get_num_threads()
+    try:
+        for threads in (2, 1):
+            perform(job_of(zoo_file, "wild", threads=threads), tmp_path / str(threads))
+            assert torch.get_num_threads() == threads
+            assert set(thread_variables(threads).values()) == {str(threads)}
+    finally:
+        torch.set_num_threads(before)
