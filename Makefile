@@ -146,7 +146,7 @@ selftest: $(READY) ## run the corpus of planted violations and honest oddities
 fuzz: $(READY) ## hold every reader and command to its law on 10,000 mutated inputs (some minutes)
 	@PYTHONPATH=.:tests $(PYTHON) -m fuzz $(ARGS)
 
-selftest-wide: $(READY) ## run torchvision's classification models through the static gates
+selftest-wide: $(READY) ## run models of torchvision, and of timm if it is there, through the static gates
 	$(PYTHON) tests/violations/wide.py $(ARGS)
 
 # What pyproject.toml names as the extra.
