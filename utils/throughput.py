@@ -50,8 +50,9 @@ class Plan:
     def __str__(self) -> str:
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         at_once = f"{self.num_jobs} at once" if self.num_jobs else "as many at once as have room"
-        steps = [f"{1000 * value:.1f} ms on {key}" for key, value in self.step_seconds.items()]
-        return f"{at_once}, {threads} each" + (f"; a step: {', '.join(steps)}" if steps else "")
+        steps = [f"{1000 * value:.1f} on {key}" for key, value in self.step_seconds.items()]
+        measured = f"; ms a step by threads: {', '.join(steps)}" if steps else ""
+        return f"{at_once}, {threads} each{measured}"
 
 
 def count_cores() -> int:
