@@ -111,6 +111,14 @@ def newest_checkpoint(folder: Path) -> Named | None:
     return None
 
 
+def keep_checkpoint(folder: Path, checkpoint: Named) -> None:
+    """Write a checkpoint into the folder of its job; older ones go."""
+    path = folder / checkpoint[0]
+    write_atomically(path, checkpoint[1])
+    for old in list_checkpoints(path.parent)[:-1]:
+        old.unlink()
+
+
 def pack(folder: Path) -> bytes:
     """A folder as a tar archive; b"" where it is not there."""
     content = io.BytesIO()
@@ -245,7 +253,7 @@ class RayEngine:
         for line, checkpoint in self.ray.get(self.mailbox.take.remote(0 if ended else seconds)):
             event = read_event(line)
             if checkpoint and event.job in folders:
-                write_atomically(folders[event.job] / checkpoint[0], checkpoint[1])
+                keep_checkpoint(folders[event.job], checkpoint)
             if not isinstance(event, ENDINGS):
                 self.happened.append(event)
         for task in ended:

@@ -20,6 +20,7 @@ from test_runs_at_once import make_zoo, run_quietly, without_times  # noqa: E402
 
 import search  # noqa: E402
 from torchbudget.evidence.results import read_results  # noqa: E402
+from utils.engine_ray import keep_checkpoint  # noqa: E402
 from utils.study import open_storage  # noqa: E402
 
 SMALL = "one two three four five six"
@@ -66,6 +67,12 @@ def kill_one(checkpoints: Path, killed: list[int]) -> None:
             os.kill(tasks[0], signal.SIGKILL)
             return
         threading.Event().wait(0.02)
+
+
+def test_only_the_newest_checkpoint_is_kept_here(tmp_path):
+    for epoch in (1, 2, 3):
+        keep_checkpoint(tmp_path, (f"checkpoints/run/epoch-00{epoch}.pt", b"x"))
+    assert [path.name for path in (tmp_path / "checkpoints/run").iterdir()] == ["epoch-003.pt"]
 
 
 def test_a_cluster_gives_the_bytes_of_one_after_the_other_though_a_worker_is_killed(
