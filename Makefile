@@ -22,7 +22,7 @@ RECORDED := $(if $(RECORD),--record)
 .DEFAULT_GOAL := help
 .PHONY: help setup env-update lock verify train train-all reproduce search check check-model \
 	check-params comment view-results trials summary show-augment predict badge readme bench lint \
-	format test test-judge test-oldest dist test-model test-training selftest selftest-wide fuzz coverage \
+	format test test-judge test-oldest test-ray dist test-model test-training selftest selftest-wide fuzz coverage \
 	clean clean-checkpoints export export-all cards pictures site serve test-site
 
 help: ## list the targets
@@ -57,13 +57,13 @@ verify: $(READY) ## say which Python, packages, device and commit this is
 train: $(READY) ## train ENTRY (slim) with SEED (0), judge it; ARGS=--resume continues
 	$(PYTHON) train.py $(or $(ENTRY),slim) --seed $(or $(SEED),0) --check $(RECORDED) $(ARGS)
 
-train-all: $(READY) ## train every entry and declared seed whose evidence is not in place
+train-all: $(READY) ## train every entry and seed that lacks evidence; ARGS="--jobs 2", "--ray auto"
 	$(PYTHON) train.py --all $(ARGS)
 
 reproduce: $(READY) ## train a recorded run again and compare; without ENTRY a fast one, by the week
 	$(PYTHON) -m torchbudget reproduce $(if $(ENTRY),$(ENTRY) $(or $(SEED),0),--in-turn) $(ARGS)
 
-search: $(READY) ## search for a better recipe of ENTRY (slim) by val, TRIALS (30) in all
+search: $(READY) ## search for a better recipe of ENTRY (slim) by val, TRIALS (30); ARGS="--jobs 2"
 	$(PYTHON) search.py $(or $(ENTRY),slim) --trials $(or $(TRIALS),30) --seed $(or $(SEED),0) $(ARGS)
 
 check: $(READY) ## judge ENTRY (all) by every gate, all shipped weights re-measured
@@ -151,6 +151,11 @@ fuzz: $(READY) ## hold every reader and command to its law on 10,000 mutated inp
 
 selftest-wide: $(READY) ## run models of torchvision, and of timm if it is there, through the static gates
 	$(PYTHON) tests/violations/wide.py $(ARGS)
+
+# What pyproject.toml names as the extra.
+test-ray: $(READY) ## install Ray, then train and search on a cluster of two nodes on this machine
+	$(INSTALL) "$$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["ray"])')" >&2
+	$(PYTEST) tests/utils/test_engine_ray.py $(ARGS)
 
 test-site: $(READY) ## build the site and use it in Chromium: sort, filter, draw, look for faults
 	$(PYTEST) tests/site $(ARGS)

@@ -4,9 +4,12 @@
     python search.py slim --epochs 6 --search schedule.max_lr=0.01:1:log
     python search.py slim --storage postgresql://host/zoo --study slim
     python search.py mine --search network.width=8:32
+    python search.py slim --jobs 2                    # two trials at once
+    python search.py slim --ray auto                  # on a Ray cluster
 
 The first trial is the recipe as declared. Poor trials are pruned after an epoch. The same command
 continues an interrupted study. Several machines share a study by the same --storage and --study.
+With trials at once, the draws depend on which trial ends first.
 `network.width` is an argument of the network; a network over its budget is not trained.
 
 Exit codes: 0 done · 1 no trial was completed · 2 wrong usage · 3 no data, no storage or no disk ·
@@ -26,6 +29,8 @@ from functools import partial
 from pathlib import Path
 
 import optuna
+import torch
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 import environment
@@ -34,6 +39,7 @@ from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_or_sample
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Entry
+from torchbudget.declare.teaching import find_teacher
 from torchbudget.declare.zoofile import load_zoo, select_entries
 from torchbudget.errors import (
     EXIT_FAIL,
@@ -44,17 +50,22 @@ from torchbudget.errors import (
     ZooError,
 )
 from torchbudget.report.text import first_line
-from train import HERE, scale_val
+from train import HERE
 from utils import plots
 from utils import study as studies
 from utils.checks import check_trainable
+from utils.engine_choice import open_engine
+from utils.jobs import Job, make_job
 from utils.lessons import Lessons
 from utils.literal import literal, override_words
-from utils.options import find_device
+from utils.options import add_engine_options, find_device
+from utils.progress import ProgressView
 from utils.recipe import Recipe
-from utils.runs import RunPaths, find_image
+from utils.runs import RunPaths, find_image, scale_val
+from utils.search_at_once import SearchAtOnce
 from utils.space import Space, make_space
 from utils.teachers import open_lessons
+from utils.throughput import plan_as_asked
 
 PROG = "search.py"
 FEWEST_FOR_IMPORTANCES = 2
@@ -94,6 +105,7 @@ def make_parser() -> Parser:
         "--storage", help="URL of an Optuna storage; default: a SQLite file in --out"
     )
     parser.add_argument("--study", help="name of the study; default: search-ENTRY-DATASET")
+    add_engine_options(parser)
     parser.add_argument("--device", default=environment.default_device(), help="cpu, cuda, cuda:1")
     parser.add_argument("--zoo", type=Path, default=HERE / "zoo.py")
     parser.add_argument(
@@ -168,12 +180,58 @@ def search(space: Space, dataset: Dataset, options: argparse.Namespace) -> int:
     storage = studies.open_storage(options.storage or f"sqlite:///{options.out / name}.db")
     study = studies.open_study(storage, name, objective)
     print(introduce(space, dataset.name, len(train), len(val)), flush=True)
-    studies.run_trials(study, objective, options.trials)
+    if options.ray is None and (options.jobs or 1) == 1:
+        torch.set_num_threads(options.threads or torch.get_num_threads())
+        studies.run_trials(study, objective, options.trials)
+    else:
+        run_at_once(study, storage, objective, dataset, options)
     with studies.reading_study(name):
         best = studies.best_trial(study)
         if best is not None:
             space.apply(best.params)
     return conclude(study, space, len(val), options)
+
+
+def run_at_once(
+    study: optuna.Study,
+    storage: BaseStorage,
+    objective: studies.Objective,
+    dataset: Dataset,
+    options: argparse.Namespace,
+) -> None:
+    """Bring the study to its number of trials by jobs; the log of each is in `options.out`.
+
+    Raises what an engine raises, and the error of a trial that says something of all.
+    """
+    space = objective.space
+    if find_teacher(space.entry):
+        raise UsageError("a taught recipe is searched in one process: leave --jobs and --ray out")
+    plan = plan_as_asked(options)
+    trained_on = replace(dataset, test=None)
+    engine = open_engine(plan, options.zoo, [trained_on], options.ray, str(objective.device))
+    epochs = {"epochs": space.entry.recipe.epochs}
+
+    def job_of(number: int, values: dict[str, float]) -> tuple[Job, Path]:
+        job = make_job(
+            space.apply(values),
+            options.seed,
+            dataset,
+            options.zoo,
+            threads=plan.threads,
+            device=str(objective.device),
+            data_root=options.data_root,
+            changes=epochs | space.find_changes(values),
+            trial=number,
+        )
+        return job, options.out / f"{study.study_name}-logs" / job.name
+
+    print(plan, flush=True)
+    try:
+        with ProgressView(options.trials, plan.num_jobs, {}) as view:
+            view.num_ended = len(studies.finished(study))
+            SearchAtOnce(study, storage, objective, engine, job_of).run(options.trials, view)
+    finally:
+        engine.close()
 
 
 def introduce(space: Space, dataset: str, num_train: int, num_val: int) -> str:
@@ -281,7 +339,7 @@ def run(argv: list[str] | None) -> int:
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
         space = find_space(options)
-        dataset = load_or_sample(space.entry.data, options.data_root)
+        dataset = load_or_sample(space.entry.data, options.data_root, options.zoo.resolve().parent)
         return search(space, dataset, options)
     except optuna.exceptions.StorageInternalError as error:
         reason = first_line(error.__cause__ or error)

@@ -9,6 +9,8 @@
     python train.py slim --train-csv train.csv --against test.csv                # Kaggle's files
     python train.py slim --trial --recipe.epochs 12 --against declared  # by val, five seeds
     python train.py --all                                      # whatever is missing or stale
+    python train.py --all --jobs 2 --threads 1                 # two runs at once
+    python train.py --all --ray auto                           # on a Ray cluster
     python train.py mine --zoo elsewhere/zoo.py                # all is written beside that file
 
 A run makes its choices on val and reads the test images once, after the last epoch, with the
@@ -25,10 +27,11 @@ if __name__ == "__main__":
 
     end_on_interrupt("train.py")
 
+import functools
 import subprocess
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -39,11 +42,12 @@ from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_or_sample
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry
+from torchbudget.declare.teaching import find_teacher
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import Interrupted
 from torchbudget.evidence import machine
-from torchbudget.evidence.record import Clock, RecordedRun, record_ensemble, record_run
-from torchbudget.evidence.results import Run, is_evidence, run_stem
+from torchbudget.evidence.record import Clock, record_ensemble, record_run
+from torchbudget.evidence.results import Run, run_stem
 from torchbudget.network.structure import count_params
 from utils import checkpoint, kaggle, plots
 from utils.checks import check_trainable
@@ -51,15 +55,9 @@ from utils.epochs import train_epochs
 from utils.options import find_device, find_paths, find_zoo, parse
 from utils.refresh import refresh
 from utils.resume import resume_training
-from utils.runs import (
-    RunPaths,
-    Store,
-    choose_store,
-    compare_runs,
-    is_current,
-    put_in_place,
-    scale_val,
-)
+from utils.run_report import describe_misses, report, why_no_evidence
+from utils.runs import RunPaths, Store, choose_store, is_current, put_in_place, scale_val
+from utils.runs_at_once import Setting, Task, train_at_once
 from utils.teachers import open_lessons, teachers_first
 from utils.training import Training
 from utils.trial_command import check_options, try_out
@@ -77,11 +75,13 @@ def run(
     overrides: list[str] | None = None,
     resume: bool = False,
     record: bool = False,
+    on_epoch: Callable[[Training], None] | None = None,
 ) -> Run:
     """Train `entry` once, measure test once, write weights, record, history and pictures.
 
     `entry.recipe` is what runs; `overrides` names what was changed from the zoo's recipe. With
-    `record`, a repetition replaces the shipped run. Raises `NetworkError`, `Diverged`, `DataError`,
+    `record`, a repetition replaces the shipped run. `on_epoch` is called after each epoch by a
+    caller that reports the run itself. Raises `NetworkError`, `Diverged`, `DataError`,
     `CheckpointError` and `ResultsError`.
     """
     check_trainable(entry, dataset.image)
@@ -106,7 +106,7 @@ def run(
         f"{training.precision} on {machine.device_name(device)}",
         flush=True,
     )
-    train_epochs(training, folder, resumed)
+    train_epochs(training, folder, resumed, on_epoch)
     recorded = record_run(
         entry,
         seed,
@@ -128,7 +128,11 @@ def run(
         results=store.results,
         weights=store.weights,
     )
-    report(recorded, entry, dataset, store, paths, training.train_misses)
+    plots.write_run(paths.output, recorded.run, recorded.test, dataset.test, training.train_misses)
+    if on_epoch:
+        print(describe_misses(recorded.run))
+    else:
+        report(recorded.run, entry, store, paths)
     return recorded.run
 
 
@@ -166,61 +170,9 @@ def run_ensemble(
         results=store.results,
         weights=members.weights,
     )
-    report(recorded, entry, dataset, store, paths)
+    plots.write_run(paths.output, recorded.run, recorded.test, dataset.test)
+    report(recorded.run, entry, store, paths)
     return recorded.run
-
-
-# --- what is printed ------------------------------------------------------------------------------
-
-
-def report(
-    recorded: RecordedRun,
-    entry: Entry,
-    dataset: Dataset,
-    store: Store,
-    paths: RunPaths,
-    train_misses: Sequence[int | None] = (),
-) -> None:
-    """Draw the pictures of a run, and print what it gave and what it counts as."""
-    result = recorded.run
-    plots.write_run(paths.output, result, recorded.test, dataset.test, train_misses)
-    print(describe_misses(result))
-    print(
-        f"trained in {result.train_seconds:.0f} s; weights in {store.weights}/\n"
-        f"history and pictures in {paths.output}/{result.stem}-*"
-    )
-    if why := why_no_evidence(result, entry):
-        print(f"This run is no evidence for the budget of {result.entry} ({why}).")
-    elif store == paths.shipped:
-        print(f"recorded in {store.results}")
-    elif shipped := paths.shipped.find(result.stem):
-        print(
-            f"{compare_runs(result, shipped)}\nThe shipped run stays; this one is in "
-            f"{store.results}. --record (make train RECORD=1) replaces the shipped one."
-        )
-
-
-def describe_misses(result: Run) -> str:
-    if not result.test.total:
-        return "trained on all rows: there are no test images"
-    accuracy = 1 - result.test.misses / result.test.total
-    text = f"test: {result.test.misses} misses of {result.test.total:,} ({accuracy:.2%})"
-    if result.test_without_views:
-        text += f", {result.test_without_views.misses} without views"
-    if result.val:
-        text += f", val: {result.val.misses} of {result.val.total:,}"
-    return text
-
-
-def why_no_evidence(result: Run, entry: Entry) -> str:
-    """Why a run says nothing of the entry's budget; "" where it does."""
-    if result.overrides:
-        return f"overridden: {', '.join(result.overrides)}"
-    if not is_evidence(result, entry):
-        return f"trained on {result.dataset}"
-    if result.seed >= entry.budget.seeds:
-        return f"the budget declares {entry.budget.seeds} seeds, from 0"
-    return ""
 
 
 # --- command line ---------------------------------------------------------------------------------
@@ -273,27 +225,95 @@ def train(argv: list[str]) -> int:
             device=device,
             argv=argv,
         )
+    setting = Setting(
+        zoo_file=zoo_file,
+        paths=paths,
+        device=device,
+        data_root=options.data_root,
+        record=options.record,
+        report=functools.partial(report, paths=paths),
+    )
     competition = kaggle.load_competition(options)
-    todo = [(entry, options.seed)]
     if options.all:
-        ordered = teachers_first(zoo.values())
-        todo = [(entry, seed) for entry in ordered for seed in range(entry.budget.seeds)]
-    worst = 0
-    for entry, seed in todo:
-        if options.all and is_current(entry, seed, entry.dataset, paths.shipped):
-            print(f"{entry.name}, seed {seed}: evidence in place")
+        return train_all(list(zoo.values()), setting, options)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    dataset = competition or load_or_sample(entry.data, options.data_root, zoo_file.parent)
+    return train_one(entry, options.seed, dataset, setting, options, overrides)
+
+
+def train_one(
+    entry: Entry,
+    seed: int,
+    dataset: Dataset,
+    setting: Setting,
+    options: Namespace,
+    overrides: list[str] | None = None,
+) -> int:
+    """Train a run in this process, and with `--check` judge it; the exit code."""
+    begun = setting.paths.checkpoints / run_stem(entry.name, seed, dataset.name, [])
+    resume = options.resume
+    if options.all and not isinstance(entry, Ensemble):
+        resume = resume and bool(checkpoint.list_checkpoints(begun))
+    settings = {"paths": setting.paths, "device": setting.device, "resume": resume}
+    settings["record"] = setting.record
+    if isinstance(entry, Ensemble):
+        result = run_ensemble(entry, dataset, **settings)
+    else:
+        result = run(entry, seed, dataset, overrides=overrides, **settings)
+    renew(setting)
+    return judge(result, entry, setting.zoo_file, setting.paths, options) if options.check else 0
+
+
+def renew(setting: Setting) -> None:
+    """Bring up to date what is published of the record, and name it."""
+    for path in refresh(setting.zoo_file, setting.paths.results):
+        print(f"renewed: {path}")
+
+
+def train_all(entries: list[Entry], setting: Setting, options: Namespace) -> int:
+    """Train whatever is missing or stale; the worst exit code.
+
+    Runs of networks come first, several at once if `train_at_once` does so. Ensembles and taught
+    networks follow in this process, a teacher before those whom it teaches.
+    """
+    datasets: dict[str, Dataset] = {}
+    ordered = teachers_first(entries)
+    runs = [(entry, seed) for entry in ordered for seed in range(entry.budget.seeds)]
+
+    def load(entry: Entry) -> Dataset:
+        if entry.dataset not in datasets:
+            folder = setting.zoo_file.parent
+            datasets[entry.dataset] = load_or_sample(entry.data, setting.data_root, folder)
+        return datasets[entry.dataset]
+
+    tasks = [
+        Task(entry, seed, load(entry))
+        for entry, seed in runs
+        if not isinstance(entry, Ensemble)
+        and find_teacher(entry) is None
+        and not is_current(entry, seed, entry.dataset, setting.paths.shipped)
+    ]
+    try:
+        outcome = train_at_once(tasks, options, setting)
+    finally:
+        renew(setting)
+    worst = outcome.exit_code
+    for entry, seed in runs:
+        result = outcome.runs.get((entry.name, seed))
+        if (entry.name, seed) in outcome.failures:
             continue
-        dataset = competition or load_or_sample(entry.data, options.data_root, zoo_file.parent)
-        settings = {"paths": paths, "device": device, "resume": options.resume}
-        settings["record"] = options.record
-        if isinstance(entry, Ensemble):
-            result = run_ensemble(entry, dataset, **settings)
+        if failed := outcome.lacks(entry):
+            print(f"{entry.name}: not measured, for it lacks {', '.join(failed)}")
+        elif result and options.check:
+            code = judge(result, entry, setting.zoo_file, setting.paths, options)
+            worst = max(worst, code)
+        elif result:
+            continue
+        elif is_current(entry, seed, entry.dataset, setting.paths.shipped):
+            print(f"{entry.name}, seed {seed}: evidence in place")
         else:
-            result = run(entry, seed, dataset, overrides=overrides, **settings)
-        for path in refresh(zoo_file, paths.results):
-            print(f"renewed: {path}")
-        if options.check:
-            worst = max(worst, judge(result, entry, zoo_file, paths, options))
+            worst = max(worst, train_one(entry, seed, load(entry), setting, options))
     return worst
 
 

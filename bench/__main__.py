@@ -9,6 +9,7 @@ The first command measures everything. The last one only shows that the bench ru
 startup    seconds of the shortest commands, and of their imports
 breakdown  seconds of each part of training, and its share of the machine's peak
 inference  images a second of each network, one at a time and 1,000 at once, eager and exported
+jobs       all seeds of sprint and of slim: two runs at once against one after the other
 growth     time and peak memory as images, batch size, threads and parameters double
 epoch      one epoch of the same network, published pipeline against ours
 accuracy   seconds of training until at most 60 test images are missed; it can be resumed
@@ -30,7 +31,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import accuracy, breakdown, epoch, growth, inference, results, startup
+from bench import accuracy, breakdown, epoch, growth, inference, jobs, results, startup
 from bench.choice import Choice
 from torchbudget.command import Parser, run_main
 from torchbudget.data.loading import BY_NAME
@@ -42,6 +43,7 @@ MEASUREMENTS = {
     "breakdown": breakdown,
     "inference": inference,
     "growth": growth,
+    "jobs": jobs,
     "epoch": epoch,
     "accuracy": accuracy,
 }
@@ -76,9 +78,11 @@ def make_parser() -> Parser:
         "--seeds",
         type=at_least_one,
         default=LEAST["seeds"],
-        help="of accuracy; default: %(default)s",
+        help="of accuracy, and at most of jobs; default: %(default)s",
     )
-    parser.add_argument("--epochs", type=at_least_one, help="cut the runs of accuracy short")
+    parser.add_argument(
+        "--epochs", type=at_least_one, help="cut the runs of accuracy and jobs short"
+    )
     parser.add_argument("--dataset", choices=BY_NAME, default="mnist")
     parser.add_argument(
         "--data-root",

@@ -28,9 +28,9 @@ from torchbudget.declare.entry import Entry
 from torchbudget.declare.entry import describe as describe_entry
 from torchbudget.evidence.machine import device_name
 from torchbudget.evidence.measure import measure as measure_images
-from train import scale_val
 from utils import checkpoint
 from utils.plots import save_figure
+from utils.runs import scale_val
 from utils.training import Training
 
 

@@ -11,7 +11,7 @@ import torch
 from bench.choice import ROOT, Choice
 from bench.startup import run_quietly
 from bench.stopwatch import show, spread, table
-from train import scale_val
+from utils.runs import scale_val
 
 WIDTHS = (8, 11, 16, 23, 32)
 """Each width has about twice the parameters of the one before."""

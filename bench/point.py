@@ -25,7 +25,7 @@ from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Entry
 from torchbudget.evidence.measure import measure
 from torchbudget.network.structure import count_params
-from train import scale_val
+from utils.runs import scale_val
 from utils.training import Training
 
 

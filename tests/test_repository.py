@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "model": set(),
     "train": {"zoo", "utils", "environment", "torchbudget"},
     "predict": {"zoo", "utils", "torchbudget"},
+    "worker": {"train", "utils", "torchbudget"},
     "search": {"train", "zoo", "utils", "environment", "torchbudget"},
     "check": {"torchbudget"},
     "pytest_zoo": {"torchbudget"},
@@ -31,6 +32,8 @@ MAY_IMPORT = {
 }
 """Room: what of ours it may import, by the table of the design."""
 IMPORTED_AS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+OPTIONAL = {"ray"}
+"""What is imported only where an option asks for it; an extra of the package names it."""
 FOR_DEVELOPERS = (
     "bench",
     "torchbudget.plugin",
@@ -192,7 +195,8 @@ def is_for_developers(module: str) -> bool:
 def packages_of(modules: set[str]) -> set[str]:
     imports = {name.split(".")[0] for module in modules for name in imported(module)}
     return {
-        IMPORTED_AS.get(name, name) for name in imports - set(MAY_IMPORT) - sys.stdlib_module_names
+        IMPORTED_AS.get(name, name)
+        for name in imports - OPTIONAL - set(MAY_IMPORT) - sys.stdlib_module_names
     }
 
 
@@ -201,6 +205,13 @@ def test_requirements_pin_what_is_imported_and_nothing_else():
     assert set(pins("requirements.txt")) == needed | {
         "numpy"
     }  # by which torch hands pixels and predictions over
+
+
+def test_what_is_optional_is_an_extra_with_a_range():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for name in OPTIONAL:
+        (requirement,) = project["optional-dependencies"][name]
+        assert re.fullmatch(rf"{name}>=[\d.]+,<[\d.]+", requirement)
 
 
 def test_what_only_developers_import_is_pinned_for_them():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from torchbudget.command import suggest, whole_number
+from torchbudget.command import positive_whole_number, suggest, whole_number
 from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
 from torchbudget.declare.zoofile import select_entries
 from torchbudget.errors import UsageError
@@ -93,6 +93,7 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], Nam
     options = read_options(parser, argv)
     if options.entry != name:
         raise UsageError(f"the entry comes first: train.py {options.entry} ...")
+    check_engine_options(options)
     if isinstance(entry, Ensemble):
         if teaching:
             raise UsageError(f"{name} is an ensemble: its members have teachers, not it")
@@ -101,6 +102,8 @@ def parse(argv: list[str], zoo: dict[str, Entry]) -> tuple[Entry, list[str], Nam
     recipe = apply_teacher_options(recipe, teaching, zoo)
     changes = changed_fields(describe(entry.recipe), describe(recipe))
     overrides = [describe_override(field, now) for field, _, now in changes]
+    if overrides and options.all:
+        raise UsageError("--all trains the recipes as declared; name one ENTRY to override its own")
     if overrides and options.record:
         raise UsageError("--record keeps evidence, and a run with overrides is none")
     return replace(entry, recipe=recipe), overrides, options
@@ -153,6 +156,7 @@ def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
     add("--record", action="store_true", help="let a repetition replace the run that is shipped")
     add_trial_options(parser)
     add("--all", action="store_true", help="train all declared runs that are missing or stale")
+    add_engine_options(parser)
     add("--device", default=None, help="cpu, cuda, cuda:1; default: cuda where there is one")
     add("--zoo", type=Path, help="the zoo file; default: zoo.py beside train.py")
     add("--data_root", type=Path, default=None, help=DATA_ROOT_HELP)
@@ -177,6 +181,26 @@ def add_trial_options(parser: "ArgumentParser") -> None:
         help="try the network with this argument, such as width=12; may be given more than once",
     )
     add("--lab", type=Path, help="the lab book; default: lab/trials.jsonl beside the zoo file")
+
+
+def add_engine_options(parser: "argparse.ArgumentParser | ArgumentParser") -> None:
+    """How many trainings go on at once, and where; `train.py` and `search.py` take the same."""
+    parser.add_argument(
+        "--jobs", type=positive_whole_number, help="trainings at once; 1: one after the other"
+    )
+    parser.add_argument(
+        "--threads", type=positive_whole_number, help="of each training; other threads round anew"
+    )
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="train on the Ray cluster at that address, such as auto"
+    )
+
+
+def check_engine_options(options: Namespace) -> None:
+    """Raises `UsageError` where one run alone is asked for in parts."""
+    if not options.all and (options.ray is not None or options.jobs is not None):
+        name = "--jobs" if options.ray is None else "--ray"
+        raise UsageError(f"{name} spreads the runs of --all; one run alone is trained here")
 
 
 def add_kaggle_options(parser: "ArgumentParser") -> None:

@@ -8,7 +8,7 @@ declaration accepts. A field without a rule here, or declared as 0 or None, stay
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 
@@ -158,21 +158,31 @@ class Space:
 
         Raises `ValueError` if the declarations reject them together.
         """
-        declared = self.declared
-        numbers: dict[str, float] = {}
-        arguments: dict[str, float] = {}
-        for name, value in values.items():
-            changed = value != declared[name]
-            rounded = _round(value, self.ranges[name].whole) if changed else declared[name]
-            if not name.startswith(NETWORK):
-                numbers[name] = rounded
-            elif changed:
-                arguments[name.removeprefix(NETWORK)] = rounded
-        network = self.entry.network
-        if arguments:
-            network = partial(network, **arguments)
-        recipe = with_numbers(self.entry.recipe, numbers)
-        return replace(self.entry, recipe=recipe, network=network)
+        return with_changes(self.entry, self.find_changes(values))
+
+    def find_changes(self, values: dict[str, float]) -> dict[str, float]:
+        """Those of `values` that are not the declared ones, as `apply` rounds them."""
+        return {
+            name: _round(value, self.ranges[name].whole)
+            for name, value in values.items()
+            if value != self.declared[name]
+        }
+
+
+def with_changes(entry: Entry, changes: Mapping[str, float]) -> Entry:
+    """The entry with these numbers of its recipe and arguments of its network, by dotted names.
+
+    Raises `ValueError` if the declarations reject them together.
+    """
+    arguments = {
+        name.removeprefix(NETWORK): value
+        for name, value in changes.items()
+        if name.startswith(NETWORK)
+    }
+    numbers = {name: value for name, value in changes.items() if not name.startswith(NETWORK)}
+    network = partial(entry.network, **arguments) if arguments else entry.network
+    recipe = with_numbers(entry.recipe, numbers) if numbers else entry.recipe
+    return replace(entry, recipe=recipe, network=network)
 
 
 def make_space(entry: Entry, searched: Iterable[str] = (), fixed: Iterable[str] = ()) -> Space:

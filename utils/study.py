@@ -22,27 +22,18 @@ from tqdm import tqdm
 
 from torchbudget.data.images import Images
 from torchbudget.declare.entry import Entry, changed_fields, describe
-from torchbudget.errors import (
-    EXIT_USAGE,
-    NetworkError,
-    TorchBudgetError,
-    UsageError,
-    WeightsError,
-)
-from torchbudget.evidence.measure import measure
-from torchbudget.evidence.weights import round_weights
+from torchbudget.errors import EXIT_USAGE, TorchBudgetError, UsageError
 from torchbudget.network.structure import count_params
 from torchbudget.network.trace import build
 from torchbudget.reading import reading
 from torchbudget.report.text import first_line
 from utils.lessons import Lessons
+from utils.objective import UNUSABLE, train_and_count
 from utils.space import Range, Space
-from utils.training import Diverged, Training
+from utils.training import Training
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
 """Storages whose content is plain values; a driver may follow, as in mysql+pymysql."""
-UNUSABLE = (Diverged, NetworkError, WeightsError, ValueError, torch.OutOfMemoryError)
-"""What a trial may end with that says nothing of the others."""
 HEARTBEAT_SECONDS = 30
 GRACE_SECONDS = 120
 """A trial that is silent for this long counts as killed, and is tried again."""
@@ -97,15 +88,14 @@ class Objective:
         entry = self.space.apply(values)
         self.check_size(trial, entry)
         epochs = entry.recipe.epochs
-        training = Training(entry, self.seed, self.train, self.val, self.device, self.teach(entry))
-        for epoch in range(epochs):
-            training.epoch()
-            misses = training.history[-1].val_misses
-            trial.report(misses, epoch)
-            if epoch + 1 < epochs and trial.should_prune():
-                raise prune(trial, f"{misses} misses after epoch {epoch + 1} of {epochs}")
-        network = round_weights(training.final_network(), entry.stored)
-        return measure(network, self.val, views=entry.views).misses
+
+        def judge(training: Training) -> None:
+            why = judge_epoch(trial, len(training.history), epochs, training.history[-1].val_misses)
+            if why:
+                raise prune(trial, why)
+
+        lessons = self.teach(entry)
+        return train_and_count(entry, self.seed, self.train, self.val, self.device, judge, lessons)
 
     def check_size(self, trial: optuna.Trial, entry: Entry) -> None:
         """Prune `trial` if its network has as many parameters as its budget forbids."""
@@ -115,6 +105,14 @@ class Objective:
         trial.set_constraint("params", params - limit + 1)
         if params >= limit:
             raise prune(trial, f"{params:,} parameters, the budget is fewer than {limit:,}")
+
+
+def judge_epoch(trial: optuna.Trial, done: int, epochs: int, misses: int) -> str:
+    """Tell the study the misses after `done` epochs; why the trial is pruned, "" if it goes on."""
+    trial.report(misses, done - 1)
+    if done < epochs and trial.should_prune():
+        return f"{misses} misses after epoch {done} of {epochs}"
+    return ""
 
 
 def prune(trial: optuna.Trial, why: str) -> optuna.TrialPruned:

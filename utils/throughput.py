@@ -1,0 +1,138 @@
+"""How many runs at once, and on how many threads each: measured, not guessed.
+
+A network of a few thousand parameters trains hardly faster on two threads than on one, and two runs
+side by side then take half the time of one after the other. A large network may be the reverse.
+"""
+
+import os
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from torchbudget.data.images import Images
+from torchbudget.declare.entry import Entry
+from utils.training import Training
+
+STEPS = 8
+"""Steps of a measurement, after as many that warm up."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """An entry, its images, and how many runs of it there are to do."""
+
+    entry: Entry
+    train: Images
+    num_runs: int
+
+    @property
+    def steps(self) -> int:
+        """The steps of all its runs."""
+        recipe = self.entry.recipe
+        return self.num_runs * recipe.epochs * max(len(self.train) // recipe.batch_size, 1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`num_jobs` at once on `threads` threads each, and the seconds of a step that speak for it.
+
+    The seconds are by threads. With `num_jobs` 0 the engine decides.
+    """
+
+    num_jobs: int
+    threads: int
+    step_seconds: Mapping[int, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        at_once = f"{self.num_jobs} at once" if self.num_jobs else "as many at once as have room"
+        steps = [f"{1000 * value:.1f} on {key}" for key, value in self.step_seconds.items()]
+        measured = f"; ms a step by threads: {', '.join(steps)}" if steps else ""
+        return f"{at_once}, {threads} each{measured}"
+
+
+def count_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def plan_as_asked(options: Namespace) -> Plan:
+    """The plan that `--jobs`, `--threads` and `--ray` ask for.
+
+    By default a training on this machine has its share of the cores, and one on a cluster has one.
+    """
+    if options.ray is not None:
+        return Plan(options.jobs or 0, options.threads or 1)
+    cores = count_cores()
+    num_jobs = options.jobs or max(cores // (options.threads or 1), 1)
+    return Plan(num_jobs, options.threads or max(cores // num_jobs, 1))
+
+
+def choose_plan(
+    loads: list[Load], cores: int, measure: Callable[[Load, int, float], float] | None = None
+) -> Plan:
+    """The plan by which all runs take the least time, from short measurements on each entry.
+
+    Threads are 1, 2, 4 and so on up to `cores`. The seconds are those of a mean step.
+    `measure` is called as `measure_step`, the default.
+    """
+    measure = measure or measure_step
+    num_runs = sum(load.num_runs for load in loads)
+    total = sum(load.steps for load in loads)
+    best = Plan(min(cores, num_runs), 1)
+    least = float("inf")
+    seconds: dict[int, float] = {}
+    threads = 1
+    while threads <= cores and total:
+        num_jobs = min(cores // threads, num_runs)
+        limit = least * num_jobs  # above it, this number of threads is no better
+        cost = 0.0
+        for load in loads:
+            cost += load.steps * measure(load, threads, (limit - cost) / load.steps)
+        seconds[threads] = cost / total
+        if cost / num_jobs < least:
+            least = cost / num_jobs
+            best = Plan(num_jobs, threads)
+        threads *= 2
+    return replace(best, step_seconds=seconds)
+
+
+def measure_step(load: Load, threads: int, enough: float) -> float:
+    """Seconds of a step of training on so many threads; at once where one takes over `enough`.
+
+    The random state of this process is as before.
+    """
+    recipe = load.entry.recipe
+    images = load.train[torch.arange(min(STEPS * recipe.batch_size, len(load.train)))]
+    with on_threads(threads), torch.random.fork_rng():
+        training = Training(load.entry, 0, images, images[:0], torch.device("cpu"))
+        training.network.train()
+        seconds: list[float] = []
+        for _ in range(2):
+            seconds.clear()
+            began = time.perf_counter()
+            for batch in training.batches():
+                training.step(*batch)
+                ended = time.perf_counter()
+                seconds.append(ended - began)
+                began = ended
+                if len(seconds) > 1 and sum(seconds) / len(seconds) > 4 * enough:
+                    return sum(seconds) / len(seconds)
+    return sum(seconds) / len(seconds)
+
+
+@contextmanager
+def on_threads(threads: int) -> Iterator[None]:
+    """Compute on so many threads meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
