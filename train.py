@@ -27,26 +27,26 @@ if __name__ == "__main__":
 import subprocess
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 import environment
-from torchbudget.command import run_main
+from torchbudget.command import FULL, run_main
 from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_or_sample
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry, describe
 from torchbudget.declare.zoofile import load_zoo
-from torchbudget.errors import Interrupted
+from torchbudget.errors import Interrupted, StorageError
 from torchbudget.evidence import machine
-from torchbudget.evidence.record import Clock, RecordedRun, record_ensemble, record_run
-from torchbudget.evidence.results import Run, is_evidence, run_stem
+from torchbudget.evidence.record import Clock, record_ensemble, record_run
+from torchbudget.evidence.results import Run, is_evidence, run_stem, settle_runs
 from torchbudget.network.structure import count_params
 from utils import checkpoint, kaggle, plots
 from utils.checks import check_trainable
 from utils.options import find_device, find_paths, find_zoo, parse
+from utils.preflight import check_can_record
 from utils.refresh import refresh
 from utils.resume import resume_training
 from utils.runs import RunPaths, Store, choose_store, compare_runs, is_current, put_in_place
@@ -54,6 +54,7 @@ from utils.training import Training
 
 HERE = Path(__file__).resolve().parent
 MNIST_TRAIN = 60_000
+AGAIN = "the same command with --resume continues (make train ARGS=--resume)"
 
 
 def run(
@@ -80,14 +81,17 @@ def run(
     train, val = split_train_val(dataset, num_val)
     training = Training(entry, seed, train, val, torch.device(device))
     folder = paths.checkpoints / run_stem(entry.name, seed, dataset.name, overrides)
+    for stray in checkpoint.list_strays(folder):
+        print(f"{stray} is no checkpoint of a run: left as it is")
     resumed: list[str] = []
     if resume:
         unchanged = paths.checkpoints / run_stem(entry.name, seed, dataset.name, [])
         own = checkpoint.list_checkpoints(folder)
         resumed = resume_training(training, folder if own else unchanged)
-    else:
-        checkpoint.clear_checkpoints(folder)
     store = choose_store(entry, seed, dataset.name, overrides + resumed, paths, record)
+    check_can_record(training, store, paths, folder)
+    if not resume:
+        checkpoint.clear_checkpoints(folder)
     print(
         f"{entry.name}, seed {seed}: {count_params(training.network):,} parameters\n"
         f"{len(train):,} training and {len(val):,} val images of {dataset.name}\n"
@@ -114,8 +118,11 @@ def run(
         clock=clock,
         results=store.results,
         weights=store.weights,
+        describe_run=lambda recorded: plots.draw_run(
+            paths.output, recorded.run, recorded.test, dataset.test, training.train_misses
+        ),
     )
-    report(recorded, entry, dataset, store, paths, training.train_misses)
+    report(recorded.run, entry, store, paths)
     return recorded.run
 
 
@@ -162,8 +169,11 @@ def run_ensemble(
         clock=clock,
         results=store.results,
         weights=members.weights,
+        describe_run=lambda recorded: plots.draw_run(
+            paths.output, recorded.run, recorded.test, dataset.test
+        ),
     )
-    report(recorded, entry, dataset, store, paths)
+    report(recorded.run, entry, store, paths)
     return recorded.run
 
 
@@ -190,17 +200,8 @@ def describe_epoch(training: Training) -> str:
     return f"epoch {done:>2}/{epochs} {', '.join(parts)}"
 
 
-def report(
-    recorded: RecordedRun,
-    entry: Entry,
-    dataset: Dataset,
-    store: Store,
-    paths: RunPaths,
-    train_misses: Sequence[int | None] = (),
-) -> None:
-    """Draw the pictures of a run, and print what it gave and what it counts as."""
-    result = recorded.run
-    plots.write_run(paths.output, result, recorded.test, dataset.test, train_misses)
+def report(result: Run, entry: Entry, store: Store, paths: RunPaths) -> None:
+    """Print what a run gave and what it counts as."""
     print(describe_misses(result))
     print(
         f"trained in {result.train_seconds:.0f} s; weights in {store.weights}/\n"
@@ -276,6 +277,9 @@ def train(argv: list[str]) -> int:
     zoo = load_zoo(zoo_file, served=("utils",))
     entry, overrides, options = parse(argv, zoo)
     paths = find_paths(options, zoo_file)
+    for store in (paths.shipped, paths.local):
+        for path in settle_runs(store.results, [store.weights, paths.output]):
+            print(f"{path}: put in place, as a run that was interrupted recorded it")
     device = find_device(options.device or environment.default_device())
     competition = kaggle.load_competition(options)
     todo = [(entry, options.seed)]
@@ -307,10 +311,15 @@ def main(argv: list[str] | None = None) -> int:
         try:
             return train(sys.argv[1:] if argv is None else argv)
         except KeyboardInterrupt:
-            again = "the same command with --resume continues (make train ARGS=--resume)"
-            raise Interrupted(f"interrupted; {again}") from None
+            raise Interrupted(f"interrupted; {AGAIN}") from None
+        except OSError as error:
+            if error.errno not in FULL or error.filename is None:
+                raise
+            raise StorageError(
+                f"{error.filename}: {error.strerror}; free some space, then {AGAIN}"
+            ) from error
 
-    return run_main(go, "train.py")
+    return run_main(go, "train.py", outlive_reader=True)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def check(
     `prog`.
     """
     words = sys.argv[1:] if argv is None else list(argv)
-    return run_main(lambda: _check(words, default_zoo, prog), prog)
+    return run_main(lambda: _check(words, default_zoo, prog), prog, outlive_reader=True)
 
 
 def _dispatch(words: list[str]) -> int:

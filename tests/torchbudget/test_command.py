@@ -100,6 +100,22 @@ def test_a_reader_that_is_gone_leaves_no_word():
     assert process.returncode == 3
 
 
+def test_a_main_that_outlives_its_reader_ends_its_work_with_its_own_code(tmp_path):
+    """`train.py | head -1` trains to the end, and a passing `check | head -1` passes."""
+    program = (
+        "import sys; from pathlib import Path; from torchbudget.command import run_main\n"
+        "def main():\n"
+        "    for line in range(9): print('x' * 2**17, flush=True)\n"
+        f"    Path({str(tmp_path / 'done')!r}).touch()\n"
+        "sys.exit(run_main(main, 'judge', outlive_reader=True))"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0 and (tmp_path / "done").exists()
+
+
 # --- the streams ----------------------------------------------------------------------------------
 
 PRINT = """
