@@ -35,7 +35,7 @@ def find_odd_content(content: bytes, expected: Mapping[str, torch.Tensor], store
     if state.keys() != expected.keys():
         odd = sorted(state.keys() ^ expected.keys())[0]
         return f"has {odd}, the network has not" if odd in state else f"lacks {odd}"
-    for name, tensor in state.items():
+    for name, tensor in sorted(state.items()):
         wanted = expected[name]
         dtype = getattr(torch, stored) if wanted.is_floating_point() else wanted.dtype
         if (tensor.shape, tensor.dtype) != (wanted.shape, dtype):
