@@ -28,7 +28,7 @@ CHECK := set -f; $(PYTHON) check.py $$ENTRY
 RECORDED := $(if $(RECORD),--record)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env-update lock verify train train-all reproduce search check check-model \
+.PHONY: help setup env-update lock verify train train-all reproduce search check check-model merge-verdicts storm \
 	check-params comment view-results summary show-augment predict badge readme bench lint format \
 	test test-judge test-oldest dist test-model test-training selftest selftest-wide fuzz coverage \
 	clean clean-checkpoints export export-all cards pictures site serve test-site
@@ -76,6 +76,9 @@ search: $(READY) ## search for a better recipe of ENTRY (slim) by val, TRIALS (3
 
 check: $(READY) ## judge ENTRY (all) by every gate, all shipped weights re-measured
 	@$(WITH_ARGS) $(CHECK) "$$@"
+
+merge-verdicts: $(READY) ## put the shards of a check together: ARGS="1.json 2.json --github"
+	@$(WITH_ARGS) $(PYTHON) -m torchbudget merge-verdicts "$$@"
 
 comment: ## keep the comment on the pull request that a workflow runs for; needs its GITHUB_TOKEN
 	@$(PYTHON3) -I -S .github/post_comment.py reports/comment.md
@@ -153,6 +156,9 @@ selftest: $(READY) ## run the corpus of planted violations and honest oddities
 
 fuzz: $(READY) ## hold every reader and command to its law on 10,000 mutated inputs (some minutes)
 	@$(WITH_ARGS) PYTHONPATH=.:tests $(PYTHON) -m fuzz "$$@"
+
+storm: $(READY) ## kill, starve and crowd trainings for 15 minutes; all must end as if nothing had been
+	@$(WITH_ARGS) PYTHONPATH=.:tests $(PYTHON) -m storm "$$@"
 
 selftest-wide: $(READY) ## run torchvision's classification models through the static gates
 	@$(WITH_ARGS) $(PYTHON) tests/violations/wide.py "$$@"

@@ -50,8 +50,10 @@ TWO = Entry(name="two", network=Wide, data=SHAPES, budget=ROOMY)
 ZOO = (
     ONE,
     TWO,
-    Entry(name="squares", network=Small, data=SQUARES, budget=Budget(max_params=99, max_misses=99)),
-    Ensemble(name="both", members=(Member(entry=ONE), Member(entry=TWO)), budget=Budget(max_misses=99)),
+    Entry(name="squares", network=Small, data=SQUARES,
+          budget=Budget(max_params=99, max_misses=99)),
+    Ensemble(name="both", members=(Member(entry=ONE), Member(entry=TWO)),
+             budget=Budget(max_misses=99)),
 )
 """
 ALL = {"one", "two", "squares", "both"}
@@ -96,9 +98,9 @@ def original(tmp_path_factory) -> Path:
     """
     folder = tmp_path_factory.mktemp("since") / "zoo"
     folder.mkdir()
-    (folder / "zoo.py").write_text(ZOO)
-    (folder / "nets.py").write_text(NETS)
-    (folder / ".gitignore").write_text("__pycache__\n*.lock\n")
+    (folder / "zoo.py").write_text(ZOO, encoding="utf-8")
+    (folder / "nets.py").write_text(NETS, encoding="utf-8")
+    (folder / ".gitignore").write_text("__pycache__\n*.lock\n", encoding="utf-8")
     write_images(folder / "shapes.npz", 80)
     write_images(folder / "squares.npz", 100)
     for name in ("one", "two", "squares", "both"):
@@ -118,7 +120,7 @@ def zoo(original, tmp_path) -> Path:
 
 def check(folder: Path, out: Path, *words: str) -> tuple[int, list[dict]]:
     code = cli.check(["--zoo", str(folder / "zoo.py"), "--json", str(out), *words])
-    return code, json.loads(out.read_text())["verdicts"]
+    return code, json.loads(out.read_text(encoding="utf-8"))["verdicts"]
 
 
 def check_since(folder: Path, *words: str, ref: str = "HEAD") -> tuple[int, list[dict]]:
@@ -140,7 +142,7 @@ def strip(verdicts: list[dict]) -> list[str]:
 def test_what_has_not_changed_is_listed_with_the_verdict_of_that_commit(zoo, capsys):
     code, verdicts = check_since(zoo)
     out = capsys.readouterr().out
-    was = json.loads((zoo.parent / "verdicts.json").read_text())["verdicts"]
+    was = json.loads((zoo.parent / "verdicts.json").read_text(encoding="utf-8"))["verdicts"]
     commit = git(zoo, "rev-parse", "HEAD").strip()
     assert code == 1 and {verdict["since"] for verdict in verdicts} == {commit}
     assert strip(verdicts) == strip(was)
@@ -150,16 +152,17 @@ def test_what_has_not_changed_is_listed_with_the_verdict_of_that_commit(zoo, cap
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert text.count(old) == 1
-    path.write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def waive(folder: Path) -> None:
     expires = date.today() + timedelta(days=30)
     (folder / "waivers.toml").write_text(
         '[[waiver]]\nentry = "two"\ngate = "params"\naccepted = 62\nreason = "r"\nowner = "o"\n'
-        f"expires = {expires}\n"
+        f"expires = {expires}\n",
+        encoding="utf-8",
     )
 
 
@@ -202,7 +205,7 @@ def test_what_changed_is_measured_again_and_all_is_as_a_whole_check_says(change,
     code, verdicts = check_since(zoo)
     assert measured(verdicts) == expected
     assert check(zoo, zoo.parent / "whole.json")[0] == code
-    whole = json.loads((zoo.parent / "whole.json").read_text())["verdicts"]
+    whole = json.loads((zoo.parent / "whole.json").read_text(encoding="utf-8"))["verdicts"]
     assert set(strip(verdicts)) ^ set(strip(whole)) == set()
 
 
@@ -211,9 +214,9 @@ def test_what_changed_is_measured_again_and_all_is_as_a_whole_check_says(change,
 
 def tamper(folder: Path, change) -> None:
     path = folder.parent / "verdicts.json"
-    report = json.loads(path.read_text())
+    report = json.loads(path.read_text(encoding="utf-8"))
     change(report)
-    path.write_text(json.dumps(report))
+    path.write_text(json.dumps(report), encoding="utf-8")
 
 
 def set_status(report: dict, status: str) -> None:
@@ -225,7 +228,7 @@ def set_status(report: dict, status: str) -> None:
 NOTHING = {
     "no report": (lambda zoo: (zoo.parent / "verdicts.json").unlink(), "there is no"),
     "a damaged report": (
-        lambda zoo: (zoo.parent / "verdicts.json").write_text("{"),
+        lambda zoo: (zoo.parent / "verdicts.json").write_text("{", encoding="utf-8"),
         "is no report of `check --json`",
     ),
     "another commit": (lambda zoo: git(zoo, "commit", "--allow-empty", "-qm", "next"), "is of"),
@@ -270,7 +273,10 @@ def test_a_gate_that_the_report_does_not_know_is_judged(zoo):
 def test_a_check_of_changed_files_says_no_commit(zoo):
     edit(zoo / "nets.py", "(5)", "(6)")
     check(zoo, zoo.parent / "verdicts.json", "--only", "params")
-    assert json.loads((zoo.parent / "verdicts.json").read_text())["basis"]["commit"] == ""
+    assert (
+        json.loads((zoo.parent / "verdicts.json").read_text(encoding="utf-8"))["basis"]["commit"]
+        == ""
+    )
 
 
 # --- with the rest --------------------------------------------------------------------------------
@@ -289,7 +295,7 @@ def test_shards_that_take_verdicts_over_give_a_report_that_can_be_taken_over(zoo
     merged = zoo.parent / "merged.json"
     words = ["merge-verdicts", *parts, "--zoo", str(zoo / "zoo.py"), "--json", str(merged)]
     assert cli.main(words) == 1
-    verdicts = json.loads(merged.read_text())["verdicts"]
+    verdicts = json.loads(merged.read_text(encoding="utf-8"))["verdicts"]
     assert measured(verdicts) == {"squares"}
     merged.replace(zoo.parent / "verdicts.json")
     assert measured(check_since(zoo)[1]) == set()
@@ -316,7 +322,7 @@ def test_the_shards_of_a_change_give_its_comment(zoo):
     cli.main(["merge-verdicts", *parts, *zoo_words, "--comment", str(merged)])
     cli.check([*zoo_words, "--base", "HEAD", "--comment", str(whole)])
     end = re.compile(r", \d+ of them unchanged since \w+|unchanged since \w+: ")
-    assert end.sub("", merged.read_text()) == whole.read_text()
+    assert end.sub("", merged.read_text(encoding="utf-8")) == whole.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("words", [["--since", "HEAD"], ["--verdicts", "v.json"]])
