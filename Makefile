@@ -158,7 +158,7 @@ fuzz: $(READY) ## hold every reader and command to its law on 10,000 mutated inp
 	@$(WITH_ARGS) PYTHONPATH=.:tests $(PYTHON) -m fuzz "$$@"
 
 storm: $(READY) ## kill, starve and crowd trainings for 15 minutes; all must end as if nothing had been
-	@$(WITH_ARGS) PYTHONPATH=.:tests $(PYTHON) -m storm "$$@"
+	@$(WITH_ARGS) PYTHONPATH=.:tests $(PYTHON) -m storm $(RECORDED) "$$@"
 
 selftest-wide: $(READY) ## run torchvision's classification models through the static gates
 	@$(WITH_ARGS) $(PYTHON) tests/violations/wide.py "$$@"
