@@ -18,7 +18,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import IO, Any, NoReturn
 
 from torchbudget.errors import (
@@ -99,10 +99,10 @@ def _describe(error: BaseException) -> tuple[str, int]:
         return "interrupted", EXIT_INTERRUPTED
     if isinstance(error, BrokenPipeError):
         return "", EXIT_UNMEASURED
-    if isinstance(error, OSError):
-        return _describe_os_error(error), EXIT_UNMEASURED
     if is_out_of_memory(error):
         return OUT_OF_MEMORY, EXIT_UNMEASURED
+    if isinstance(error, OSError):
+        return _describe_os_error(error), EXIT_UNMEASURED
     raise error
 
 
@@ -179,7 +179,7 @@ def _release(stream: IO[str], descriptor: int) -> None:
 def end_on_interrupt(prog: str) -> None:
     """From now on, until `run_main`, Ctrl-C prints one line and ends the process with 130.
 
-    SIGTERM does so with 143, SIGHUP with 129. A program calls it before it imports torch, which
+    SIGTERM does so with 143, SIGHUP with 129, and too little memory for the imports with 3. A program calls it before it imports torch, which
     takes seconds and turns a `KeyboardInterrupt` into errors of its own. Nothing is begun yet that
     would be left half-done.
     """
@@ -188,6 +188,15 @@ def end_on_interrupt(prog: str) -> None:
         complain(prog, _describe_signal(number))
         os._exit(_exit_code(number))
 
+    def end_without_memory(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if is_out_of_memory(error):
+            complain(prog, OUT_OF_MEMORY)
+            os._exit(EXIT_UNMEASURED)
+        sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = end_without_memory
     for number in SIGNALS:
         if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, end)

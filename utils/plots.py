@@ -6,6 +6,7 @@ matplotlib is imported when the first plot is drawn.
 import io
 import itertools
 import json
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,6 +65,7 @@ def draw_run(
 
 
 def make_figure(**options: object) -> "Figure":
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it caches is no user's matter
     from matplotlib.figure import Figure
 
     return Figure(layout="constrained", dpi=120, **options)

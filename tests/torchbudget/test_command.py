@@ -77,6 +77,13 @@ def test_lacking_memory_is_one_line(make, capsys):
     assert printed.count("\n") == 1
 
 
+def test_too_little_memory_for_the_imports_is_one_line():
+    command = f"ulimit -v 300000; exec {sys.executable} train.py slim"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+    assert done.stderr.startswith("train.py: out of memory")
+
+
 def test_an_interruption_is_one_line(capsys):
     assert run_main(lambda: raise_it(KeyboardInterrupt()), "judge") == 130
     assert capsys.readouterr().err == "judge: interrupted\n"
