@@ -35,7 +35,7 @@ RECORDED := $(if $(RECORD),--record)
 
 help: ## list the targets
 	@echo 'make TARGET [ENTRY=slim] [SEED=0] [RECORD=1] [ARGS="--flags of the program"]'
-	@$(PYTHON3) -c 'import re; [print("  %-18s %s" % line) for line in re.findall(r"(?m)^([a-z-]+):.*## (.*)", open("Makefile", encoding="utf-8").read())]'
+	@$(PYTHON3) -c 'import re, textwrap; [print(textwrap.fill("  %-15s " % name + text, 79, break_on_hyphens=False, subsequent_indent=" " * 18)) for name, text in re.findall(r"(?m)^([a-z-]+):.*## (.*)", open("Makefile", encoding="utf-8").read())]'
 
 # --- environment ---
 

@@ -1,7 +1,7 @@
 """Search for a better recipe of an entry by its val misses; the test images are never read.
 
     python search.py slim --trials 30
-    python search.py slim --epochs 6 --fix augment --search schedule.max_lr=0.01:1:log
+    python search.py slim --epochs 6 --search schedule.max_lr=0.01:1:log
     python search.py slim --storage postgresql://host/zoo --study slim
     python search.py mine --search network.width=8:32
 

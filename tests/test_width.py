@@ -2,15 +2,22 @@
 
 import io
 import re
+import subprocess
 
 import pytest
 from rich.console import Console
 
+import bench.__main__
+import predict
+import search
+import train
+from torchbudget import cli
 from torchbudget.checking import make_engine
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.engine import explain
 from torchbudget.gates import GATES
 from torchbudget.report.terminal import print_explanation, print_layers
+from utils import export
 from utils.summary import describe_network, print_summary
 from utils.table import format_row, make_rows, print_zoo
 
@@ -82,3 +89,32 @@ def test_explanations_are_wrapped_between_words(gate, console):
     assert [word for line in lines[1:] for word in line.split() if word not in parts] == [
         word for word in words if word not in parts
     ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        *([name, "--help"] for name in ("check", "record", "reproduce", "merge-verdicts")),
+    ],
+    ids=" ".join,
+)
+def test_the_help_of_the_judge_fits(words, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    assert_whole(capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize("program", [bench.__main__, export, predict, search, train])
+def test_the_help_of_a_program_fits(program, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        program.main(["--help"])
+    assert_whole(capsys.readouterr().out.splitlines())
+
+
+def test_the_help_of_make_fits(zoo_file):
+    printed = subprocess.run(["make", "help"], cwd=zoo_file.parent, capture_output=True, text=True)
+    assert_whole(printed.stdout.splitlines())
+    assert printed.stdout.count("\n  ") > 30

@@ -14,8 +14,10 @@ import contextlib
 import errno
 import io
 import os
+import re
 import signal
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType, TracebackType
@@ -242,6 +244,33 @@ def _noticing_interrupts() -> Iterator[list[int]]:
 # --- the words ------------------------------------------------------------------------------------
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Wraps paragraphs; a line of columns stays one, its last column is wrapped."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines: list[str] = []
+        for paragraph in text.strip().split("\n\n"):
+            own_lines = paragraph.splitlines()
+            if any(line.startswith(" ") or "  " in line for line in own_lines):
+                lines += [part for line in own_lines for part in _wrap_columns(line, width)]
+            else:
+                lines += textwrap.wrap(paragraph, width)
+            lines.append("")
+        return textwrap.indent("\n".join(lines), indent)
+
+
+def _wrap_columns(line: str, width: int) -> list[str]:
+    """The line, or as many as it takes to have its last column within `width`."""
+    columns = re.fullmatch(r"( *\S.*? {2,})(\S.*)", line)
+    if len(line) <= width or columns is None:
+        return [line]
+    first, last = columns.groups()
+    mark = "# " if last.startswith("# ") else ""
+    parts = textwrap.wrap(last.removeprefix(mark), width - len(first) - len(mark))
+    before = [first, *[" " * len(first)] * (len(parts) - 1)]
+    return [f"{blank}{mark}{part}" for blank, part in zip(before, parts, strict=True)]
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that takes no abbreviated flags, and whose errors are `UsageError`s.
 
@@ -249,7 +278,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, **settings: Any) -> None:
-        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        settings.setdefault("formatter_class", HelpFormatter)
         super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:

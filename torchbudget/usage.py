@@ -24,7 +24,7 @@ Record a run that your own training loop has made: measure its weights on the te
 and write them and the record beside the zoo file.
 
     %(prog)s net --weights best.pth --seed 0
-    %(prog)s net --weights last.safetensors --seed 1 --steps 46900 --batch-size 128
+    %(prog)s net --weights b.pth --seed 1 --epochs 9 --batch-size 64
 """
 REPRODUCE = """\
 Train a recorded run again by the project's command ([tool.torchbudget] train in pyproject.toml) and

@@ -115,7 +115,7 @@ def _ask(
         if reply["code"] != 0 or not (folder / ANSWER).is_file():
             raise BuildError(
                 f"{request['path']} ended its process (exit code {reply['code']}) before it was "
-                f"built{_last_line(folder / OUTPUT)}"
+                f"built{_last_line(_read_output(folder))}"
             )
         answer = json.loads((folder / ANSWER).read_bytes())
         if "error" in answer:
@@ -139,14 +139,18 @@ def _describe_end(
         return f"{path} started too many processes"
     if reply.get("timed_out") or (ended is not None and ended.timed_out):
         return f"{path} was not built within {seconds:g} s; it never ends, or --max-seconds is low"
-    return f"{path} ended the process that builds it"
+    return f"{path} ended the process that builds it{_last_line(ended.stderr if ended else b'')}"
 
 
-def _last_line(output: Path) -> str:
+def _read_output(folder: Path) -> bytes:
     with contextlib.suppress(OSError):
-        lines = output.read_bytes()[-2000:].decode("utf-8", "replace").strip().splitlines()
-        return f": {lines[-1][:200]}" if lines else ""
-    return ""
+        return (folder / OUTPUT).read_bytes()
+    return b""
+
+
+def _last_line(output: bytes) -> str:
+    lines = output[-2000:].decode("utf-8", "replace").strip().splitlines()
+    return f": {lines[-1][:200]}" if lines else ""
 
 
 def _to_error(kind: str, message: str) -> TorchBudgetError:

@@ -120,7 +120,7 @@ def _start(module: str, function: str, folder: Path, seconds: float, memory: int
 
     It may write nowhere else.
     """
-    imported_from = json.dumps([path for path in sys.path if path])
+    imported_from = json.dumps([os.path.abspath(path) for path in sys.path])
     program = START.format(module=module, function=function)
     return start_confined(
         [sys.executable, "-P", "-c", program, imported_from, str(folder)],

@@ -118,9 +118,7 @@ class CapturedModule(nn.Module):
         super().__init__()
         self._network = network
         self._state = {
-            name: tensor.contiguous(memory_format=torch.channels_last)
-            if tensor.ndim == 4
-            else tensor
+            name: tensor.clone(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
             for name, tensor in (network.state if state is None else state).items()
         }
 

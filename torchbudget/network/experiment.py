@@ -1,5 +1,6 @@
 """Interventions on a trace: what else changes when the value of one operation is changed."""
 
+import copy
 from collections.abc import Callable, Iterable
 from functools import cached_property
 
@@ -74,6 +75,12 @@ class Experiment:
         value = self.values[node]
         return value if isinstance(value, torch.Tensor) else None
 
+    def after(self, changed: Values) -> "Experiment":
+        """An experiment in which the values of `changed` are other ones from the start."""
+        other = copy.copy(self)
+        other.values, _ = self.rerun(changed, tolerance=0)
+        return other
+
     def rerun(
         self,
         changed: Values,
@@ -81,6 +88,7 @@ class Experiment:
         stops: Iterable[fx.Node] = (),
         only: set[fx.Node] | None = None,
         tolerance: float = CLOSE,
+        by_mean: bool = False,
     ) -> tuple[Values, set[fx.Node]]:
         """The values after those of `changed` are other ones, and the nodes whose value moved.
 
@@ -104,7 +112,7 @@ class Experiment:
                     moving -= set(changed)
                 if node in below and moving:
                     value = self._run_again(node, values, moved - set(changed), changed, readers)
-                    if not same(self.values[node], value, tolerance):
+                    if not same(self.values[node], value, tolerance, by_mean):
                         moved.add(node)
                         values[node] = value
                 elif node in self._changing:
@@ -149,11 +157,11 @@ class Experiment:
         )
 
 
-def same(first: object, second: object, tolerance: float) -> bool:
-    """Whether two values differ by less than a share of the first one's spread."""
+def same(first: object, second: object, tolerance: float, by_mean: bool = False) -> bool:
+    """Whether two values differ nowhere, or in the mean, by a share of the first one's spread."""
     if isinstance(first, (tuple, list)) and isinstance(second, (tuple, list)):
         return len(first) == len(second) and all(
-            same(one, other, tolerance) for one, other in zip(first, second, strict=True)
+            same(one, other, tolerance, by_mean) for one, other in zip(first, second, strict=True)
         )
     if not isinstance(first, torch.Tensor) or not isinstance(second, torch.Tensor):
         return first == second
@@ -161,7 +169,8 @@ def same(first: object, second: object, tolerance: float) -> bool:
         return False
     if not first.is_floating_point() or first.numel() == 0:
         return torch.equal(first, second)
-    difference = (first - second).abs().max()
+    differences = (first - second).abs()
+    difference = differences.mean() if by_mean else differences.max()
     return bool(difference <= tolerance * (first - first.mean()).abs().mean() + 1e-6)
 
 

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TypeVar
 
+import torch
+
 from torchbudget.errors import NetworkError, Unmeasurable
 from torchbudget.network.behaviour import misbehaviours
 from torchbudget.network.captured import BuiltNetwork, Network
@@ -31,6 +33,8 @@ from torchbudget.network.structure import traces_digest
 from torchbudget.network.trace import Trace, counterparts
 from torchbudget.network.weighing import Structure
 
+NUM_IMAGES = 16
+"""Images whose statistics normalise a map, even one of a single pixel, in train mode."""
 Found = TypeVar("Found")
 
 
@@ -60,9 +64,9 @@ class Inspection:
         """Two images in eval mode."""
         return self._trace(training=False)
 
-    def _trace(self, training: bool) -> Trace:
+    def _trace(self, training: bool, images: torch.Tensor | None = None) -> Trace:
         with _measuring("mend forward, so that it runs on every batch of images"):
-            return self.network.trace(training)
+            return self.network.trace(training, images)
 
     def release(self) -> None:
         """Let go of the traces; what has been measured of them stays."""
@@ -112,8 +116,12 @@ class Inspection:
 
     @cached_property
     def train_structure(self) -> Structure:
-        """What the network computes in train mode."""
-        return Structure(self.train_trace)
+        """What the network computes in train mode, on as many images as statistics ask for."""
+        image = self.network.image
+        generator = torch.Generator().manual_seed(0)
+        images = torch.randn((NUM_IMAGES, *image.shape), generator=generator)
+        fixed = self.network.train.fixed is not None
+        return Structure(self.train_trace if fixed else self._trace(True, images))
 
     @cached_property
     def eval_structure(self) -> Structure:

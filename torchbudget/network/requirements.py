@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import fx
 
-from torchbudget.network.experiment import CLOSE, random_nodes
+from torchbudget.network.experiment import CLOSE, Experiment, random_nodes
 from torchbudget.network.nodes import describe_node, kind_of, reachable, run_node
 from torchbudget.network.statistics import moved_by_training
 from torchbudget.network.structure import BATCH_NORMS, DROPOUTS, bypasses, dropout_probability
@@ -19,6 +19,8 @@ LEAST_DROPOUT = 0.01
 LEAST_MOVE = 1e-5
 """The least mean change of a probability when a dropout is drawn anew."""
 NUM_DRAWS = 6
+EPSILONS_SHARE = 0.75
+"""The most that a norm's epsilon may leave, in the mean, of a change that the norm takes back."""
 
 
 # --- norms ----------------------------------------------------------------------------------------
@@ -116,29 +118,54 @@ class _Ways:
     def _is_normalised(self, node: fx.Node, readers: list[fx.Node]) -> bool:
         """Whether a map can be scaled and shifted by channel, as `readers` read it, unnoticed.
 
-        One image's map cannot, else the norm is not by the statistics of the batch.
+        Where a norm's epsilon shows, since a channel hardly varies yet, that is tried again on a
+        map whose channels all vary.
         """
         value = self._experiment.tensor(node)
         if value is None or value.ndim < 2 or not value.is_floating_point():
             return False
         for dim in dict.fromkeys((1, value.ndim - 1)):
+            if self._takes_back(self._experiment, node, readers, dim):
+                return True
             changed = _scale_and_shift(value, dim)
-            if not self._is_noticed(node, readers, changed):
-                half = max(1, len(value) // 2)
-                some = torch.cat([changed[:half], value[half:]])
-                return self._is_noticed(node, readers, some, tolerance=1e-3)
+            if not self._is_noticed(
+                self._experiment, node, readers, changed, EPSILONS_SHARE, by_mean=True
+            ):
+                varied = self._experiment.after({node: _standardise(value, dim)})
+                if self._takes_back(varied, node, readers, dim):
+                    return True
         return False
+
+    def _takes_back(
+        self, experiment: Experiment, node: fx.Node, readers: list[fx.Node], dim: int
+    ) -> bool:
+        """Whether scaling and shifting a map along `dim` goes unnoticed.
+
+        That of half the images does not, else the norm is not by the statistics of the batch.
+        """
+        value = experiment.tensor(node)
+        assert value is not None
+        changed = _scale_and_shift(value, dim)
+        if self._is_noticed(experiment, node, readers, changed, CLOSE):
+            return False
+        half = max(1, len(value) // 2)
+        some = torch.cat([changed[:half], value[half:]])
+        return self._is_noticed(experiment, node, readers, some, tolerance=1e-3)
 
     def _is_noticed(
         self,
+        experiment: Experiment,
         node: fx.Node,
         readers: list[fx.Node],
         changed: torch.Tensor,
-        tolerance: float = CLOSE,
+        tolerance: float,
+        by_mean: bool = False,
     ) -> bool:
         """Whether the next weights or the logits see a change."""
         ends = self._ends - {node}
-        _, moved = self._experiment.rerun({node: changed}, readers, stops=ends, tolerance=tolerance)
+        _, moved = experiment.rerun(
+            {node: changed}, readers, stops=ends, tolerance=tolerance, by_mean=by_mean
+        )
         output = self._structure.traced.output
         return any((end in moved or self._reads(end, moved, node, readers)) for end in ends) or (
             output in moved
@@ -151,6 +178,16 @@ class _Ways:
             operand in moved and (operand is not node or end in readers)
             for operand in end.all_input_nodes
         )
+
+
+def _standardise(value: torch.Tensor, dim: int) -> torch.Tensor:
+    """`value` with mean 0 and deviation 1 in each channel along `dim`; noise where one is flat."""
+    others = [other for other in range(value.ndim) if other != dim]
+    centred = value - value.mean(others, keepdim=True)
+    deviation = centred.std(others, keepdim=True)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(value.shape, generator=generator).to(value.dtype)
+    return torch.where(deviation > 0, centred / deviation, noise)
 
 
 def _scale_and_shift(value: torch.Tensor, dim: int) -> torch.Tensor:

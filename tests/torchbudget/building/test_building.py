@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torchbudget import cli
 from torchbudget.building.client import build_zoo
 from torchbudget.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNMEASURED, BuildError, ZooError
 
+ROOT = Path(__file__).resolve().parents[3]
 NETS = """
 import os, sys, time
 import torch
@@ -160,6 +162,18 @@ ZOO = (Entry(name="net", network=Honest, data=data.custom("mine", load),
     dataset = built.entries["net"].data.load(None)
     assert len(dataset.train) == 30
     assert torch.equal(dataset.test.pixels.flatten()[:3], torch.tensor([0, 1, 2]).byte())
+
+
+def test_a_zoo_is_built_from_a_folder_whose_modules_python_finds_by_an_empty_path(tmp_path):
+    """As in a session of Python, and in a program that is piped in."""
+    program = "from pathlib import Path; from torchbudget.building.client import build_zoo; "
+    program += f"print(*build_zoo(Path({str(write_zoo(tmp_path))!r})).entries)"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-"]
+    result = subprocess.run(
+        command, input=program, cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert (result.stdout, result.stderr) == ("first bad last\n", "")
 
 
 def test_a_server_that_was_lost_is_started_again(tmp_path):
