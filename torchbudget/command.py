@@ -181,9 +181,9 @@ def _release(stream: IO[str], descriptor: int) -> None:
 def end_on_interrupt(prog: str) -> None:
     """From now on, until `run_main`, Ctrl-C prints one line and ends the process with 130.
 
-    SIGTERM does so with 143, SIGHUP with 129, and too little memory for the imports with 3. A program calls it before it imports torch, which
-    takes seconds and turns a `KeyboardInterrupt` into errors of its own. Nothing is begun yet that
-    would be left half-done.
+    SIGTERM does so with 143, SIGHUP with 129, and too little memory for the imports with 3. A
+    program calls it before it imports torch, which takes seconds and turns a `KeyboardInterrupt`
+    into errors of its own. Nothing is begun yet that would be left half-done.
     """
 
     def end(number: int, frame: FrameType | None) -> NoReturn:
