@@ -8,7 +8,7 @@ is not known to be the same is measured.
 import argparse
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from torchbudget.building.client import BuiltZoo, build_zoo
@@ -25,7 +25,7 @@ from torchbudget.gates.baseline import find_base, git, top_of
 from torchbudget.gates.ratchet import JUDGED_WITH_BASELINE
 from torchbudget.gates.waivers import WAIVERS_FILE, read_waivers
 from torchbudget.reading import follow_links, reading
-from torchbudget.report.basis import Basis, Fingerprint
+from torchbudget.report.basis import Fingerprint
 from torchbudget.report.formats import Report, from_json
 from torchbudget.report.metrics import Metrics
 from torchbudget.report.verdict import Origin, Status, Verdict
@@ -49,8 +49,7 @@ class Since:
 
     def verdicts_on(self, entry: str, gates: Collection[str]) -> list[Verdict]:
         """What the gates said of the entry; none where one of them said nothing that lasts."""
-        known = self.report.verdicts if self.report else []
-        mine = [verdict for verdict in known if verdict.entry == entry]
+        mine = self._by_entry.get(entry, [])
         if not {verdict.status for verdict in mine} <= LASTING:
             return []
         told = {verdict.gate: verdict for verdict in mine}
@@ -63,6 +62,13 @@ class Since:
             for gate in gates
         ]
 
+    @cached_property
+    def _by_entry(self) -> dict[str, list[Verdict]]:
+        verdicts: dict[str, list[Verdict]] = {}
+        for verdict in self.report.verdicts if self.report else ():
+            verdicts.setdefault(verdict.entry, []).append(verdict)
+        return verdicts
+
     def _held(self, entry: str, gate: str) -> Verdict:
         return Verdict(
             gate=gate,
@@ -73,10 +79,11 @@ class Since:
             since=self.commit,
         )
 
-    @property
-    def basis(self) -> Basis | None:
-        """What the report's verdicts rest on."""
-        return self.report.basis if self.report else None
+    @cached_property
+    def fingerprints(self) -> dict[str, Fingerprint]:
+        """What the report's verdicts rest on, by entry."""
+        basis = self.report.basis if self.report else None
+        return {known.entry: known for known in basis.entries} if basis else {}
 
 
 def read_since(ref: str, path: Path, zoo: Path) -> Since:
@@ -91,6 +98,8 @@ def read_since(ref: str, path: Path, zoo: Path) -> Since:
     commit = git(top, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", why=unknown)
     if not path.is_file():
         return Since(commit, why=f"there is no {path}")
+    if is_tracked(path, top):
+        return Since(commit, why=f"git tracks {path}, and no commit vouches for itself")
     try:
         with reading(path, UsageError, "is no report of `check --json`"):
             report = from_json(path.read_bytes())
@@ -103,6 +112,14 @@ def read_since(ref: str, path: Path, zoo: Path) -> Since:
     if report.basis.judge != digest_judge():
         return Since(commit, why=f"the judge, Python or a package is another one than in {path}")
     return Since(commit, report)
+
+
+def is_tracked(path: Path, top: Path) -> bool:
+    """Whether the file, or the one that a link at the path leads to, is part of the repository."""
+    names = {path.absolute(), follow_links(path)}
+    inside = [str(name) for name in names if name.is_relative_to(top)]
+    why = "what git tracks cannot be told"
+    return bool(inside) and bool(git(top, "ls-files", "-z", "--", *inside, why=why))
 
 
 def code_is_as_at(commit: str, zoo: Path, results: Path, weights: Path) -> bool:
@@ -139,7 +156,7 @@ def keep_candidates(
     """
     kept = []
     for name in names:
-        known = since.basis.find(name) if since.basis else None
+        known = since.fingerprints.get(name)
         if known is None or name in waived or not since.verdicts_on(name, gates):
             continue
         if known.evidence == digest_evidence([name, *known.members], runs, weights):
@@ -162,7 +179,7 @@ def keep_unchanged(
     digests = {id(found): digest_data(found) for found in datasets.values() if found}
     kept = []
     for name in candidates:
-        known = since.basis.find(name) if since.basis else None
+        known = since.fingerprints.get(name)
         if known is None or name not in zoo.entries:
             continue
         if not code_is_same and zoo.digests.get(name) != known.built:
@@ -217,9 +234,9 @@ class Unchanged:
 
     def fingerprint(self, entry: Entry) -> Fingerprint | None:
         """What the verdicts on the entry rest on; None where it is measured."""
-        if self.since is None or self.since.basis is None or entry.name not in self.metrics:
+        if self.since is None or entry.name not in self.metrics:
             return None
-        return self.since.basis.find(entry.name)
+        return self.since.fingerprints[entry.name]
 
 
 def find_unchanged(options: argparse.Namespace, results: Path) -> Unchanged:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from torchbudget.evidence.files import write_atomically
+from torchbudget.evidence.files import file_digest, write_atomically
 
 STAGED = re.compile(r"\.(?P<name>.+)\.(?P<run>[0-9a-f]{16})-(?P<record>[0-9a-f]{8})\.staged")
 """The name of a staged file: its own, and from the digests of its run's weights and its record."""
@@ -41,12 +41,18 @@ def settle(record: Path, folders: Iterable[Path], weights: Iterable[str]) -> lis
     known = {digest[:16] for digest in weights}
     placed = []
     for path, match in _find_staged(record, folders):
-        if match["run"] in known:
+        if match["run"] in known and _is_of_run(path, match):
             path.replace(path.with_name(match["name"]))
             placed.append(path.with_name(match["name"]))
         else:
             path.unlink(missing_ok=True)
     return placed
+
+
+def _is_of_run(path: Path, match: re.Match[str]) -> bool:
+    """Whether a staged weights file has the digest that its name tells; pictures have none."""
+    weights = match["name"].endswith(".safetensors")
+    return not weights or file_digest(path).startswith(match["run"])
 
 
 def has_staged(record: Path, folders: Iterable[Path]) -> bool:
@@ -58,7 +64,8 @@ def find_staged(path: Path, weights: str) -> Path | None:
     """The staged file that is to be the weights file `path` with the digest `weights`, if any."""
     for staged in path.parent.glob(".*.staged"):
         match = STAGED.fullmatch(staged.name)
-        if match and match["name"] == path.name and match["run"] == weights[:16]:
+        named = match and (match["name"], match["run"]) == (path.name, weights[:16])
+        if named and file_digest(staged) == weights:
             return staged
     return None
 

@@ -29,7 +29,3 @@ class Basis:
     commit: str
     judge: str
     entries: list[Fingerprint]
-
-    def find(self, entry: str) -> Fingerprint | None:
-        """The fingerprint of the entry of that name."""
-        return next((known for known in self.entries if known.entry == entry), None)

@@ -15,7 +15,7 @@ import pytest
 from torchbudget.errors import ResultsError
 from torchbudget.evidence.files import write_atomically
 from torchbudget.evidence.results import append_run, read_results, seal, settle_runs
-from torchbudget.evidence.together import find_staged
+from torchbudget.evidence.together import find_staged, stage
 
 CHANGES = {"open", "os.rename", "os.remove", "os.chmod"}
 """Audit events of the file system."""
@@ -136,6 +136,15 @@ def test_what_is_staged_for_another_record_is_left_alone(store):
             break
     store.settle()
     assert staged and [name for name in store.rest() if name.endswith(".staged")] == staged
+
+
+def test_weights_that_are_not_what_their_name_tells_take_no_place(store):
+    """Whoever can put files into a checkout cannot have them taken for weights of the record."""
+    weights = store.folder / "weights" / f"{store.old.stem}.safetensors"
+    stage({weights: b"others"}, store.results, store.old.digests.weights)
+    assert find_staged(weights, store.old.digests.weights) is None
+    store.settle()
+    assert store.which() == [0, 0, 0] and store.rest() == []
 
 
 # --- what killed writers leave --------------------------------------------------------------------
