@@ -85,16 +85,12 @@ def run_check(folder: Path, *words: str) -> dict[str, float]:
     command = [sys.executable, "-m", "torchbudget", "check", "--zoo", str(folder / "zoo.py")]
     command += ["--only", ONLY, *words]
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    errors = process.stderr.read() if process.stderr else ""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=file)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        file.seek(0)
+        errors = file.read()
     if process.returncode:
         last = ["", *errors.splitlines()][-1]
         raise CommandError(f"a check of {folder} ended with {process.returncode}: {last}")
