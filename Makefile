@@ -160,7 +160,7 @@ fuzz: $(READY) ## hold every reader and command to its law on 10,000 mutated inp
 storm: $(READY) ## kill, starve and crowd trainings for 15 minutes; all must end as if nothing had been
 	@$(WITH_ARGS) PYTHONPATH=.:tests $(PYTHON) -m storm $(RECORDED) "$$@"
 
-selftest-wide: $(READY) ## run torchvision's classification models through the static gates
+selftest-wide: $(READY) ## run models of torchvision, and of timm if it is there, through the static gates
 	@$(WITH_ARGS) $(PYTHON) tests/violations/wide.py "$$@"
 
 test-site: $(READY) ## build the site and use it in Chromium: sort, filter, draw, look for faults

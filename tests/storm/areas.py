@@ -224,7 +224,7 @@ def crowd_record(storm: Storm, count: int) -> Tally:
             for writer in range(writers):
                 logs = folder / "logs" / str(writer)
                 logs.mkdir()
-                children.append(fork(logs, make_writer(results, example, writer, count)))
+                children.append(fork(logs, make_writer(storm, results, example, writer, count)))
             for child in children[: writers // 2] if writers == 8 else []:
                 time.sleep(random_moment(storm.draw, 0.5))
                 os.kill(child, signal.SIGKILL)
@@ -235,13 +235,19 @@ def crowd_record(storm: Storm, count: int) -> Tally:
                     outcome.code in (0, -signal.SIGKILL), f"a writer ended: {outcome.err[-300:]}"
                 )
         tally.tried += check_crowd(tally, folder, results)
-    tally.notes = f"{killed} writers killed"
+    recorded = tally.tried
+    tally.tried = 0 if storm.is_over else count
+    tally.notes = f"{recorded} runs recorded by 10 writers, {killed} of which were killed"
     return tally
 
 
-def make_writer(results: Path, example: Run, writer: int, count: int) -> Callable[[], int]:
+def make_writer(
+    storm: Storm, results: Path, example: Run, writer: int, count: int
+) -> Callable[[], int]:
     def write() -> int:
         for seed in range(count):
+            if storm.is_over:
+                break
             content = random.Random(f"{writer} {seed}").randbytes(4_000)
             digests = msgspec.structs.replace(
                 example.digests, weights=hashlib.sha256(content).hexdigest()

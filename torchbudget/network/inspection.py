@@ -1,5 +1,6 @@
 """All that is static about a network, measured when first asked for and then kept."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -35,6 +36,8 @@ from torchbudget.network.weighing import Structure
 
 NUM_IMAGES = 16
 """Images whose statistics normalise a map, even one of a single pixel, in train mode."""
+MAX_ELEMENTS = 2**27
+"""Elements that all values of a trace may have, half a gigabyte, before it is of fewer images."""
 Found = TypeVar("Found")
 
 
@@ -116,12 +119,18 @@ class Inspection:
 
     @cached_property
     def train_structure(self) -> Structure:
-        """What the network computes in train mode, on as many images as statistics ask for."""
-        image = self.network.image
+        """What the network computes in train mode, on as many images as statistics ask for.
+
+        They are fewer where their activations would take too much memory.
+        """
+        shapes = [node.meta.get("shape", ()) for node in self.train_trace.graph.nodes]
+        elements = sum(map(math.prod, shapes)) // len(self.train_trace.images)
+        number = min(NUM_IMAGES, MAX_ELEMENTS // max(elements, 1))
+        if number <= len(self.train_trace.images) or self.network.train.fixed is not None:
+            return Structure(self.train_trace)
         generator = torch.Generator().manual_seed(0)
-        images = torch.randn((NUM_IMAGES, *image.shape), generator=generator)
-        fixed = self.network.train.fixed is not None
-        return Structure(self.train_trace if fixed else self._trace(True, images))
+        images = torch.randn((number, *self.network.image.shape), generator=generator)
+        return Structure(self._trace(True, images))
 
     @cached_property
     def eval_structure(self) -> Structure:

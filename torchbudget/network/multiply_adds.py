@@ -140,7 +140,7 @@ MOVES_DATA = set(
     one_hot channel_shuffle im2col col2im unfold_copy bernoulli bernoulli_ uniform_ normal_
     _local_scalar_dense is_nonzero item resize_ resize_as_ set_ split_with_sizes_copy _to_copy
     getitem nonzero empty_permuted new_empty_strided multinomial exponential_ random_
-    tril_indices triu_indices _unsafe_view _reshape_alias _reshape_copy
+    tril_indices triu_indices _unsafe_view _reshape_alias _reshape_copy as_strided
     """.split()
 )
 POOLS_AND_NORMS = set(
@@ -155,7 +155,8 @@ POOLS_AND_NORMS = set(
     upsample_nearest1d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d upsample_linear1d
     grid_sampler_2d grid_sampler_3d affine_grid_generator _prelu_kernel glu rrelu_with_noise
     bucketize searchsorted histc count_nonzero renorm lerp addcmul addcdiv polar complex
-    _weight_norm_interface _fused_rms_norm aminmax unique_dim _unique2
+    _weight_norm_interface _fused_rms_norm hardswish log_sigmoid_forward
+    _safe_softmax aminmax unique_dim _unique2
     """.split()
 )
 """Operations whose cost is a few steps for each element: no products of many numbers."""

@@ -242,7 +242,7 @@ def _share_dropped(structure: Structure, node: fx.Node) -> float:
             value = experiment.rerun({node: _draw(structure, node, draw)}, tolerance=0)[0][reader]
             if not isinstance(value, torch.Tensor) or len(data) != 1 or data[0] is None:
                 continue
-            kept = data[0].expand_as(value) != 0 if data[0].ndim == value.ndim else value == value
+            kept = data[0] != 0 if data[0].shape == value.shape else torch.ones_like(value) > 0
             dropped += int(((value == 0) & kept).sum())
             total += int(kept.sum())
         if total:

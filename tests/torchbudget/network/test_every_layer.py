@@ -42,7 +42,7 @@ ACTIVATIONS = names_of(activation)
 NORMS = names_of(batchnorm, instancenorm, normalization)
 
 
-def make_layer(name):
+def make_layer(name, in_place=False):
     """The layer with the fewest arguments that it takes; a norm gets its number of channels."""
     kind = getattr(nn, name)
     needed = [
@@ -51,7 +51,8 @@ def make_layer(name):
         if parameter.default is parameter.empty
         and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     ]
-    return kind(*ARGUMENTS.get(name, [CHANNELS] * len(needed)))
+    options = {"inplace": True} if in_place else {}
+    return kind(*ARGUMENTS.get(name, [CHANNELS] * len(needed)), **options)
 
 
 class Net(nn.Module):
@@ -76,10 +77,10 @@ class Net(nn.Module):
         return self.dense(self.drop(self.act(x)).mean((2, 3)))
 
 
-def verdicts_of(norm, act, requires):
+def verdicts_of(norm, act, requires, in_place=False):
     def make():
         torch.manual_seed(0)
-        return Net(make_layer(norm), make_layer(act))
+        return Net(make_layer(norm), make_layer(act, in_place))
 
     budget = Budget(max_params=400, requires=requires)
     entry = Entry(name="case", network=make, data=PICTURES, budget=budget)
@@ -91,8 +92,13 @@ def verdicts_of(norm, act, requires):
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name not in LEFT_OUT])
 def test_no_activation_stops_an_honest_network(name):
     required = (BatchNorm(), Dropout(), GlobalAveragePooling())
-    verdicts = verdicts_of("BatchNorm2d", name, required)
-    assert {verdict.status for verdict in verdicts.values()} == {"pass"}, verdicts
+    forms = [False]
+    if "inplace" in inspect.signature(getattr(nn, name)).parameters:
+        forms.append(True)
+    for in_place in forms:
+        verdicts = verdicts_of("BatchNorm2d", name, required, in_place)
+        assert {verdict.status for verdict in verdicts.values()} == {"pass"}, verdicts
+        assert not [line for line in verdicts["cost"].details if "no rule" in line]
 
 
 @pytest.mark.parametrize("name", [name for name in NORMS if name not in LEFT_OUT])
