@@ -1,6 +1,13 @@
 # ENTRY, SEED, TRIALS and ARGS say what a target acts on. RECORD=1 lets a repetition replace what is
 # shipped. PYTHON=python3 runs everything on a Python that has the packages already.
 # TORCH_INDEX=URL takes torch from another index, as the one of builds for the CPU only.
+
+# What these say reaches the programs as arguments. Neither make nor a shell runs any of it: the
+# text is taken as it was written, and a recipe finds it in its environment. ARGS is words, split
+# and quoted as a shell would.
+WORDS := ENTRY SEED TRIALS ARGS RECORD VERDICTS PORT TORCH_INDEX TORCH TORCHVISION OLDEST
+$(foreach name,$(WORDS),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
+
 ifeq ($(OS),Windows_NT)
 PYTHON3 ?= python
 VENV_PYTHON := .venv/Scripts/python.exe
@@ -13,15 +20,16 @@ READY := $(if $(filter $(VENV_PYTHON),$(PYTHON)),.venv/.installed)
 # uv where it is installed, else pip; both take the versions that the lock file names.
 UV ?= $(shell command -v uv 2>/dev/null)
 INSTALL = $(if $(UV),"$(UV)" pip install --python $(PYTHON),$(PYTHON) -m pip install --disable-pip-version-check) --constraint requirements.lock
-INSTALL_ALL = $(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch torchvision && )$(INSTALL) -r requirements-dev.txt
+INSTALL_ALL = $(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url "$$TORCH_INDEX" torch torchvision && )$(INSTALL) -r requirements-dev.txt
 SCRIPTS = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
 PYTEST := $(PYTHON) -m pytest
-CHECK := $(PYTHON) check.py $(ENTRY)
+WITH_ARGS = words=$$($(PYTHON3) -c 'import os, shlex, sys; sys.excepthook = lambda *error: print("make: ARGS:", error[1], file=sys.stderr); print(shlex.join(shlex.split(os.environ.get("ARGS", ""))))') || exit 2; eval "set -- $$words";
+CHECK := set -f; $(PYTHON) check.py $$ENTRY
 RECORDED := $(if $(RECORD),--record)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env-update lock verify train train-all reproduce search check check-model \
-	check-params comment view-results trials summary show-augment predict badge readme bench lint \
+.PHONY: help setup env-update lock verify train train-all reproduce search check check-model merge-verdicts \
+	storm check-params comment view-results trials summary show-augment predict badge readme bench lint \
 	format test test-judge test-oldest test-ray dist test-model test-training selftest selftest-wide fuzz coverage \
 	clean clean-checkpoints export export-all cards pictures site serve test-site
 
@@ -55,52 +63,55 @@ verify: $(READY) ## say which Python, packages, device and commit this is
 # --- the zoo ---
 
 train: $(READY) ## train ENTRY (slim) with SEED (0), judge it; ARGS=--resume continues
-	$(PYTHON) train.py $(or $(ENTRY),slim) --seed $(or $(SEED),0) --check $(RECORDED) $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) train.py "$${ENTRY:-slim}" --seed "$${SEED:-0}" --check $(RECORDED) "$$@"
 
 train-all: $(READY) ## train every entry and seed that lacks evidence; ARGS="--jobs 2", "--ray auto"
-	$(PYTHON) train.py --all $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) train.py --all "$$@"
 
 reproduce: $(READY) ## train a recorded run again and compare; without ENTRY a fast one, by the week
-	$(PYTHON) -m torchbudget reproduce $(if $(ENTRY),$(ENTRY) $(or $(SEED),0),--in-turn) $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) -m torchbudget reproduce $(if $(ENTRY),"$$ENTRY" "$${SEED:-0}",--in-turn) "$$@"
 
 search: $(READY) ## search for a better recipe of ENTRY (slim) by val, TRIALS (30); ARGS="--jobs 2"
-	$(PYTHON) search.py $(or $(ENTRY),slim) --trials $(or $(TRIALS),30) --seed $(or $(SEED),0) $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) search.py "$${ENTRY:-slim}" --trials "$${TRIALS:-30}" --seed "$${SEED:-0}" "$$@"
 
 check: $(READY) ## judge ENTRY (all) by every gate, all shipped weights re-measured
-	@$(CHECK) $(ARGS)
+	@$(WITH_ARGS) $(CHECK) "$$@"
+
+merge-verdicts: $(READY) ## put the shards of a check together: ARGS="1.json 2.json --github"
+	@$(WITH_ARGS) $(PYTHON) -m torchbudget merge-verdicts "$$@"
 
 comment: ## keep the comment on the pull request that a workflow runs for; needs its GITHUB_TOKEN
 	@$(PYTHON3) -I -S .github/post_comment.py reports/comment.md
 
 check-model: $(READY) ## judge parameters and structure only; needs no data
-	@$(CHECK) --only params,structure $(ARGS)
+	@$(WITH_ARGS) $(CHECK) --only params,structure "$$@"
 
 check-params: $(READY) ## judge parameters only
-	@$(CHECK) --only params $(ARGS)
+	@$(WITH_ARGS) $(CHECK) --only params "$$@"
 
 view-results: $(READY) ## print the table of the zoo; ARGS=--wide for all columns, --json for programs
-	@$(PYTHON) -m utils.table $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) -m utils.table "$$@"
 
 trials: $(READY) ## print the lab book: what was tried, judged by val; ARGS=--wide for all columns
-	@$(PYTHON) -m utils.trials_table $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) -m utils.trials_table "$$@"
 
 summary: $(READY) ## print the layers of ENTRY (slim): shapes, parameters, multiply-adds
-	@$(PYTHON) -m utils.summary $(or $(ENTRY),slim) $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) -m utils.summary "$${ENTRY:-slim}" "$$@"
 
 show-augment: $(READY) ## draw what each augmentation does, a row each
-	$(PYTHON) -m utils.augment $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) -m utils.augment "$$@"
 
 predict: $(READY) ## predict the digit on pictures by ENTRY (slim): make predict ARGS=samples/digit.png
-	@$(PYTHON) predict.py --entry $(or $(ENTRY),slim) $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) predict.py --entry "$${ENTRY:-slim}" "$$@"
 
 export: $(READY) ## write exports/ENTRY.onnx (slim) with SEED (0), measured by ONNX Runtime
-	@$(PYTHON) -m utils.export $(or $(ENTRY),slim) --seed $(or $(SEED),0) $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) -m utils.export "$${ENTRY:-slim}" --seed "$${SEED:-0}" "$$@"
 
 export-all: $(READY) ## write exports/ENTRY.onnx with seed 0 of every entry of MNIST
-	@$(PYTHON) -m utils.export --all $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) -m utils.export --all "$$@"
 
 badge: $(READY) ## judge ENTRY (slim) by every gate and draw badges/ENTRY.svg
-	@$(PYTHON) check.py $(or $(ENTRY),slim) --badge badges/$(or $(ENTRY),slim).svg $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) check.py "$${ENTRY:-slim}" --badge "badges/$${ENTRY:-slim}.svg" "$$@"
 
 readme: $(READY) ## write the table of the zoo into README.md and results.csv
 	$(PYTHON) -m utils.table --readme
@@ -113,15 +124,15 @@ pictures: $(READY) ## draw the README's pictures of the terminal
 	$(PYTHON) -m utils.pictures
 
 bench: $(READY) ## measure seconds and memory: make bench ARGS="epoch startup"
-	$(PYTHON) -m bench $(RECORDED) $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) -m bench $(RECORDED) "$$@"
 
 # --- the site ---
 
 site: $(READY) ## build the site into site/; VERDICTS=FILE shows those of `check --json FILE`
-	@$(PYTHON) -m utils.pages $(if $(VERDICTS),--verdicts $(VERDICTS)) $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) -m utils.pages $(if $(VERDICTS),--verdicts "$$VERDICTS") "$$@"
 
 serve: $(READY) ## show site/ on http://127.0.0.1:8000 (PORT=8000), on this machine only
-	@$(PYTHON) -m http.server $(or $(PORT),8000) --bind 127.0.0.1 --directory site
+	@$(PYTHON) -m http.server "$${PORT:-8000}" --bind 127.0.0.1 --directory site
 
 # --- the code ---
 
@@ -138,42 +149,46 @@ format: $(READY) ## format the code and sort its imports
 	$(PYTHON) -m ruff format .
 
 test: $(READY) ## run the suite but test-site, with the coverage of what judges
-	$(PYTEST) --ignore=tests/site -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-report=xml:reports/coverage.xml --junitxml=reports/junit.xml $(ARGS)
+	@$(WITH_ARGS) $(PYTEST) --ignore=tests/site -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-report=xml:reports/coverage.xml --junitxml=reports/junit.xml "$$@"
 
 test-judge: $(READY) ## run the tests of the judge that ask for no Linux, make or shell
-	$(PYTEST) tests/torchbudget/network tests/torchbudget/gates tests/torchbudget/data tests/torchbudget/declare tests/torchbudget/evidence tests/torchbudget/report tests/torchbudget/building/test_unconfined.py $(ARGS)
+	@$(WITH_ARGS) $(PYTEST) tests/torchbudget/network tests/torchbudget/gates tests/torchbudget/data tests/torchbudget/declare tests/torchbudget/evidence tests/torchbudget/report tests/torchbudget/building/test_unconfined.py "$$@"
 
 selftest: $(READY) ## run the corpus of planted violations and honest oddities
-	$(PYTHON) -m pytest -q tests/violations $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) -m pytest -q tests/violations "$$@"
 
 fuzz: $(READY) ## hold every reader and command to its law on 10,000 mutated inputs (some minutes)
-	@PYTHONPATH=.:tests $(PYTHON) -m fuzz $(ARGS)
+	@$(WITH_ARGS) PYTHONPATH=.:tests $(PYTHON) -m fuzz "$$@"
+
+storm: $(READY) ## kill, starve and crowd trainings for 15 minutes; all must end as if nothing had been
+	@$(WITH_ARGS) PYTHONPATH=.:tests $(PYTHON) -m storm $(RECORDED) "$$@"
 
 selftest-wide: $(READY) ## run models of torchvision, and of timm if it is there, through the static gates
-	$(PYTHON) tests/violations/wide.py $(ARGS)
+	@$(WITH_ARGS) $(PYTHON) tests/violations/wide.py "$$@"
 
 # What pyproject.toml names as the extra.
 test-ray: $(READY) ## install Ray, then train and search on a cluster of two nodes on this machine
 	$(INSTALL) "$$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["ray"])')" >&2
-	$(PYTEST) tests/utils/test_engine_ray.py $(ARGS)
+	@$(WITH_ARGS) $(PYTEST) tests/utils/test_engine_ray.py "$$@"
 
 test-site: $(READY) ## build the site and use it in Chromium: sort, filter, draw, look for faults
-	$(PYTEST) tests/site $(ARGS)
+	@$(WITH_ARGS) $(PYTEST) tests/site "$$@"
 
 test-model: $(READY) ## run the tests of the networks and their structure
-	$(PYTEST) tests/test_model.py tests/torchbudget/network $(ARGS)
+	@$(WITH_ARGS) $(PYTEST) tests/test_model.py tests/torchbudget/network "$$@"
 
 test-training: $(READY) ## run the tests of training
-	$(PYTEST) tests/test_train.py $(ARGS)
+	@$(WITH_ARGS) $(PYTEST) tests/test_train.py "$$@"
 
 # The oldest versions that pyproject.toml claims.
 TORCH ?= 2.11.0
 TORCHVISION ?= 0.26.0
 OLDEST ?= torch==$(TORCH) torchvision==$(TORCHVISION) numpy==2.0.0 safetensors==0.5.0 \
 	msgspec==0.19.0 filelock==3.16.0 rich==13.9.0 pillow==11.0.0
+export OLDEST
 test-oldest: $(READY) ## install the oldest versions that are claimed, and test the judge on them
-	$(PYTHON) -m pip install --disable-pip-version-check $(OLDEST) >&2
-	$(PYTEST) tests/torchbudget/network tests/torchbudget/gates tests/torchbudget/building $(ARGS)
+	@set -f; $(PYTHON) -m pip install --disable-pip-version-check $$OLDEST >&2
+	@$(WITH_ARGS) $(PYTEST) tests/torchbudget/network tests/torchbudget/gates tests/torchbudget/building "$$@"
 
 dist: $(READY) ## build the wheel and the sdist of torchbudget into dist/
 	$(PYTHON) -m build --no-isolation

@@ -6,12 +6,18 @@ Exit codes: 0 every package has the pinned version · 3 a package is missing or 
 or Python is too old
 """
 
+if __name__ == "__main__":
+    from torchbudget.command import end_on_interrupt
+
+    end_on_interrupt("environment.py")
+
 import os
 import platform
 import re
 import sys
 from pathlib import Path
 
+from torchbudget.command import run_main
 from torchbudget.evidence.machine import commit, cpu_name, installed_version, memory_gib
 
 ROOT = Path(__file__).resolve().parent
@@ -67,4 +73,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_main(main, "environment.py"))

@@ -352,7 +352,7 @@ def run(argv: list[str] | None) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Search for what the command line asks; the exit code."""
-    return run_main(lambda: run(argv), PROG)
+    return run_main(lambda: run(argv), PROG, outlive_reader=True)
 
 
 if __name__ == "__main__":

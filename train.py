@@ -37,22 +37,23 @@ from pathlib import Path
 import torch
 
 import environment
-from torchbudget.command import run_main
+from torchbudget.command import FULL, run_main
 from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_or_sample
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.declare.teaching import find_teacher
 from torchbudget.declare.zoofile import load_zoo
-from torchbudget.errors import Interrupted
+from torchbudget.errors import Interrupted, StorageError
 from torchbudget.evidence import machine
 from torchbudget.evidence.record import Clock, record_ensemble, record_run
-from torchbudget.evidence.results import Run, run_stem
+from torchbudget.evidence.results import Run, run_stem, settle_runs
 from torchbudget.network.structure import count_params
 from utils import checkpoint, kaggle, plots
 from utils.checks import check_trainable
 from utils.epochs import train_epochs
 from utils.options import find_device, find_paths, find_zoo, parse
+from utils.preflight import check_can_record
 from utils.refresh import refresh
 from utils.resume import resume_training
 from utils.run_report import describe_misses, report, why_no_evidence
@@ -63,6 +64,7 @@ from utils.training import Training
 from utils.trial_command import check_options, try_out
 
 HERE = Path(__file__).resolve().parent
+AGAIN = "the same command with --resume continues (make train ARGS=--resume)"
 
 
 def run(
@@ -92,14 +94,17 @@ def run(
     lessons = open_lessons(entry, dataset, train, val, paths, device)
     training = Training(entry, seed, train, val, torch.device(device), lessons)
     folder = paths.checkpoints / run_stem(entry.name, seed, dataset.name, overrides)
+    for stray in checkpoint.list_strays(folder):
+        print(f"{stray} is no checkpoint of a run: left as it is")
     resumed: list[str] = []
     if resume:
         unchanged = paths.checkpoints / run_stem(entry.name, seed, dataset.name, [])
         own = checkpoint.list_checkpoints(folder)
         resumed = resume_training(training, folder if own else unchanged)
-    else:
-        checkpoint.clear_checkpoints(folder)
     store = choose_store(entry, seed, dataset.name, overrides + resumed, paths, record)
+    check_can_record(training, store, paths, folder)
+    if not resume:
+        checkpoint.clear_checkpoints(folder)
     print(
         f"{entry.name}, seed {seed}: {count_params(training.network):,} parameters\n"
         f"{len(train):,} training and {len(val):,} val images of {dataset.name}\n"
@@ -127,8 +132,10 @@ def run(
         clock=clock,
         results=store.results,
         weights=store.weights,
+        describe_run=lambda recorded: plots.draw_run(
+            paths.output, recorded.run, recorded.test, dataset.test, training.train_misses
+        ),
     )
-    plots.write_run(paths.output, recorded.run, recorded.test, dataset.test, training.train_misses)
     if on_epoch:
         print(describe_misses(recorded.run))
     else:
@@ -169,8 +176,10 @@ def run_ensemble(
         clock=clock,
         results=store.results,
         weights=members.weights,
+        describe_run=lambda recorded: plots.draw_run(
+            paths.output, recorded.run, recorded.test, dataset.test
+        ),
     )
-    plots.write_run(paths.output, recorded.run, recorded.test, dataset.test)
     report(recorded.run, entry, store, paths)
     return recorded.run
 
@@ -212,6 +221,9 @@ def train(argv: list[str]) -> int:
     entry, overrides, options = parse(argv, zoo)
     check_options(options)
     paths = find_paths(options, zoo_file)
+    for store in (paths.shipped, paths.local):
+        for path in settle_runs(store.results, [store.weights, paths.output]):
+            print(f"{path}: put in place, as a run that was interrupted recorded it")
     device = find_device(options.device or environment.default_device())
     if options.trial:
         return try_out(
@@ -324,10 +336,15 @@ def main(argv: list[str] | None = None) -> int:
         try:
             return train(sys.argv[1:] if argv is None else argv)
         except KeyboardInterrupt:
-            again = "the same command with --resume continues (make train ARGS=--resume)"
-            raise Interrupted(f"interrupted; {again}") from None
+            raise Interrupted(f"interrupted; {AGAIN}") from None
+        except OSError as error:
+            if error.errno not in FULL or error.filename is None:
+                raise
+            raise StorageError(
+                f"{error.filename}: {error.strerror}; free some space, then {AGAIN}"
+            ) from error
 
-    return run_main(go, "train.py")
+    return run_main(go, "train.py", outlive_reader=True)
 
 
 if __name__ == "__main__":

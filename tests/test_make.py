@@ -1,8 +1,11 @@
 """`make` and `.ci/run`, each in its own folder, with stand-ins for the programs that they start."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,6 +142,21 @@ def test_a_target_makes_the_environment_unless_another_python_is_named(checkout,
 # --- what is asked for ----------------------------------------------------------------------------
 
 
+ECHO = """#!/bin/sh
+for word in "$@"; do printf '<%s>' "$word"; done
+echo
+"""
+"""A stand-in for Python that shows the words that it was given."""
+
+
+def run_target(checkout: Path, *words: str) -> list[str]:
+    """The words that the program of a target is given."""
+    install_script(checkout / "echo", ECHO)
+    done = make(checkout, *words, "PYTHON=./echo", f"PYTHON3={sys.executable}")
+    assert done.returncode == 0, done.stderr
+    return re.findall("<(.*?)>", done.stdout, re.DOTALL)
+
+
 @pytest.mark.parametrize(
     ("words", "command"),
     [
@@ -158,15 +176,47 @@ def test_a_target_makes_the_environment_unless_another_python_is_named(checkout,
         ("check-params", "check.py --only params"),
         ("badge ENTRY=net3", "check.py net3 --badge badges/net3.svg"),
         ("predict ENTRY=net3 ARGS=digit.png", "predict.py --entry net3 digit.png"),
-        ("selftest", "pytest -q tests/violations"),
+        ("reproduce", "-m torchbudget reproduce --in-turn"),
+        ("reproduce ENTRY=net3", "-m torchbudget reproduce net3 0"),
+        ("selftest", "-m pytest -q tests/violations"),
         ("view-results ARGS=--json", "-m utils.table --json"),
         ("trials ARGS=--wide", "-m utils.trials_table --wide"),
-        ("test ARGS=--exitfirst", "--exitfirst"),
+        ("site VERDICTS=v.json", "-m utils.pages --verdicts v.json"),
     ],
 )
-def test_entry_seed_and_args_reach_the_program(words, command):
-    printed = make(ROOT, "--dry-run", *words.split(), "PYTHON=python3").stdout
-    assert " ".join(printed.split()).endswith(command)
+def test_entry_seed_and_args_reach_the_program(words, command, checkout):
+    assert run_target(checkout, *words.split()) == command.split()
+
+
+HOSTILE = ["`touch ran`", "$(touch ran)", "$(shell touch ran)", ";touch ran", "a' ;touch ran; '"]
+HOSTILE += ['a" ;touch ran; "', "a\ntouch ran", "$${x:=`touch ran`}", "| touch ran", "# &touch ran"]
+"""Values that would make a file where make or a shell ran them."""
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_no_variable_is_run_by_make_or_the_shell(value, checkout):
+    targets = {"ENTRY": "train", "SEED": "train", "TRIALS": "search", "VERDICTS": "site"}
+    for name, target in targets.items():
+        assert value in run_target(checkout, target, f"{name}={value}")
+    assert not (checkout / "ran").exists()
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_args_are_words_quoted_as_for_a_shell_and_run_by_none(value, checkout):
+    words = ["--json", value, "it's"]
+    assert run_target(checkout, "check", f"ARGS={shlex.join(words)}") == ["check.py", *words]
+    done = make(checkout, "check", f"ARGS={value}", "PYTHON=./echo", f"PYTHON3={sys.executable}")
+    assert not (checkout / "ran").exists()
+    assert done.returncode == 0 or "make: ARGS: No closing quotation" in done.stderr
+
+
+def test_a_variable_of_the_environment_is_not_run_either(checkout):
+    install_script(checkout / "echo", ECHO)
+    words = ["make", "train", "PYTHON=./echo", f"PYTHON3={sys.executable}"]
+    hostile = PLAIN | {"ENTRY": "$(shell touch ran)`touch ran`"}
+    done = subprocess.run(words, cwd=checkout, env=hostile, capture_output=True, text=True)
+    assert "<$(shell touch ran)`touch ran`>" in done.stdout
+    assert not (checkout / "ran").exists()
 
 
 def test_cleaning_spares_the_environment_and_what_was_learnt(checkout):

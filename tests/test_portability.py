@@ -40,6 +40,7 @@ GUARDED = {
     "torchbudget.confinement.seccomp": "imported on Linux only",
     "torchbudget.confinement.tree": "no process is listed without /proc",
     "torchbudget.data.memory": "AttributeError is an answer",
+    "torchbudget.evidence.files": "fcntl is None where it cannot be imported",
     "torchbudget.evidence.machine": "AttributeError is an answer",
     "utils.memory": "TypeError is an answer",
 }

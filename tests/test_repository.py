@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "pytest_zoo": {"torchbudget"},
     "torchbudget": {"torchbudget"},
     "utils": {"utils", "torchbudget"},
-    "environment": {"torchbudget.evidence.machine"},
+    "environment": {"torchbudget.evidence.machine", "torchbudget.command"},
     "hubconf": {"zoo", "utils", "torchbudget"},
     "bench": {"bench", "train", "zoo", "model", "utils", "environment", "torchbudget"},
 }

@@ -65,3 +65,35 @@ def test_make_lint_finds_a_fault_in_a_workflow(linter, tmp_path):
     workflow.write_text(workflow.read_text().replace("      - run: make lint\n", injection, 1))
     codes.append(subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True).returncode)
     assert codes[0] == 0 and codes[1] != 0
+
+
+def test_every_part_of_the_check_is_merged_and_only_a_pull_request_takes_verdicts_over():
+    shards, gates = JOBS["shards"], JOBS["gates"]
+    parts = shards["strategy"]["matrix"]["part"]
+    (judge,) = [step for step in shards["steps"] if "make check" in step.get("run", "")]
+    assert f"--shard $PART/{len(parts)} --json reports/part-$PART.json $BASE" in judge["run"]
+    begin = "${{ github.event.pull_request && format('--base={0} --since={0} "
+    assert judge["env"]["BASE"].startswith(begin)
+    (merge,) = [step for step in gates["steps"] if "make merge-verdicts" in step.get("run", "")]
+    assert re.findall(r"reports/part-(\d+)\.json", merge["run"]) == [str(part) for part in parts]
+    assert parts == list(range(1, len(parts) + 1))
+    assert gates["needs"] == "shards" and gates["if"] == "${{ !cancelled() }}"
+
+
+def test_a_push_alone_keeps_the_verdicts_that_pull_requests_take_over():
+    kept = [
+        (name, step["if"], step["with"]["key"])
+        for name, job in JOBS.items()
+        for step in job["steps"]
+        if step.get("with", {}).get("path") == "reports/pushed.json"
+    ]
+    assert kept == [
+        (
+            "shards",
+            "github.event_name == 'pull_request'",
+            "verdicts-${{ github.event.pull_request.base.sha }}",
+        ),
+        ("gates", "github.event_name == 'push'", "verdicts-${{ github.sha }}"),
+    ]
+    (merge,) = [step for step in JOBS["gates"]["steps"] if "merge-verdicts" in str(step)]
+    assert merge["env"]["VERDICTS"].startswith("${{ github.event_name == 'push' && 'reports/pushed")

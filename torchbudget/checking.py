@@ -14,13 +14,16 @@ from torchbudget.declare.zoofile import select_entries
 from torchbudget.engine import Engine, explain
 from torchbudget.errors import EXIT_PASS, UsageError
 from torchbudget.evidence.files import check_outputs, write_atomically
+from torchbudget.fingerprints import digest_judge, find_commit
 from torchbudget.gates import GATES
 from torchbudget.gates.waivers import WAIVERS_FILE
 from torchbudget.project import find_train_command
 from torchbudget.reading import follow_links
 from torchbudget.report import terminal
 from torchbudget.report.badge import draw_badge
+from torchbudget.report.basis import Basis
 from torchbudget.report.comment import to_comment
+from torchbudget.report.comparison import Base, Comparison
 from torchbudget.report.formats import to_annotations, to_json, to_junit, to_sarif
 from torchbudget.report.markdown import to_markdown
 from torchbudget.report.metrics import Metrics
@@ -28,6 +31,7 @@ from torchbudget.report.progress import LiveLine
 from torchbudget.report.shard import Shard
 from torchbudget.report.verdict import Status, Verdict, exit_code
 from torchbudget.shards import choose_entries, describe_shard, merge_shards
+from torchbudget.since import find_unchanged
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,18 @@ class Findings:
     """What a check comes to, for every report.
 
     `baseline` are the metrics of what the zoo is compared with, `allowed` the rules that the system
-    did not enforce on the zoo's code, `shard` the part of a check that this is, if it is one.
+    did not enforce on the zoo's code, `shard` the part of a check that this is, if it is one,
+    `basis` what the verdicts rest on, `comparisons` what the change since `base` did.
     """
 
     verdicts: list[Verdict]
     metrics: list[Metrics]
-    baseline: list[Metrics]
+    baseline: Sequence[Metrics]
     allowed: Sequence[str]
     shard: Shard | None = None
+    basis: Basis | None = None
+    base: Base | None = None
+    comparisons: Sequence[Comparison] = ()
 
     def to_json(self) -> str:
         """The findings as JSON."""
@@ -50,7 +58,15 @@ class Findings:
             "forbidden": [rule for rule in RULES if rule not in self.allowed],
             "allowed": [rule for rule in RULES if rule in self.allowed],
         }
-        return to_json(self.verdicts, self.metrics, confinement=rules, shard=self.shard)
+        return to_json(
+            self.verdicts,
+            self.metrics,
+            confinement=rules,
+            shard=self.shard,
+            basis=self.basis,
+            base=self.base,
+            comparisons=self.comparisons if self.shard else (),
+        )
 
     def to_markdown(self) -> str:
         """The findings as Markdown."""
@@ -80,6 +96,7 @@ def show_why(name: str, zoo: Path) -> int:
 def judge_here(options: argparse.Namespace) -> int:
     """Judge what the options name in this process, report it, return the exit code."""
     check_paths(options)
+    unchanged = find_unchanged(options, find_results(options))
     engine = make_engine(
         options.zoo,
         results=options.results,
@@ -87,7 +104,7 @@ def judge_here(options: argparse.Namespace) -> int:
         data_root=options.data_root,
         base=options.base,
         base_may_lack_zoo=options.base_may_lack_zoo,
-        entries=options.entries,
+        entries=unchanged.list_others(options.entries),
         seconds=options.max_seconds,
         memory=int(options.max_memory * 2**30),
     )
@@ -100,30 +117,60 @@ def judge_here(options: argparse.Namespace) -> int:
         shard = describe_shard(number, count, entries, gates, [options.zoo, find_results(options)])
         beside = entries if number == 1 else []
         entries = choose_entries(entries, engine.runs, number, count)
+    measured = [entry for entry in entries if entry.name not in unchanged.metrics]
     progress = LiveLine()
     try:
         verdicts = engine.judge_zoo(
-            entries, gates, fail_fast=options.fail_fast, progress=progress, beside=beside
+            measured, gates, fail_fast=options.fail_fast, progress=progress, beside=beside
         )
     finally:
         progress.close()
+    verdicts = [
+        *unchanged.verdicts_on(entries, gates, options.zoo, against_base=bool(options.base)),
+        *verdicts,
+    ]
     judged = {verdict.entry for verdict in verdicts if verdict.status is not Status.NOT_JUDGED}
-    metrics = [engine.measure_entry(entry) for entry in entries if entry.name in judged]
-    findings = Findings(verdicts, metrics, engine.measure_baseline(), engine.allowed, shard)
+    entries = [entry for entry in entries if entry.name in judged]
+    metrics = [
+        unchanged.metrics.get(entry.name) or engine.measure_entry(entry) for entry in entries
+    ]
+    compared: list[Comparison] = []
+    if options.comment or (shard and engine.base):
+        compared = engine.compare_entries(entries, unchanged=unchanged.metrics, beside=beside)
+    basis = Basis(
+        commit=find_commit(options.zoo),
+        judge=digest_judge(),
+        entries=[unchanged.fingerprint(entry) or engine.fingerprint(entry) for entry in entries],
+    )
+    findings = Findings(
+        verdicts,
+        metrics,
+        engine.measure_baseline(),
+        engine.allowed,
+        shard=shard,
+        basis=basis,
+        base=engine.base,
+        comparisons=compared,
+    )
     report(options, findings)
-    if options.comment:
-        compared = engine.compare_entries([entry for entry in entries if entry.name in judged])
-        with writing_reports():
-            write_atomically(options.comment, to_comment(verdicts, compared, engine.base))
     return exit_code(verdicts)
 
 
 def report_shards(options: argparse.Namespace) -> int:
     """Put the shards of a check together, report it, return the exit code."""
     check_outputs(list_outputs(options), [options.zoo, *options.reports])
-    verdicts, metrics, allowed = merge_shards(options.reports)
-    report(options, Findings(verdicts, metrics, [], allowed))
-    return exit_code(verdicts)
+    merged, allowed = merge_shards(options.reports)
+    findings = Findings(
+        merged.verdicts,
+        merged.figures,
+        [],
+        allowed,
+        basis=merged.basis,
+        base=merged.base,
+        comparisons=merged.comparisons,
+    )
+    report(options, findings)
+    return exit_code(merged.verdicts)
 
 
 def report(options: argparse.Namespace, findings: Findings) -> None:
@@ -172,6 +219,7 @@ def check_paths(options: argparse.Namespace) -> None:
         raise UsageError(f"--results {options.results} is not a file")
     folder = follow_links(options.zoo).parent
     inputs = [options.zoo, find_results(options), folder / WAIVERS_FILE, folder / "pyproject.toml"]
+    inputs += [options.verdicts] if options.verdicts else []
     folders = [options.weights or folder / "weights"]
     if options.data_root:
         folders.append(options.data_root)
@@ -231,6 +279,11 @@ def write_reports(options: argparse.Namespace, findings: Findings) -> None:
         write_atomically(options.summary, findings.to_markdown())
     if options.junit:
         write_atomically(options.junit, to_junit(verdicts))
+    if getattr(options, "comment", None):
+        compared = findings.comparisons or [
+            Comparison(now=entry, then=None) for entry in findings.metrics
+        ]
+        write_atomically(options.comment, to_comment(verdicts, compared, findings.base))
     if options.sarif:
         write_atomically(options.sarif, to_sarif(verdicts, list_rules(), options.zoo))
     if getattr(options, "badge", None):

@@ -20,7 +20,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import IO, Any, NoReturn
 
 from torchbudget.errors import (
@@ -50,20 +50,22 @@ MAX_MESSAGE = 2_000
 """Characters of a message that are printed."""
 
 
-def run_main(main: Callable[[], int | None], prog: str) -> int:
+def run_main(main: Callable[[], int | None], prog: str, *, outlive_reader: bool = False) -> int:
     """Call `main` and return the exit code of the process; None counts as 0.
 
     A `TorchBudgetError` ends with the exit code of its class, Ctrl-C with 130, SIGTERM with 143
     and SIGHUP with 129, a file that cannot be read or written and lacking memory with 3. Each
     prints one line, which begins with `prog`, on stderr. Where the reader of a pipe is gone,
-    nothing is printed and the code is 3. `SystemExit` passes. Any other exception is a bug and
-    shows its traceback.
+    nothing is printed and the code is 3; with `outlive_reader`, `main` goes on as if it were still
+    there. `SystemExit` passes. Any other exception is a bug and shows its traceback.
     """
     prepare_streams()
     with _noticing_interrupts() as interrupts:
         try:
-            code = main()
-            sys.stdout.flush()
+            stdout = _Outliving(sys.stdout) if outlive_reader else sys.stdout
+            with contextlib.redirect_stdout(stdout):
+                code = main()
+                sys.stdout.flush()
             return EXIT_PASS if code is None else code
         except SystemExit:
             raise
@@ -99,10 +101,10 @@ def _describe(error: BaseException) -> tuple[str, int]:
         return "interrupted", EXIT_INTERRUPTED
     if isinstance(error, BrokenPipeError):
         return "", EXIT_UNMEASURED
-    if isinstance(error, OSError):
-        return _describe_os_error(error), EXIT_UNMEASURED
     if is_out_of_memory(error):
         return OUT_OF_MEMORY, EXIT_UNMEASURED
+    if isinstance(error, OSError):
+        return _describe_os_error(error), EXIT_UNMEASURED
     raise error
 
 
@@ -127,6 +129,31 @@ def prepare_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+class _Outliving:
+    """A text stream that goes on to the null device when its reader is gone."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As the stream writes."""
+        with contextlib.suppress(BrokenPipeError):
+            self._stream.write(text)
+            return len(text)
+        _release(self._stream, 1)
+        return len(text)
+
+    def flush(self) -> None:
+        """As the stream flushes."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            _release(self._stream, 1)
 
 
 def _is_broken(stream: IO[str]) -> bool:
@@ -154,15 +181,24 @@ def _release(stream: IO[str], descriptor: int) -> None:
 def end_on_interrupt(prog: str) -> None:
     """From now on, until `run_main`, Ctrl-C prints one line and ends the process with 130.
 
-    SIGTERM does so with 143, SIGHUP with 129. A program calls it before it imports torch, which
-    takes seconds and turns a `KeyboardInterrupt` into errors of its own. Nothing is begun yet that
-    would be left half-done.
+    SIGTERM does so with 143, SIGHUP with 129, and too little memory for the imports with 3. A
+    program calls it before it imports torch, which takes seconds and turns a `KeyboardInterrupt`
+    into errors of its own. Nothing is begun yet that would be left half-done.
     """
 
     def end(number: int, frame: FrameType | None) -> NoReturn:
         complain(prog, _describe_signal(number))
         os._exit(_exit_code(number))
 
+    def end_without_memory(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if is_out_of_memory(error):
+            complain(prog, OUT_OF_MEMORY)
+            os._exit(EXIT_UNMEASURED)
+        sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = end_without_memory
     for number in SIGNALS:
         if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, end)

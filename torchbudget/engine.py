@@ -4,7 +4,7 @@ import contextlib
 import functools
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,14 +14,14 @@ from torchbudget.building.connection import MEMORY
 from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_dataset
 from torchbudget.data.spec import DataSpec
-from torchbudget.declare.declaration import History
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.zoofile import locate
 from torchbudget.errors import UsageError
 from torchbudget.evidence.machine import platform_id
 from torchbudget.evidence.results import Run, evidence_of, read_results
+from torchbudget.fingerprints import collect_histories, fingerprint
 from torchbudget.gates import GATES, WITHOUT_BASELINE, judge
-from torchbudget.gates.baseline import Baseline, BaselineEntry, read_baseline
+from torchbudget.gates.baseline import Baseline, BaselineEntry, read_baseline, to_metrics
 from torchbudget.gates.flips import find_flips
 from torchbudget.gates.inspections import Inspections
 from torchbudget.gates.observation import TRAIN_COMMAND, Observation, Sources
@@ -30,6 +30,7 @@ from torchbudget.gates.ratchet import judge_against_baseline
 from torchbudget.gates.succession import Identity, find_predecessors, identify
 from torchbudget.gates.waivers import WAIVERS_FILE, apply_waivers, read_waivers
 from torchbudget.reading import follow_links
+from torchbudget.report.basis import Fingerprint
 from torchbudget.report.comparison import Base, Comparison
 from torchbudget.report.metrics import Metrics
 from torchbudget.report.progress import LiveLine
@@ -74,9 +75,12 @@ class Engine:
         )
         self.zoo = self._built.entries
 
-        @functools.cache
+        self._datasets: dict[DataSpec, Dataset] = {}
+
         def load(spec: DataSpec) -> Dataset:
-            return load_dataset(spec, data_root, folder)
+            if spec not in self._datasets:
+                self._datasets[spec] = load_dataset(spec, data_root, folder)
+            return self._datasets[spec]
 
         self._observations: dict[str, Observation] = {}
         self._inspections = Inspections(self._built)
@@ -114,6 +118,12 @@ class Engine:
     def runs(self) -> list[Run]:
         """All records of the zoo."""
         return self._sources.runs
+
+    def fingerprint(self, entry: Entry) -> Fingerprint:
+        """All that the verdicts on an entry rest on that was built."""
+        built = self._built.digests.get(entry.name, "")
+        dataset = self._datasets.get(entry.data)
+        return fingerprint(entry, built, self.runs, self._sources.weights, dataset)
 
     @property
     def allowed(self) -> tuple[str, ...]:
@@ -273,17 +283,32 @@ class Engine:
             return None
         return Base(commit=self.baseline.commit, has_zoo=self.baseline.has_zoo)
 
-    def compare_entries(self, entries: list[Entry]) -> list[Comparison]:
-        """Each entry with what it was at the baseline, then those of it that are gone."""
-        return [self._compare_entry(entry) for entry in entries] + [
-            Comparison(now=None, then=to_metrics(gone)) for gone in self._find_gone(entries)
+    def compare_entries(
+        self,
+        entries: list[Entry],
+        *,
+        unchanged: Mapping[str, Metrics] | None = None,
+        beside: list[Entry] | None = None,
+    ) -> list[Comparison]:
+        """Each entry with what it was at the baseline, then those of it that are gone.
+
+        `unchanged` are the metrics of entries that are as they were there. What is gone is looked
+        for where `beside`, or without it `entries`, are all of the zoo.
+        """
+        known = unchanged or {}
+        gone = self._find_gone(entries if beside is None else beside)
+        return [
+            *(self._compare_entry(entry, known.get(entry.name)) for entry in entries),
+            *(Comparison(now=None, then=to_metrics(was)) for was in gone),
         ]
 
-    def _compare_entry(self, entry: Entry) -> Comparison:
-        now = self.measure_entry(entry)
+    def _compare_entry(self, entry: Entry, unchanged: Metrics | None) -> Comparison:
+        now = unchanged or self.measure_entry(entry)
         predecessors = self.baseline.predecessors_of(entry.name) if self.baseline else []
         if not predecessors:
             return Comparison(now=now, then=None)
+        if unchanged:
+            return Comparison(now=now, then=to_metrics(predecessors[0]))
         lost, won = find_flips(self.observe(entry), predecessors[0])
         return Comparison(now=now, then=to_metrics(predecessors[0]), lost=lost, won=won)
 
@@ -293,30 +318,6 @@ class Engine:
             return []
         followed = {was.name for name in self.zoo for was in self.baseline.predecessors_of(name)}
         return [was for name, was in self.baseline.entries.items() if name not in followed]
-
-
-def collect_histories(runs: list[Run]) -> dict[str, list[History]]:
-    """The histories of each entry's runs, those that have any."""
-    histories: dict[str, list[History]] = {}
-    for run in runs:
-        if run.history:
-            losses = [row.val_loss for row in run.history]
-            histories.setdefault(run.entry, []).append((run.train_images, losses))
-    return histories
-
-
-def to_metrics(entry: BaselineEntry) -> Metrics:
-    """The numbers of an entry at the baseline, without its sizes where they were not measured."""
-    if entry.error:
-        return Metrics(entry=entry.name, total=entry.total, misses=entry.misses)
-    return Metrics(
-        entry=entry.name,
-        params=entry.params,
-        multiply_adds=entry.multiply_adds,
-        weight_bytes=entry.weight_bytes,
-        total=entry.total,
-        misses=entry.misses,
-    )
 
 
 def check_gate(name: str) -> None:

@@ -63,6 +63,10 @@ class CheckpointError(TorchBudgetError):
     """A checkpoint that is missing, corrupt or another run's; the message names the file."""
 
 
+class StorageError(TorchBudgetError):
+    """A file or folder that cannot be written; the message names it and says how to go on."""
+
+
 class NetworkError(TorchBudgetError):
     """A network that cannot be built, traced or run; the message gives the network's own error."""
 

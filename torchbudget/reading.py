@@ -17,8 +17,11 @@ from torchbudget.report.text import first_line
 
 MAX_REASON = 200
 """Characters of a reader's own words that a message repeats."""
-TORCH_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
-"""Parts of the messages of the `RuntimeError`s by which torch says that memory ran out."""
+OUT_OF_MEMORY = (
+    *("can't allocate memory", "not enough memory", "out of memory"),
+    *("cannot allocate memory", "failed to map segment", "can't start new thread"),
+)
+"""Parts of what torch, Python's threads and the loader of libraries say where memory ran out."""
 
 
 @contextmanager
@@ -67,9 +70,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory ran out."""
     if isinstance(error, MemoryError):
         return True
-    if not isinstance(error, RuntimeError):
+    if not isinstance(error, RuntimeError | ImportError | OSError):
         return False
-    return any(part in str(error) for part in TORCH_OUT_OF_MEMORY)
+    return any(part in str(error).lower() for part in OUT_OF_MEMORY)
 
 
 def follow_links(path: Path) -> Path:

@@ -12,10 +12,10 @@ from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.errors import ShardError, UsageError
 from torchbudget.evidence.results import Run, evidence_of
 from torchbudget.reading import reading
+from torchbudget.report.basis import Basis
 from torchbudget.report.formats import Report, from_json
-from torchbudget.report.metrics import Metrics
 from torchbudget.report.shard import Shard
-from torchbudget.report.verdict import Verdict
+from torchbudget.report.verdict import exit_code
 
 OVERHEAD = 2e9
 """Multiply-adds that take as long as the gates that measure no images, about: a second."""
@@ -83,8 +83,8 @@ def read_shard(path: Path) -> tuple[Shard, Report]:
     return report.shard, report
 
 
-def merge_shards(paths: Sequence[Path]) -> tuple[list[Verdict], list[Metrics], list[str]]:
-    """The verdicts and metrics of all shards, as one check would give them.
+def merge_shards(paths: Sequence[Path]) -> tuple[Report, list[str]]:
+    """The report of all shards, as one check would give it.
 
     Then the rules of the confinement that some shard could not enforce. Raises `ShardError` where a
     shard is missing, there twice, or left something out, and where two of them judged different
@@ -103,8 +103,8 @@ def merge_shards(paths: Sequence[Path]) -> tuple[list[Verdict], list[Metrics], l
         if number not in reports:
             again = f"run it again: --shard {number}/{first.count}"
             raise ShardError(f"shard {number} of {first.count} is missing; {again}")
-    verdicts = [verdict for number in sorted(reports) for verdict in reports[number].verdicts]
-    metrics = [entry for number in sorted(reports) for entry in reports[number].figures]
+    parts = [reports[number] for number in sorted(reports)]
+    verdicts = [verdict for part in parts for verdict in part.verdicts]
     judged = {(verdict.entry, verdict.gate) for verdict in verdicts}
     for entry, gate in product(first.entries, first.gates):
         if (entry, gate) not in judged:
@@ -112,7 +112,30 @@ def merge_shards(paths: Sequence[Path]) -> tuple[list[Verdict], list[Metrics], l
     places = {name: place for place, name in enumerate(first.entries)}
     distinct = {msgspec.json.encode(verdict): verdict for verdict in verdicts}
     ordered = sorted(distinct.values(), key=lambda verdict: places.get(verdict.entry, len(places)))
-    metrics.sort(key=lambda entry: places[entry.entry])
-    confinements = [report.confinement for report in reports.values()]
+    compared = [comparison for part in parts for comparison in part.comparisons]
+    merged = Report(
+        schema=parts[0].schema,
+        exit_code=exit_code(ordered),
+        verdicts=ordered,
+        figures=sorted(
+            (entry for part in parts for entry in part.figures),
+            key=lambda entry: places[entry.entry],
+        ),
+        basis=merge_bases([part.basis for part in parts]),
+        base=parts[0].base,
+        comparisons=sorted(
+            compared, key=lambda comparison: places.get(comparison.entry, len(places))
+        ),
+    )
+    confinements = [part.confinement for part in parts]
     allowed = {rule for rules in confinements if rules for rule in rules.get("allowed", ())}
-    return ordered, metrics, sorted(allowed)
+    return merged, sorted(allowed)
+
+
+def merge_bases(bases: Sequence[Basis | None]) -> Basis | None:
+    """What the verdicts of all shards rest on; None where judge or commit are not one."""
+    known = [basis for basis in bases if basis is not None]
+    if len(known) < len(bases) or len({(basis.commit, basis.judge) for basis in known}) != 1:
+        return None
+    entries = [entry for basis in known for entry in basis.entries]
+    return replace(known[0], entries=entries)

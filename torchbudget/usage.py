@@ -13,6 +13,7 @@ Judge the zoo: every gate on every entry, failures first, then the count and the
     %(prog)s --zoo my/zoo.py          # results.json and weights/ are expected beside it
     %(prog)s --zoo theirs.py          # a zoo file runs confined, in a process of its own
     %(prog)s --base main              # and nothing is worse than where the branch left main
+    %(prog)s --since main --verdicts main.json   # measure what changed since that check
     %(prog)s --fail-fast --format github   # stop at the first failure, print annotations
     %(prog)s --explain chain          # what a gate judges and why, with examples
     %(prog)s --why slim               # the network, operation by operation

@@ -14,6 +14,7 @@ from torchbudget.reading import reading
 
 KEPT = 5
 """Checkpoints of a run that stay."""
+NAME = re.compile(r"epoch-[0-9]{3,9}\.pt")
 
 
 def save_checkpoint(folder: Path, epochs_done: int, state: dict[str, object]) -> None:
@@ -28,9 +29,13 @@ def save_checkpoint(folder: Path, epochs_done: int, state: dict[str, object]) ->
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in `folder`, oldest first; other files of its owner's are left alone."""
-    names = re.compile(r"epoch-[0-9]{3,9}\.pt")
-    paths = [path for path in folder.glob("epoch-*.pt") if names.fullmatch(path.name)]
+    paths = [path for path in folder.glob("epoch-*.pt") if NAME.fullmatch(path.name)]
     return sorted(paths, key=lambda path: int(path.stem.removeprefix("epoch-")))
+
+
+def list_strays(folder: Path) -> list[Path]:
+    """Files in `folder` that might be taken for checkpoints but are none, by their names."""
+    return sorted(path for path in folder.glob("*.pt") if not NAME.fullmatch(path.name))
 
 
 def clear_checkpoints(folder: Path) -> None:

@@ -6,6 +6,7 @@ matplotlib is imported when the first plot is drawn.
 import io
 import itertools
 import json
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,14 +31,14 @@ COLUMNS = 10
 """Images of a row of the misclassified images."""
 
 
-def write_run(
+def draw_run(
     folder: Path,
     run: Run,
     measurement: Measurement,
     test: Images,
     train_misses: Sequence[int | None] = (),
-) -> list[Path]:
-    """Write the history of a run as JSON and its plots as PNGs, `folder/<stem>-*`; the paths.
+) -> dict[Path, bytes]:
+    """The history of a run as JSON and its plots as PNGs, by their paths, `folder/<stem>-*`.
 
     The plots are the curves, the confusion matrix and the misclassified images. A run without a
     history has no curves, and one without a confusion matrix (above 100 classes) has none here.
@@ -51,21 +52,20 @@ def write_run(
     }
     if train_misses:
         content["train_misses"] = list(train_misses)
-    history = folder / f"{run.stem}-history.json"
-    write_atomically(history, json.dumps(content, indent=1) + "\n")
+    files = {folder / f"{run.stem}-history.json": (json.dumps(content, indent=1) + "\n").encode()}
     figures = {}
     if run.history:
         figures["curves"] = plot_curves(run, train_misses)
     if run.confusion:
         figures["confusion"] = plot_confusion(run)
     figures["misses"] = plot_misses(run, measurement, test)
-    paths = [history]
     for name, figure in figures.items():
-        paths.append(save_figure(figure, folder / f"{run.stem}-{name}.png"))
-    return paths
+        files[folder / f"{run.stem}-{name}.png"] = draw_figure(figure)
+    return files
 
 
 def make_figure(**options: object) -> "Figure":
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it caches is no user's matter
     from matplotlib.figure import Figure
 
     return Figure(layout="constrained", dpi=120, **options)
@@ -73,10 +73,15 @@ def make_figure(**options: object) -> "Figure":
 
 def save_figure(figure: "Figure", path: Path) -> Path:
     """Write `figure` as a PNG at `path`, whole or not at all; return `path`."""
+    write_atomically(path, draw_figure(figure))
+    return path
+
+
+def draw_figure(figure: "Figure") -> bytes:
+    """`figure` as a PNG."""
     image = io.BytesIO()
     figure.savefig(image, format="png")
-    write_atomically(path, image.getvalue())
-    return path
+    return image.getvalue()
 
 
 def show_image(axes: "Axes", image: torch.Tensor, **options: object) -> None:

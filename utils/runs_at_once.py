@@ -17,13 +17,14 @@ from torchbudget.data.images import Dataset
 from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.errors import Interrupted, ResultsError, TorchBudgetError
 from torchbudget.evidence import machine
-from torchbudget.evidence.files import file_digest, write_atomically
+from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.results import Run, append_run, read_results, run_stem
 from utils.dispatch import LOG, Ended, run_jobs
 from utils.engine_choice import open_engine
 from utils.engines import Engine
 from utils.events import Failed
 from utils.jobs import RESULT, Job, job_folder, make_job
+from utils.preflight import check_store
 from utils.progress import ProgressView
 from utils.runs import RunPaths, Store, choose_store
 from utils.throughput import Load, Plan, choose_plan, count_cores, plan_as_asked
@@ -135,14 +136,15 @@ def run_tasks(tasks: Sequence[Task], engine: Engine, plan: Plan, setting: Settin
     """Do all runs, and merge each as soon as it is there.
 
     A run that fails is a line on stderr, and the others go on. Ctrl-C ends the workers; what they
-    have begun goes on from its checkpoints next time. Raises `Interrupted`.
+    have begun goes on from its checkpoints next time. Raises `Interrupted`, and as `check_store`
+    before anything is trained.
     """
     outcome = Outcome()
     commit = machine.commit(setting.paths.results.parent)
     try:
         jobs = {}
         for task in tasks:
-            choose_task_store(task, setting)
+            check_store(choose_task_store(task, setting), setting.paths)
             job = make_task_job(task, plan.threads, setting)
             jobs[job.name] = task, job, job_folder(setting.paths, job)
         labels = {name: task.label for name, (task, _, _) in jobs.items()}
@@ -196,7 +198,7 @@ def take(
 
 
 def merge_result(folder: Path, task: Task, setting: Setting, commit: str) -> tuple[Run, Store]:
-    """Move the run in the folder of a job to the store where it belongs; it is recorded last.
+    """Move the run in the folder of a job to the store where it belongs, all of it or nothing.
 
     History, pictures and log go to `paths.output`. The record names the `commit` that this program
     runs at: the worker may be on a machine without git. Raises `ResultsError`.
@@ -212,9 +214,7 @@ def merge_result(folder: Path, task: Task, setting: Setting, commit: str) -> tup
         files[paths.output / path.name] = path.read_bytes()
     if (folder / LOG).is_file():
         files[paths.output / f"{run.stem}-{LOG}"] = (folder / LOG).read_bytes()
-    for path, content in files.items():
-        write_atomically(path, content)
-    append_run(store.results, run)
+    append_run(store.results, run, files)
     shutil.rmtree(folder, ignore_errors=True)
     return store.find(run.stem) or run, store
 

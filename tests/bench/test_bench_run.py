@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from bench import accuracy, point, results
+from bench import accuracy, large, point, results
 from bench.__main__ import MEASUREMENTS, main, parse_options
 from bench.choice import Choice
 from torchbudget.data.images import Dataset
@@ -122,3 +122,14 @@ def test_a_point_of_growth_is_what_it_was_asked_for(sample, small_entry):
         found["params"] == count_params(point.Growing(4))
         and found["peak_bytes"] >= found["loaded_bytes"] > 50e6
     )
+
+
+def test_a_large_zoo_is_measured_whole_and_by_what_changed():
+    rows = large.measure_size(3, [2])
+    assert [(row["what"], row["changed"]) for row in rows] == [
+        ("whole", 3),
+        ("weights", 2),
+        ("budgets", 1),
+    ]
+    assert all(row["seconds"] > 0 and row["mib"] > 50 for row in rows)
+    assert "zoo.py, --since" in large.describe({"only": large.ONLY, "rows": rows})

@@ -77,6 +77,13 @@ def test_lacking_memory_is_one_line(make, capsys):
     assert printed.count("\n") == 1
 
 
+def test_too_little_memory_for_the_imports_is_one_line():
+    command = f"ulimit -v 300000; exec {sys.executable} train.py slim"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+    assert done.stderr.startswith("train.py: out of memory")
+
+
 def test_an_interruption_is_one_line(capsys):
     assert run_main(lambda: raise_it(KeyboardInterrupt()), "judge") == 130
     assert capsys.readouterr().err == "judge: interrupted\n"
@@ -98,6 +105,22 @@ def test_a_reader_that_is_gone_leaves_no_word():
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 3
+
+
+def test_a_main_that_outlives_its_reader_ends_its_work_with_its_own_code(tmp_path):
+    """`train.py | head -1` trains to the end, and a passing `check | head -1` passes."""
+    program = (
+        "import sys; from pathlib import Path; from torchbudget.command import run_main\n"
+        "def main():\n"
+        "    for line in range(9): print('x' * 2**17, flush=True)\n"
+        f"    Path({str(tmp_path / 'done')!r}).touch()\n"
+        "sys.exit(run_main(main, 'judge', outlive_reader=True))"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0 and (tmp_path / "done").exists()
 
 
 # --- the streams ----------------------------------------------------------------------------------

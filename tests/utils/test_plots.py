@@ -1,5 +1,6 @@
 """The pictures of a run: they are written, they open, and they show what the run observed."""
 
+import io
 import json
 import math
 from dataclasses import replace
@@ -15,12 +16,12 @@ from torchbudget.evidence.results import Score, seal
 from utils.plots import (
     COLUMNS,
     MAX_SHOWN,
+    draw_run,
     plot_augmentations,
     plot_confusion,
     plot_curves,
     plot_misses,
     save_figure,
-    write_run,
 )
 
 FILES = ["history.json", "curves.png", "confusion.png", "misses.png"]
@@ -54,18 +55,18 @@ def without_misses(run, keep: int = 0):
 
 
 def test_a_run_leaves_its_history_and_three_pictures_that_open(run, found, sample, tmp_path):
-    written = write_run(tmp_path / "results", run, found, sample.test)
-    assert written == [tmp_path / "results" / f"small-seed0-mnist_sample-{name}" for name in FILES]
-    assert sorted(written) == sorted((tmp_path / "results").iterdir())
-    history = json.loads(written[0].read_text())
+    drawn = draw_run(tmp_path, run, found, sample.test)
+    assert list(drawn) == [tmp_path / f"small-seed0-mnist_sample-{name}" for name in FILES]
+    history_file, *pictures = drawn.values()
+    history = json.loads(history_file)
     assert history == {
         "entry": "small",
         "seed": 0,
         "dataset": "mnist_sample",
         "history": msgspec.to_builtins(run.history),
     }
-    for path in written[1:]:
-        image = matplotlib.image.imread(path)  # (H, W, 4) in [0, 1]
+    for picture in pictures:
+        image = matplotlib.image.imread(io.BytesIO(picture))  # (H, W, 4) in [0, 1]
         assert min(image.shape[:2]) > 300 and image[..., :3].std() > 0.01
 
 
@@ -86,8 +87,8 @@ def test_accuracy_on_train_is_drawn_where_it_was_counted(run, found, sample, tmp
     """3,500 images are trained on; labels of an epoch that mixed them have no count."""
     _, accuracy = plot_curves(run, [350, None]).axes
     assert list(accuracy.lines[0].get_ydata()) == pytest.approx([90, math.nan], nan_ok=True)
-    history = write_run(tmp_path, run, found, sample.test, [350, None])[0]
-    assert json.loads(history.read_text())["train_misses"] == [350, None]
+    history, *_ = draw_run(tmp_path, run, found, sample.test, [350, None]).values()
+    assert json.loads(history)["train_misses"] == [350, None]
     augmented = msgspec.structs.replace(run, recipe=run.recipe | {"augment": [{"kind": "Affine"}]})
     assert plot_curves(augmented).axes[0].lines[0].get_label() == "train, augmented"
 
@@ -125,7 +126,7 @@ def test_a_run_without_val_has_a_training_curve_alone(
 ):
     run = make_run(replace(small_entry, recipe=replace(small_entry.recipe, val_images=0)), 0)
     assert [len(axes.lines) for axes in plot_curves(run).axes] == [1, 1]
-    assert len(write_run(tmp_path, run, found, sample.test)) == 4
+    assert len(draw_run(tmp_path, run, found, sample.test)) == 4
 
 
 def test_the_confusion_matrix_shows_every_count_and_colours_the_wrong_ones(run):

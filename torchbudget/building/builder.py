@@ -24,7 +24,7 @@ from safetensors.torch import save
 from torch import nn
 
 from torchbudget.building.artefact import pack_network
-from torchbudget.building.protocol import ANSWER, REQUEST, Request
+from torchbudget.building.protocol import ANSWER, LEFT_OUT, REQUEST, Request
 from torchbudget.confinement import tree
 from torchbudget.data.images import ImageSpec
 from torchbudget.data.loading import load_dataset
@@ -39,8 +39,6 @@ from torchbudget.network.trace import build, runs_at_all
 
 SECONDS = 120.0
 """What a network may take to be captured."""
-LEFT_OUT = "left-out"
-"""What stands for the network of an entry that was not asked for."""
 JOBS = max(1, min(4, os.cpu_count() or 1))
 
 

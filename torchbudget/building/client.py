@@ -2,11 +2,12 @@
 
 import contextlib
 import functools
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from safetensors.torch import load
 from torchbudget import errors
 from torchbudget.building.artefact import read_network
 from torchbudget.building.connection import MEMORY, start_server, stop_server
-from torchbudget.building.protocol import ANSWER, OUTPUT
+from torchbudget.building.protocol import ANSWER, LEFT_OUT, OUTPUT
 from torchbudget.confinement import Confined
 from torchbudget.data.arrays import to_images
 from torchbudget.data.images import Dataset, ImageSpec
@@ -42,13 +43,16 @@ GRACE = 30.0
 class BuiltZoo:
     """The entries of a zoo file by name, and its networks by key.
 
-    `allowed` are the rules of `torchbudget.confinement` that the system did not enforce.
+    `digests` are by name, of all that the zoo's code gives for an entry: its declaration, and its
+    network as captured; there is none of an entry whose network was not asked for. `allowed`
+    are the rules of `torchbudget.confinement` that the system did not enforce.
     """
 
     entries: dict[str, Entry]
     networks: dict[str, BuiltNetwork]
     keys: dict[str, str]
     allowed: tuple[str, ...] = ()
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 def build_zoo(
@@ -167,13 +171,37 @@ def _read_zoo(
     keys = {part["name"]: part["network"] for part in answer["entries"]}
     if not set(keys.values()) <= set(networks):
         raise DeclarationError("the zoo's declarations name a network that was not built")
-    return BuiltZoo(entries, networks, keys)
+    return BuiltZoo(entries, networks, keys, digests=_digest_entries(answer, folder))
 
 
 def _read_network(key: str, head: dict[str, Any], folder: Path) -> BuiltNetwork:
+    return read_network(head, *_read_parts(key, folder))
+
+
+def _read_parts(key: str, folder: Path) -> list[bytes]:
+    """Graph and tensors of a network as they were handed over; empty where it was not captured."""
     files = [folder / f"{Path(key).name}.{kind}" for kind in ("json", "safetensors")]
-    graph, tensors = (file.read_bytes() if file.is_file() else b"" for file in files)
-    return read_network(head, graph, tensors)
+    return [file.read_bytes() if file.is_file() else b"" for file in files]
+
+
+def _digest_entries(answer: dict[str, Any], folder: Path) -> dict[str, str]:
+    """By name the SHA-256 of an entry's declaration and network, and of an ensemble's members."""
+    networks = {
+        key: [hashlib.sha256(part).hexdigest() for part in _read_parts(key, folder)]
+        for key in answer["networks"]
+    }
+    own = {
+        part["name"]: [part | {"network": ""}, answer["networks"][key], networks[key]]
+        for part in answer["entries"]
+        if (key := part["network"]) != LEFT_OUT
+    }
+    digests = {}
+    for part in answer["entries"]:
+        names = [part["name"], *sorted({name for name, _ in part.get("members", ())})]
+        if all(name in own for name in names):
+            text = json.dumps([own[name] for name in names], sort_keys=True)
+            digests[part["name"]] = hashlib.sha256(text.encode()).hexdigest()
+    return digests
 
 
 def _read_images(answer: dict[str, Any], folder: Path) -> Dataset:

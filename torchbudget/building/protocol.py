@@ -16,6 +16,8 @@ REQUEST = "request.json"
 """What to build, in the folder of a build that no server was asked for."""
 OUTPUT = "output.txt"
 """What a build prints, in its folder."""
+LEFT_OUT = "left-out"
+"""What stands for the network of an entry that was not asked for."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,20 @@
-"""Where a file differs from the form in which it would be written."""
+"""The form in which a results file is written, and where a file differs from it."""
 
+import json
 from itertools import zip_longest
+from typing import Any
 
 MAX_SHOWN = 60
 """Characters of a line that a message shows."""
+
+
+def to_json(schema: int, runs: list[dict[str, Any]]) -> str:
+    """JSON with a field of a run on each line, so that a diff shows what changed."""
+    blocks = []
+    for run in runs:
+        fields = [f"   {json.dumps(name)}: {json.dumps(value)}" for name, value in run.items()]
+        blocks.append("  {\n" + ",\n".join(fields) + "\n  }")
+    return f'{{\n "schema": {schema},\n "runs": [\n' + ",\n".join(blocks) + "\n ]\n}\n"
 
 
 def describe_difference(content: bytes, text: str, stems: list[str]) -> str:

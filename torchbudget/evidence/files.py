@@ -1,25 +1,38 @@
 """Files written whole or not at all, and never in the place of what is read."""
 
+import contextlib
 import errno
 import hashlib
 import os
+import re
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from torchbudget.errors import UsageError
 from torchbudget.reading import follow_links
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 Content = str | bytes | Callable[[Path], object]
 """Text (UTF-8), bytes, or a function that writes the file whose path it is given."""
+PARTIAL_SUFFIX = ".partial"
+"""How the name ends of a file that is being written; it begins with a dot."""
+OLD = 86_400.0
+"""Seconds after which it counts as abandoned on Windows, where no lock tells."""
 
 
 def write_atomically(path: Path, content: Content) -> None:
     """Write beside `path`, then replace it: a reader sees the old file or the new one.
 
-    A link stays, and the file that it leads to is replaced. A pipe or a device stays, and is
-    written to. Raises an `OSError` that names `path`.
+    What killed writers of `path` left beside it is removed. A link stays, and the file that it
+    leads to is replaced. A pipe or a device stays, and is written to. Raises an `OSError` that
+    names `path`.
     """
     target = follow_links(path)
     try:
@@ -37,17 +50,54 @@ def write_atomically(path: Path, content: Content) -> None:
 
 def _replace(path: Path, content: Content) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
-    os.close(handle)
-    partial = Path(name)
-    try:
+    _remove_abandoned(path)
+    with _open_partial(path) as partial:
         _write(partial, content)
         with open(partial, "rb+") as written:
             os.fsync(written.fileno())
         partial.chmod(0o644)
         os.replace(partial, path)
+
+
+@contextlib.contextmanager
+def _open_partial(path: Path) -> Iterator[Path]:
+    """A new file beside `path` that only this process writes; afterwards it is gone."""
+    while True:
+        prefix = f".{path.name[:100]}."
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=PARTIAL_SUFFIX)
+        if fcntl is None:
+            os.close(handle)
+            break
+        with contextlib.suppress(OSError):  # a file system without locks: it is never cleaned
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        if os.fstat(handle).st_nlink:
+            break
+        os.close(handle)  # another process took it for abandoned before it was locked
+    try:
+        yield Path(name)
     finally:
-        partial.unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
+        if fcntl is not None:
+            os.close(handle)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed writers of `path` left beside it: no process holds its lock any more."""
+    pattern = re.compile(re.escape(f".{path.name[:100]}.") + "[a-z0-9_]{8}" + PARTIAL_SUFFIX)
+    for entry in os.scandir(path.parent):
+        if pattern.fullmatch(entry.name):
+            with contextlib.suppress(OSError):
+                _remove_unless_held(entry.path)
+
+
+def _remove_unless_held(path: str) -> None:
+    if fcntl is None:
+        if time.time() - os.stat(path).st_mtime > OLD:
+            os.unlink(path)
+        return
+    with open(path, "rb+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
 
 
 def _write_through(path: Path, content: Content) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from torchbudget.declare.entry import Ensemble, Entry, describe
 from torchbudget.declare.teaching import find_teacher
 from torchbudget.errors import UsageError, WeightsError
 from torchbudget.evidence import machine
-from torchbudget.evidence.files import file_digest, write_atomically
+from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.measure import Measurement, measure
 from torchbudget.evidence.results import (
     Digests,
@@ -70,6 +70,10 @@ class RecordedRun:
     test: Measurement
 
 
+DescribeRun = Callable[[RecordedRun], Mapping[Path, bytes]]
+"""Gives further files of a run, their contents by their paths."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingClaim:
     """What is said of a training; nobody can measure it afterwards.
@@ -111,8 +115,9 @@ def record_run(
     device: str = "cpu",
     clock: Clock | None = None,
     data_root: Path | None = None,
+    describe_run: DescribeRun | None = None,
 ) -> RecordedRun:
-    """Write the weights and the record of one run of `entry` with `seed`.
+    """Write the weights and the record of one run of `entry` with `seed`, together or not at all.
 
     Call it once, at the end of training: the test images are read here, by the final weights.
     `network` is the trained network, or its state dict; what is measured is a fresh network of the
@@ -124,7 +129,8 @@ def record_run(
     by; by default those that the entry's recipe gives, without a recipe all training images.
     `steps` (of the optimiser), `batch_size` and `seconds` are what is known of the training,
     `teacher` the weights that taught it: where the recipe holds a `TaughtBy`, by default those that
-    are in the folder now. Raises
+    are in the folder now. `describe_run` gives further files of the run, which appear with its
+    record. Raises
     `WeightsError` for weights that do not fit the entry's network, `DataError` where the data is
     missing, `ResultsError` where `results` is no results file.
     """
@@ -151,8 +157,9 @@ def record_run(
         entry, seed, fresh, digest, dataset, claim, clock, folder, images=images, device=device
     )
     stem = run_stem(entry.name, seed, dataset.name, list(overrides))
-    write_atomically((weights or folder / "weights") / f"{stem}.safetensors", content)
-    append_run(results or folder / "results.json", recorded.run)
+    files = {(weights or folder / "weights") / f"{stem}.safetensors": content}
+    files |= describe_run(recorded) if describe_run else {}
+    append_run(results or folder / "results.json", recorded.run, files)
     return recorded
 
 
@@ -182,6 +189,7 @@ def record_ensemble(
     weights: Path | None = None,
     dataset: Dataset | None = None,
     clock: Clock | None = None,
+    describe_run: DescribeRun | None = None,
 ) -> RecordedRun:
     """Write the record of an ensemble, whose `members` (their runs, in order) are recorded.
 
@@ -203,7 +211,8 @@ def record_ensemble(
     network = load_shipped(entry, 0, weights, dataset.name)
     images = split_train_val(dataset, first.val_images)
     recorded = observe_run(entry, 0, network, digest, dataset, claim, clock, folder, images=images)
-    append_run(results or folder / "results.json", recorded.run)
+    files = describe_run(recorded) if describe_run else {}
+    append_run(results or folder / "results.json", recorded.run, files)
     return recorded
 
 

@@ -13,7 +13,7 @@ computes each field, and which fields are claimed.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -26,10 +26,11 @@ from msgspec import Meta, Struct
 from torchbudget.data.images import ImageSpec
 from torchbudget.data.loading import FIRST_IMAGE, file_suffix
 from torchbudget.errors import ResultsError
-from torchbudget.evidence.canonical import describe_difference
+from torchbudget.evidence.canonical import describe_difference, to_json
 from torchbudget.evidence.files import write_atomically
 from torchbudget.evidence.measure import MAX_MATRIX
-from torchbudget.reading import reading
+from torchbudget.evidence.together import has_staged, settle, stage
+from torchbudget.reading import follow_links, reading
 
 SCHEMA = 1
 MAX_COUNT = 2**53
@@ -286,7 +287,7 @@ def read_results(path: Path, *, canonical: bool = True) -> list[Run]:
     with reading(path, ResultsError, problem, "restore it from git"):
         content = path.read_bytes()
         results = msgspec.json.decode(content, type=Results)
-        text = _to_json(results)
+        text = to_json(results.schema, msgspec.to_builtins(results.runs))
     if results.schema != SCHEMA:
         raise ResultsError(f"{path} has schema {results.schema}, this version reads {SCHEMA}")
     stems = [run.stem for run in results.runs]
@@ -302,42 +303,55 @@ def read_results(path: Path, *, canonical: bool = True) -> list[Run]:
     return results.runs
 
 
-def append_run(path: Path, run: Run) -> None:
-    """Add `run`, sealed, under a lock; the file is replaced whole."""
+def append_run(path: Path, run: Run, files: Mapping[Path, bytes] | None = None) -> None:
+    """Add `run`, sealed, under a lock; the file is replaced whole.
+
+    `files` are the other files of the run, such as its weights: they appear with the record, or
+    where it cannot be written not at all.
+    """
+    files = {follow_links(file): content for file, content in (files or {}).items()}
+    folders = [file.parent for file in files]
     path.parent.mkdir(parents=True, exist_ok=True)
     with lock(path):
-        write_results(
-            path, [old for old in read_results(path) if old.stem != run.stem] + [seal(run)]
-        )
+        runs = read_results(path)
+        settle(path, folders, [old.digests.weights for old in runs])
+        try:
+            stage(files, path, run.digests.weights)
+            write_results(path, [old for old in runs if old.stem != run.stem] + [seal(run)])
+        finally:
+            settle(path, folders, [known.digests.weights for known in read_results(path)])
+
+
+def settle_runs(path: Path, folders: Iterable[Path]) -> list[Path]:
+    """Finish what a killed process began to record in `path`; the files that took their places.
+
+    Raises `ResultsError` and `OSError`.
+    """
+    folders = list(folders)
+    if not has_staged(path, folders):
+        return []
+    with lock(path):
+        return settle(path, folders, [run.digests.weights for run in read_results(path)])
 
 
 def write_results(path: Path, runs: list[Run]) -> None:
     """Write sealed runs in the form that is read; the file is replaced whole."""
-    text = _to_json(Results(schema=SCHEMA, runs=sorted(runs, key=lambda run: run.stem)))
+    text = to_json(SCHEMA, msgspec.to_builtins(sorted(runs, key=lambda run: run.stem)))
     msgspec.json.decode(text, type=Results)
     write_atomically(path, text)
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """The only writer of `path` meanwhile; raises `ResultsError` where another one stays."""
+def lock(path: Path, timeout: float = 60) -> Iterator[None]:
+    """The only writer of `path` meanwhile.
+
+    Raises `ResultsError` where another one stays for `timeout` seconds.
+    """
     try:
-        with FileLock(f"{path}.lock", timeout=60):
+        with FileLock(f"{path}.lock", timeout=timeout):
             yield
     except Timeout as error:
         raise ResultsError(
             f"{path}.lock is held by another run; wait until that has ended, then record this one "
             "again (train.py: --resume)"
         ) from error
-
-
-def _to_json(results: Results) -> str:
-    """JSON with a field of a run on each line, so that a diff shows what changed."""
-    blocks = []
-    for run in results.runs:
-        fields = [
-            f"   {json.dumps(name)}: {json.dumps(value)}"
-            for name, value in msgspec.to_builtins(run).items()
-        ]
-        blocks.append("  {\n" + ",\n".join(fields) + "\n  }")
-    return f'{{\n "schema": {results.schema},\n "runs": [\n' + ",\n".join(blocks) + "\n ]\n}\n"

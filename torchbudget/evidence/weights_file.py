@@ -42,7 +42,7 @@ def find_odd_content(content: bytes, expected: Mapping[str, torch.Tensor], store
     if state.keys() != forms.keys():
         odd = sorted(state.keys() ^ forms.keys())[0]
         return f"has {odd}, the network has not" if odd in state else f"lacks {odd}"
-    for name, tensor in state.items():
+    for name, tensor in sorted(state.items()):
         shape, dtype = forms[name]
         if (tuple(tensor.shape), tensor.dtype) != (shape, dtype):
             return f"holds {name} as {tensor.dtype} {tuple(tensor.shape)}, not as {dtype} {shape}"

@@ -28,6 +28,7 @@ from torchbudget.evidence.stored import count_bytes, count_scales
 from torchbudget.gates.inspections import Inspections
 from torchbudget.gates.waivers import WAIVERS_FILE, Waiver, read_waivers
 from torchbudget.network.inspection import Inspection
+from torchbudget.report.metrics import Metrics
 
 SECONDS = 300.0
 """Time that the zoo at the baseline may take to be built."""
@@ -119,9 +120,7 @@ def read_baseline(ref: str, zoo_file: Path, *, may_lack_zoo: bool = False) -> Ba
     With `may_lack_zoo`, a commit without the zoo file is a baseline without entries, not an error.
     """
     zoo_file = zoo_file.resolve()
-    top = Path(_git(zoo_file.parent, "rev-parse", "--show-toplevel", why="--base reads git"))
-    if not zoo_file.is_relative_to(top):
-        raise BaselineError(f"{zoo_file} is outside {top}")
+    top = top_of(zoo_file, "--base")
     commit = _merge_base(ref, top)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place).resolve()
@@ -173,7 +172,22 @@ def add_record(
 # --- git ------------------------------------------------------------------------------------------
 
 
-def _git(folder: Path, *words: str, why: str) -> str:
+def top_of(zoo_file: Path, reader: str) -> Path:
+    """The folder of the repository that holds the zoo file; raises `BaselineError`."""
+    zoo_file = zoo_file.resolve()
+    top = Path(git(zoo_file.parent, "rev-parse", "--show-toplevel", why=f"{reader} reads git"))
+    if not zoo_file.is_relative_to(top):
+        raise BaselineError(f"{zoo_file} is outside {top}")
+    return top
+
+
+def find_base(ref: str, zoo_file: Path) -> str:
+    """The merge base of HEAD and `ref`; raises `BaselineError`."""
+    return _merge_base(ref, top_of(zoo_file, "--base"))
+
+
+def git(folder: Path, *words: str, why: str) -> str:
+    """What git prints, stripped; raises a `BaselineError` that begins with `why`."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *words],
@@ -192,17 +206,17 @@ def _merge_base(ref: str, top: Path) -> str:
     if not ref or ref.startswith("-"):
         raise BaselineError(f"--base {ref!r} is no commit")
     unknown = f"--base {ref} is no commit here (git fetch it)"
-    tip = _git(top, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", why=unknown)
+    tip = git(top, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", why=unknown)
     unrelated = f"HEAD and {ref} have no common commit here (git fetch --unshallow)"
-    return _git(top, "merge-base", "HEAD", tip, why=unrelated)
+    return git(top, "merge-base", "HEAD", tip, why=unrelated)
 
 
 def _extract(top: Path, commit: str, folder: Path) -> None:
     archive = folder / "tree.tar"
     unreadable = f"{commit[:12]} cannot be read"
-    if not _git(top, "ls-tree", "--name-only", commit, why=unreadable):
+    if not git(top, "ls-tree", "--name-only", commit, why=unreadable):
         return  # tarfile takes no archive without a member
-    _git(top, "archive", "--format=tar", f"--output={archive}", commit, why=unreadable)
+    git(top, "archive", "--format=tar", f"--output={archive}", commit, why=unreadable)
     try:
         with tarfile.open(archive) as packed:
             packed.extractall(folder / "tree", filter="data")
@@ -245,6 +259,20 @@ def _describe_entry(entry: Entry) -> BaselineEntry:
         duplicates=describe_duplicates(entry.data),
         views=describe(entry.views),
         members=[(member.name, seed) for member, seed in members],
+    )
+
+
+def to_metrics(entry: BaselineEntry) -> Metrics:
+    """The numbers of an entry at the baseline, without its sizes where they were not measured."""
+    if entry.error:
+        return Metrics(entry=entry.name, total=entry.total, misses=entry.misses)
+    return Metrics(
+        entry=entry.name,
+        params=entry.params,
+        multiply_adds=entry.multiply_adds,
+        weight_bytes=entry.weight_bytes,
+        total=entry.total,
+        misses=entry.misses,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from torchbudget.declare.entry import Ensemble, Entry, changed_fields, describe
@@ -9,6 +10,7 @@ from torchbudget.declare.teaching import TaughtBy, find_teacher
 from torchbudget.errors import Unmeasurable
 from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.results import ImageRecord, Run, run_stem
+from torchbudget.evidence.together import find_staged
 from torchbudget.evidence.weights import weights_digest
 from torchbudget.evidence.weights_file import find_odd_content
 from torchbudget.gates.observation import Observation
@@ -147,12 +149,21 @@ def find_other_weights(entry: Entry, observation: Observation) -> Iterator[Link]
             yield (
                 run,
                 f"{name} is not the file that was recorded "
-                f"({run.digests.weights[:12]} recorded, {found[:12]} found)",
+                f"({run.digests.weights[:12]} recorded, {found[:12]} found)"
+                f"{describe_staged(paths, run)}",
             )
     if isinstance(entry, Ensemble):
         for path, run in zip(observation.weights_paths(0), observation.trainings, strict=True):
             if file_digest(path) != run.digests.weights:
                 yield run, f"{path.name} is not the file that {run.entry}'s record names"
+
+
+def describe_staged(paths: list[Path], run: Run) -> str:
+    """Where a recording was killed before it ended: the file that holds the recorded weights."""
+    staged = find_staged(paths[0], run.digests.weights) if len(paths) == 1 else None
+    if staged is None:
+        return ""
+    return f"; {staged.name} is, left by a recording that was killed: move it there"
 
 
 def find_odd_weights(entry: Entry, observation: Observation) -> Iterator[Link]:

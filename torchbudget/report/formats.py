@@ -4,13 +4,16 @@ import hashlib
 import json
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
+from torchbudget.report.basis import Basis
+from torchbudget.report.comparison import Base, Comparison
 from torchbudget.report.metrics import Metrics
 from torchbudget.report.shard import Shard
 from torchbudget.report.terminal import describe_origin, failure_lines, sort_by_urgency
@@ -40,6 +43,9 @@ class Report:
     figures: list[Metrics]
     confinement: dict[str, list[str]] | None = None
     shard: Shard | None = None
+    basis: Basis | None = None
+    base: Base | None = None
+    comparisons: list[Comparison] = field(default_factory=list)
 
 
 def from_json(content: bytes) -> Report:
@@ -56,11 +62,15 @@ def to_json(
     *,
     confinement: dict[str, list[str]] | None = None,
     shard: Shard | None = None,
+    basis: Basis | None = None,
+    base: Base | None = None,
+    comparisons: Sequence[Comparison] = (),
 ) -> str:
     """The verdicts in the order they were judged, and the unrounded numbers behind them.
 
     `confinement` says what the system forbade to the zoo's code, and what it could not. The report
-    of a part of a check says which one it is.
+    of a part of a check says which one it is. `basis` is what the verdicts rest on,
+    `comparisons` what the change since `base` did.
     """
     document: dict[str, Any] = {
         "schema": JSON_SCHEMA,
@@ -71,6 +81,12 @@ def to_json(
     }
     if shard is not None:
         document["shard"] = asdict(shard)
+    if basis is not None:
+        document["basis"] = asdict(basis)
+    if base is not None:
+        document["base"] = asdict(base)
+    if comparisons:
+        document["comparisons"] = [asdict(comparison) for comparison in comparisons]
     return json.dumps(document, indent=1) + "\n"
 
 
@@ -98,10 +114,10 @@ def _add_case(suite: ET.Element, verdict: Verdict) -> None:
         suite, "testcase", classname=_legal(f"zoo.{verdict.entry}"), name=_legal(verdict.gate)
     )
     if verdict.status is Status.PASS:
-        ET.SubElement(case, "system-out").text = _legal(verdict.observed)
+        ET.SubElement(case, "system-out").text = _legal(verdict.found)
         return
     origin = f"{describe_origin(verdict.origin)}: " if verdict.origin else ""
-    message = _legal(f"{origin}expected {verdict.expected}, found {verdict.observed}")
+    message = _legal(f"{origin}expected {verdict.expected}, found {verdict.found}")
     kind = JUNIT_KINDS.get(verdict.status, "error")
     problem = ET.SubElement(case, kind, message=message, type=verdict.status)
     problem.text = _legal("\n".join(failure_lines(verdict)))
@@ -168,8 +184,9 @@ def _result(verdict: Verdict, rule: int, zoo: Path) -> dict[str, Any]:
             "entryAndGate/v1": hashlib.sha256(name.encode()).hexdigest(),
         },
     }
-    if verdict.origin:
-        result["properties"] = {"origin": verdict.origin}
+    properties = {"origin": verdict.origin, "unchangedSince": verdict.since}
+    if any(properties.values()):
+        result["properties"] = {name: text for name, text in properties.items() if text}
     if verdict.origin in BASELINE_STATES:
         result["baselineState"] = BASELINE_STATES[verdict.origin]
     if verdict.status is Status.WAIVED:

@@ -25,7 +25,7 @@ def to_markdown(
             verdict.entry,
             verdict.gate,
             _describe_status(verdict),
-            verdict.observed,
+            verdict.found,
             verdict.expected,
         )
         lines.append(f"| {' | '.join(map(_escape, cells))} |")

@@ -50,7 +50,7 @@ def print_verdicts(
     if harmless:
         table = make_table("entry", "gate", "found", "expected")
         for verdict in harmless:
-            observed = verdict.observed
+            observed = verdict.found
             if verdict.status is not Status.PASS:
                 observed = f"{verdict.status.replace('_', ' ')}: {observed}"
             table.add_row(
@@ -75,6 +75,10 @@ def summarise(verdicts: list[Verdict]) -> str:
         for status in Status
         if status in statuses
     ]
+    taken_over = sum(bool(verdict.since) for verdict in verdicts)
+    if taken_over:
+        since = next(verdict.since for verdict in verdicts if verdict.since)
+        counts.append(f"{taken_over} of them unchanged since {since[:12]}")
     return f"{', '.join(counts) or 'nothing was judged'}; exit code {exit_code(verdicts)}"
 
 
@@ -102,7 +106,7 @@ def failure_lines(verdict: Verdict) -> list[str]:
     lines = [f"{status}  {verdict.entry}: {verdict.gate}  {verdict.where}".rstrip()]
     for label, text in (
         ("expected", verdict.expected),
-        ("found", verdict.observed),
+        ("found", verdict.found),
         ("difference", verdict.difference),
         ("at base", ORIGINS[verdict.origin] if verdict.origin else ""),
         ("to do", verdict.remedy),

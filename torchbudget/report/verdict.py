@@ -45,7 +45,8 @@ class Verdict:
     `field` is the part of the entry's declaration that set the limit (for `where`, file:line),
     `remedy` what to do about a failure. `number` is the observation as one figure of which more is
     worse, by which a waiver accepts it; None where there is no such figure. `origin` is None where
-    nothing failed or there is no baseline.
+    nothing failed or there is no baseline. `since` is the commit whose check said it, where the
+    entry has not changed since and was not measured again.
 
     Every text is made one harmless line here, so that no report can forget it: much of it comes
     from files and networks of others.
@@ -63,11 +64,18 @@ class Verdict:
     details: tuple[str, ...] = ()
     number: float | None = None
     origin: Origin | None = None
+    since: str = ""
 
     def __post_init__(self) -> None:
         for name in TEXTS:
             object.__setattr__(self, name, as_one_line(getattr(self, name)))
         object.__setattr__(self, "details", tuple(map(as_one_line, self.details)))
+
+    @property
+    def found(self) -> str:
+        """What was observed, and whether that was at an earlier commit."""
+        earlier = f"unchanged since {self.since[:12]}: " if self.since else ""
+        return f"{earlier}{self.observed}"
 
 
 TEXTS = tuple(field.name for field in fields(Verdict) if field.type is str)
