@@ -30,7 +30,6 @@ from pathlib import Path
 
 import optuna
 import torch
-from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 import environment
@@ -39,7 +38,6 @@ from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_or_sample
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Entry
-from torchbudget.declare.teaching import find_teacher
 from torchbudget.declare.zoofile import load_zoo, select_entries
 from torchbudget.errors import (
     EXIT_FAIL,
@@ -54,18 +52,14 @@ from train import HERE
 from utils import plots
 from utils import study as studies
 from utils.checks import check_trainable
-from utils.engine_choice import open_engine
-from utils.jobs import Job, make_job
 from utils.lessons import Lessons
 from utils.literal import literal, override_words
 from utils.options import add_engine_options, find_device
-from utils.progress import ProgressView
 from utils.recipe import Recipe
 from utils.runs import RunPaths, find_image, scale_val
-from utils.search_at_once import SearchAtOnce
+from utils.search_at_once import run_at_once
 from utils.space import Space, make_space
 from utils.teachers import open_lessons
-from utils.throughput import plan_as_asked
 
 PROG = "search.py"
 FEWEST_FOR_IMPORTANCES = 2
@@ -190,48 +184,6 @@ def search(space: Space, dataset: Dataset, options: argparse.Namespace) -> int:
         if best is not None:
             space.apply(best.params)
     return conclude(study, space, len(val), options)
-
-
-def run_at_once(
-    study: optuna.Study,
-    storage: BaseStorage,
-    objective: studies.Objective,
-    dataset: Dataset,
-    options: argparse.Namespace,
-) -> None:
-    """Bring the study to its number of trials by jobs; the log of each is in `options.out`.
-
-    Raises what an engine raises, and the error of a trial that says something of all.
-    """
-    space = objective.space
-    if find_teacher(space.entry):
-        raise UsageError("a taught recipe is searched in one process: leave --jobs and --ray out")
-    plan = plan_as_asked(options)
-    trained_on = replace(dataset, test=None)
-    engine = open_engine(plan, options.zoo, [trained_on], options.ray, str(objective.device))
-    epochs = {"epochs": space.entry.recipe.epochs}
-
-    def job_of(number: int, values: dict[str, float]) -> tuple[Job, Path]:
-        job = make_job(
-            space.apply(values),
-            options.seed,
-            dataset,
-            options.zoo,
-            threads=plan.threads,
-            device=str(objective.device),
-            data_root=options.data_root,
-            changes=epochs | space.find_changes(values),
-            trial=number,
-        )
-        return job, options.out / f"{study.study_name}-logs" / job.name
-
-    print(plan, flush=True)
-    try:
-        with ProgressView(options.trials, plan.num_jobs, {}) as view:
-            view.num_ended = len(studies.finished(study))
-            SearchAtOnce(study, storage, objective, engine, job_of).run(options.trials, view)
-    finally:
-        engine.close()
 
 
 def introduce(space: Space, dataset: str, num_train: int, num_val: int) -> str:

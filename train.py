@@ -28,7 +28,6 @@ if __name__ == "__main__":
     end_on_interrupt("train.py")
 
 import functools
-import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -47,7 +46,8 @@ from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import Interrupted, StorageError
 from torchbudget.evidence import machine
 from torchbudget.evidence.record import Clock, record_ensemble, record_run
-from torchbudget.evidence.results import Run, run_stem, settle_runs
+from torchbudget.evidence.results import Run, run_stem
+from torchbudget.evidence.together import settle_runs
 from torchbudget.network.structure import count_params
 from utils import checkpoint, kaggle, plots
 from utils.checks import check_trainable
@@ -56,8 +56,9 @@ from utils.options import find_device, find_paths, find_zoo, parse
 from utils.preflight import check_can_record
 from utils.refresh import refresh
 from utils.resume import resume_training
-from utils.run_report import describe_misses, report, why_no_evidence
-from utils.runs import RunPaths, Store, choose_store, is_current, put_in_place, scale_val
+from utils.run_check import judge_run
+from utils.run_report import describe_misses, report
+from utils.runs import RunPaths, choose_store, is_current, scale_val
 from utils.runs_at_once import Setting, Task, train_at_once
 from utils.teachers import open_lessons, teachers_first
 from utils.training import Training
@@ -187,33 +188,6 @@ def run_ensemble(
 # --- command line ---------------------------------------------------------------------------------
 
 
-def judge(result: Run, entry: Entry, zoo_file: Path, paths: RunPaths, options: Namespace) -> int:
-    """The exit code of check.py for a run; a repetition is judged in the place of the shipped run.
-
-    A run that is no evidence is judged by the gates that need none.
-    """
-    if why_no_evidence(result, entry):
-        print(f"Judged are params and structure of {entry.name}, as the zoo declares it:")
-        return check(entry, zoo_file, paths.shipped, options, "--only", "params,structure")
-    shipped = paths.shipped.find(result.stem)
-    if shipped and shipped.seal == result.seal:
-        return check(entry, zoo_file, paths.shipped, options)
-    with put_in_place(result, entry, paths) as store:
-        print("The gates on this run, in the place of the shipped one:", flush=True)
-        return check(entry, zoo_file, store, options)
-
-
-def check(entry: Entry, zoo_file: Path, store: Store, options: Namespace, *words: str) -> int:
-    """Judge `entry` by check.py in a process of its own; its exit code."""
-    command = [sys.executable, HERE / "check.py", entry.name, "--zoo", zoo_file, *words]
-    command += ["--weights", store.weights]
-    if store.results.is_file():
-        command += ["--results", store.results]
-    if options.data_root:
-        command += ["--data-root", options.data_root]
-    return subprocess.run(command, check=False).returncode
-
-
 def train(argv: list[str]) -> int:
     """Train what the command line asks for; the exit code, with `--check` the gates' worst."""
     zoo_file = find_zoo(argv, HERE / "zoo.py").resolve()
@@ -274,7 +248,7 @@ def train_one(
     else:
         result = run(entry, seed, dataset, overrides=overrides, **settings)
     renew(setting)
-    return judge(result, entry, setting.zoo_file, setting.paths, options) if options.check else 0
+    return judge_run(result, entry, setting) if options.check else 0
 
 
 def renew(setting: Setting) -> None:
@@ -318,8 +292,7 @@ def train_all(entries: list[Entry], setting: Setting, options: Namespace) -> int
         if failed := outcome.lacks(entry):
             print(f"{entry.name}: not measured, for it lacks {', '.join(failed)}")
         elif result and options.check:
-            code = judge(result, entry, setting.zoo_file, setting.paths, options)
-            worst = max(worst, code)
+            worst = max(worst, judge_run(result, entry, setting))
         elif result:
             continue
         elif is_current(entry, seed, entry.dataset, setting.paths.shipped):

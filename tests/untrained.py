@@ -24,7 +24,8 @@ from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import DataError
 from torchbudget.evidence import machine
-from torchbudget.evidence.results import Run, append_run, read_results, seal
+from torchbudget.evidence.results import Run, read_results, seal
+from torchbudget.evidence.together import append_run
 from torchbudget.gates.baseline import Baseline
 from torchbudget.gates.inspections import Inspections
 from torchbudget.gates.observation import Observation, Sources

@@ -17,7 +17,8 @@ from torchbudget.data.loading import load_dataset
 from torchbudget.declare.entry import Entry, changed_fields, describe
 from torchbudget.errors import ResultsError, WeightsError
 from torchbudget.evidence.record import digest_teacher
-from torchbudget.evidence.results import Run, append_run, read_results, run_stem
+from torchbudget.evidence.results import Run, read_results, run_stem
+from torchbudget.evidence.together import append_run
 from torchbudget.evidence.weights import weights_digest, weights_paths
 from torchbudget.network.structure import network_digest
 from torchbudget.network.trace import build

@@ -18,7 +18,8 @@ from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.errors import Interrupted, ResultsError, TorchBudgetError
 from torchbudget.evidence import machine
 from torchbudget.evidence.files import file_digest
-from torchbudget.evidence.results import Run, append_run, read_results, run_stem
+from torchbudget.evidence.results import Run, read_results, run_stem
+from torchbudget.evidence.together import append_run
 from utils.dispatch import LOG, Ended, run_jobs
 from utils.engine_choice import open_engine
 from utils.engines import Engine

@@ -4,22 +4,26 @@ Workers are told numbers and give back the misses of val after each epoch. So po
 across all workers, and the storage of the study has one writer here.
 """
 
+import argparse
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from torchbudget.errors import EXIT_UNMEASURED, TorchBudgetError
+from torchbudget.data.images import Dataset
+from torchbudget.declare.teaching import find_teacher
+from torchbudget.errors import EXIT_UNMEASURED, TorchBudgetError, UsageError
 from torchbudget.report.text import first_line
 from utils.dispatch import TICK_SECONDS, write_log
+from utils.engine_choice import open_engine
 from utils.engines import Engine
 from utils.events import Done, EpochDone, Failed, Happened, Lost, Stopped
-from utils.jobs import Job
+from utils.jobs import Job, make_job
 from utils.objective import UNUSABLE
 from utils.progress import ProgressView
 from utils.study import (
@@ -32,6 +36,7 @@ from utils.study import (
     retry_trial,
     suggest,
 )
+from utils.throughput import plan_as_asked
 
 MAX_LOSSES = 6
 """Workers that die one after the other, before the search gives up: it is not the trials'."""
@@ -173,3 +178,45 @@ class SearchAtOnce:
             self.last_heartbeat = now
             for running in self.running.values():
                 self.storage.record_heartbeat(running.trial._trial_id)
+
+
+def run_at_once(
+    study: optuna.Study,
+    storage: BaseStorage,
+    objective: Objective,
+    dataset: Dataset,
+    options: argparse.Namespace,
+) -> None:
+    """Bring the study to its number of trials by jobs; the log of each is in `options.out`.
+
+    Raises what an engine raises, and the error of a trial that says something of all.
+    """
+    space = objective.space
+    if find_teacher(space.entry):
+        raise UsageError("a taught recipe is searched in one process: leave --jobs and --ray out")
+    plan = plan_as_asked(options)
+    trained_on = replace(dataset, test=None)
+    engine = open_engine(plan, options.zoo, [trained_on], options.ray, str(objective.device))
+    epochs = {"epochs": space.entry.recipe.epochs}
+
+    def job_of(number: int, values: dict[str, float]) -> tuple[Job, Path]:
+        job = make_job(
+            space.apply(values),
+            options.seed,
+            dataset,
+            options.zoo,
+            threads=plan.threads,
+            device=str(objective.device),
+            data_root=options.data_root,
+            changes=epochs | space.find_changes(values),
+            trial=number,
+        )
+        return job, options.out / f"{study.study_name}-logs" / job.name
+
+    print(plan, flush=True)
+    try:
+        with ProgressView(options.trials, plan.num_jobs, {}) as view:
+            view.num_ended = len(finished(study))
+            SearchAtOnce(study, storage, objective, engine, job_of).run(options.trials, view)
+    finally:
+        engine.close()

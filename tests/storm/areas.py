@@ -29,7 +29,8 @@ from storm.process import (
     stop_before,
     wait,
 )
-from torchbudget.evidence.results import Run, append_run, read_results, seal, settle_runs
+from torchbudget.evidence.results import Run, read_results, seal
+from torchbudget.evidence.together import append_run, settle_runs
 
 EXIT_UNMEASURED = 3
 

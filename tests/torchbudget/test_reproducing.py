@@ -11,7 +11,8 @@ from untrained import make_zoo
 
 from torchbudget import cli
 from torchbudget.declare.zoofile import load_zoo
-from torchbudget.evidence.results import Run, append_run, read_results
+from torchbudget.evidence.results import Run, read_results
+from torchbudget.evidence.together import append_run
 from torchbudget.reproducing import choose_in_turn, compare, read_reproduced
 
 LATER = (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds")

@@ -13,7 +13,8 @@ from huggingface_hub import ModelCard
 
 from torchbudget.cli import check
 from torchbudget.declare.zoofile import load_zoo
-from torchbudget.evidence.results import append_run, evidence_of, read_results
+from torchbudget.evidence.results import evidence_of, read_results
+from torchbudget.evidence.together import append_run
 from utils.cards import make_card, make_cards
 from utils.pictures import FOLDER, JUDGED, draw_leaderboard, draw_verdict
 from utils.refresh import refresh

@@ -28,11 +28,11 @@ from torchbudget.evidence.results import (
     Run,
     Score,
     TeacherRecord,
-    append_run,
     run_stem,
     seal,
 )
 from torchbudget.evidence.stored import unpack_tensors
+from torchbudget.evidence.together import append_run
 from torchbudget.evidence.weights import (
     load_shipped,
     round_weights,

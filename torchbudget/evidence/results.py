@@ -13,7 +13,7 @@ computes each field, and which fields are claimed.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -29,8 +29,7 @@ from torchbudget.errors import ResultsError
 from torchbudget.evidence.canonical import describe_difference, to_json
 from torchbudget.evidence.files import write_atomically
 from torchbudget.evidence.measure import MAX_MATRIX
-from torchbudget.evidence.together import has_staged, settle, stage
-from torchbudget.reading import follow_links, reading
+from torchbudget.reading import reading
 
 SCHEMA = 1
 MAX_COUNT = 2**53
@@ -301,37 +300,6 @@ def read_results(path: Path, *, canonical: bool = True) -> list[Run]:
             f"{path} {describe_difference(content, text, stems)}; restore it from git"
         )
     return results.runs
-
-
-def append_run(path: Path, run: Run, files: Mapping[Path, bytes] | None = None) -> None:
-    """Add `run`, sealed, under a lock; the file is replaced whole.
-
-    `files` are the other files of the run, such as its weights: they appear with the record, or
-    where it cannot be written not at all.
-    """
-    files = {follow_links(file): content for file, content in (files or {}).items()}
-    folders = [file.parent for file in files]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with lock(path):
-        runs = read_results(path)
-        settle(path, folders, [old.digests.weights for old in runs])
-        try:
-            stage(files, path, run.digests.weights)
-            write_results(path, [old for old in runs if old.stem != run.stem] + [seal(run)])
-        finally:
-            settle(path, folders, [known.digests.weights for known in read_results(path)])
-
-
-def settle_runs(path: Path, folders: Iterable[Path]) -> list[Path]:
-    """Finish what a killed process began to record in `path`; the files that took their places.
-
-    Raises `ResultsError` and `OSError`.
-    """
-    folders = list(folders)
-    if not has_staged(path, folders):
-        return []
-    with lock(path):
-        return settle(path, folders, [run.digests.weights for run in read_results(path)])
 
 
 def write_results(path: Path, runs: list[Run]) -> None:

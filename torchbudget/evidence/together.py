@@ -13,9 +13,42 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from torchbudget.evidence.files import file_digest, write_atomically
+from torchbudget.evidence.results import Run, lock, read_results, seal, write_results
+from torchbudget.reading import follow_links
 
 STAGED = re.compile(r"\.(?P<name>.+)\.(?P<run>[0-9a-f]{16})-(?P<record>[0-9a-f]{8})\.staged")
 """The name of a staged file: its own, and from the digests of its run's weights and its record."""
+
+
+def append_run(path: Path, run: Run, files: Mapping[Path, bytes] | None = None) -> None:
+    """Add `run`, sealed, under a lock; the file is replaced whole.
+
+    `files` are the other files of the run, such as its weights: they appear with the record, or
+    where it cannot be written not at all.
+    """
+    files = {follow_links(file): content for file, content in (files or {}).items()}
+    folders = [file.parent for file in files]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with lock(path):
+        runs = read_results(path)
+        settle(path, folders, [old.digests.weights for old in runs])
+        try:
+            stage(files, path, run.digests.weights)
+            write_results(path, [old for old in runs if old.stem != run.stem] + [seal(run)])
+        finally:
+            settle(path, folders, [known.digests.weights for known in read_results(path)])
+
+
+def settle_runs(path: Path, folders: Iterable[Path]) -> list[Path]:
+    """Finish what a killed process began to record in `path`; the files that took their places.
+
+    Raises `ResultsError` and `OSError`.
+    """
+    folders = list(folders)
+    if not has_staged(path, folders):
+        return []
+    with lock(path):
+        return settle(path, folders, [run.digests.weights for run in read_results(path)])
 
 
 def stage(files: Mapping[Path, bytes], record: Path, weights: str) -> list[Path]:

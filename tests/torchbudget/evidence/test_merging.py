@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from torchbudget import cli
 from torchbudget.evidence.merging import merge_files, merge_runs
-from torchbudget.evidence.results import append_run, read_results
+from torchbudget.evidence.results import read_results
+from torchbudget.evidence.together import append_run
 
 ROOT = Path(__file__).resolve().parents[3]
 SEEDS = 3

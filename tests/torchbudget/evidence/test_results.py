@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 from tampering import leaves, write_canonical
 
 from torchbudget.errors import ResultsError
-from torchbudget.evidence.results import (
-    Run,
-    append_run,
-    evidence_of,
-    is_evidence,
-    read_results,
-    seal,
-)
+from torchbudget.evidence.results import Run, evidence_of, is_evidence, read_results, seal
+from torchbudget.evidence.together import append_run
 
 
 @pytest.fixture

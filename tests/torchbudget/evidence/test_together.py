@@ -14,8 +14,8 @@ import pytest
 
 from torchbudget.errors import ResultsError
 from torchbudget.evidence.files import write_atomically
-from torchbudget.evidence.results import append_run, read_results, seal, settle_runs
-from torchbudget.evidence.together import find_staged, stage
+from torchbudget.evidence.results import read_results, seal
+from torchbudget.evidence.together import append_run, find_staged, settle_runs, stage
 
 CHANGES = {"open", "os.rename", "os.remove", "os.chmod"}
 """Audit events of the file system."""

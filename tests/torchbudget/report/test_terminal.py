@@ -14,7 +14,7 @@ from untrained import observe_runs
 from torchbudget.declare.budget import Budget, Dropout
 from torchbudget.errors import DataError
 from torchbudget.evidence import machine
-from torchbudget.evidence.results import append_run
+from torchbudget.evidence.together import append_run
 from torchbudget.evidence.weights import save_weights
 from torchbudget.gates import GATES, WITHOUT_BASELINE, judge
 from torchbudget.report.markdown import to_markdown
