@@ -1,5 +1,6 @@
 """What the verdicts on an entry rest on, as digests: where all are equal, so are the verdicts."""
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -30,6 +31,7 @@ def find_commit(zoo: Path) -> str:
         return ""
 
 
+@functools.cache
 def digest_judge() -> str:
     """SHA-256 of the judge's code, of Python's version and of the names of all packages."""
     sha = hashlib.sha256(f"{platform.python_version()} {platform.system()}\n".encode())

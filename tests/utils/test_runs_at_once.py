@@ -38,10 +38,11 @@ def without_times(run: Run) -> Run:
     return msgspec.structs.replace(run, history=history, **times)
 
 
-def children() -> set[str]:
-    """The processes that this one has started and that are alive."""
+def workers() -> set[str]:
+    """The workers that this process has started and that are alive."""
     threads = Path(f"/proc/{os.getpid()}/task").iterdir()
-    return {pid for thread in threads for pid in (thread / "children").read_text().split()}
+    pids = {pid for thread in threads for pid in (thread / "children").read_text().split()}
+    return {pid for pid in pids if b"worker.py" in Path(f"/proc/{pid}/cmdline").read_bytes()}
 
 
 def run_quietly(zoo_file: Path, *words: str) -> tuple[int, str, str]:
@@ -90,7 +91,7 @@ def test_a_killed_worker_is_replaced_and_its_run_goes_on_from_its_checkpoint(at_
     log = (folder / "results/deadly-seed0-few-log.txt").read_text()
     assert "resumed after epoch 1 of 3" in log
     assert log.count("epoch  1/3") == log.count("epoch  3/3") == 1
-    assert not children()
+    assert not workers()
 
 
 def test_a_run_that_fails_is_one_line_and_the_others_go_on(at_once):
@@ -119,7 +120,7 @@ def test_ctrl_c_ends_all_workers_in_one_line_and_keeps_their_checkpoints(tmp_pat
     code, _, errors = run_quietly(zoo_file, "--jobs", "2")
     (line,) = errors.splitlines()
     assert code == 130 and "of 2 runs are done, the same command continues the others" in line
-    assert not children()
+    assert not workers()
     assert not (tmp_path / "results.json").exists() and not (tmp_path / "weights").exists()
     jobs = tmp_path / "checkpoints/jobs"
     assert list(jobs.glob("*/checkpoints/*/epoch-001.pt")) and not list(jobs.glob("*/result"))

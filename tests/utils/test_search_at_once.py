@@ -4,7 +4,7 @@ from collections import Counter
 
 import optuna
 import pytest
-from test_runs_at_once import children, make_zoo
+from test_runs_at_once import make_zoo, workers
 
 import search
 from utils.study import open_storage
@@ -31,7 +31,7 @@ def test_every_trial_is_told_once_and_the_lost_one_is_tried_again(study):
     tries = [trial for trial in trials if trial.params == lost.params]
     assert len(tries) == 2 and tries[1].state.name in ("COMPLETE", "PRUNED")
     assert trials[0].params["schedule.max_lr"] == 0.05  # as declared
-    assert not children()
+    assert not workers()
 
 
 def test_poor_trials_are_pruned_by_what_the_others_have_told(study):

@@ -55,7 +55,7 @@ def _run(network: Network, images: torch.Tensor) -> torch.Tensor:
     state = {name: tensor.clone() for name, tensor in network.state.items()}
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
             return network.evaluating.run(images, state, network.constants)
     except Exception as error:
         raise NetworkError(f"forward raises {type(error).__name__}: {error}") from error

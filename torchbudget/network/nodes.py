@@ -93,7 +93,7 @@ def run_node(
         for operand in written_operands(node):
             _separate(operand, current)
     if draws_numbers(node):
-        torch.manual_seed(seed + zlib.crc32(node.name.encode()))
+        torch.default_generator.manual_seed(seed + zlib.crc32(node.name.encode()))
 
     def read(operand: fx.Node) -> Any:
         return current[operand]

@@ -167,7 +167,7 @@ def replay(
     values: dict[fx.Node, torch.Tensor] = {}
     tensors = iter([*state.values(), images])
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         for node in traced.graph.nodes:
             value: object
             if node.op == "placeholder":
@@ -201,7 +201,7 @@ def run_through(
     for node, user in last_users.items():
         freed.setdefault(user, []).append(node)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         for node in traced.graph.nodes:
             if node.op == "placeholder":
                 current[node] = next(tensors)
@@ -261,7 +261,7 @@ def trace_on(
             torch.random.fork_rng(devices=[]),
             torch.inference_mode(),
         ):
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
             network.train(training)
             with recording.watch(network), recording:
                 logits = call_with(network, inputs, batch)
@@ -313,7 +313,7 @@ def build(network: Callable[[], object]) -> nn.Module:
     Raises `NetworkError`.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         return make_network(network)
 
 
