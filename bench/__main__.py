@@ -11,6 +11,7 @@ breakdown  seconds of each part of training, and its share of the machine's peak
 inference  images a second of each network, one at a time and 1,000 at once, eager and exported
 jobs       all seeds of sprint and of slim: two runs at once against one after the other
 growth     time and peak memory as images, batch size, threads and parameters double
+neighbour  a step of training alone and beside a busy process, by how threads wait
 large      a check of zoos of 100, 300 and 1,000 small entries, whole and of what changed
 epoch      one epoch of the same network, published pipeline against ours
 accuracy   seconds of training until at most 60 test images are missed; it can be resumed
@@ -32,7 +33,18 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import accuracy, breakdown, epoch, growth, inference, jobs, large, results, startup
+from bench import (
+    accuracy,
+    breakdown,
+    epoch,
+    growth,
+    inference,
+    jobs,
+    large,
+    neighbour,
+    results,
+    startup,
+)
 from bench.choice import Choice
 from torchbudget.command import Parser, run_main
 from torchbudget.data.loading import BY_NAME
@@ -46,6 +58,7 @@ MEASUREMENTS = {
     "growth": growth,
     "jobs": jobs,
     "large": large,
+    "neighbour": neighbour,
     "epoch": epoch,
     "accuracy": accuracy,
 }

@@ -26,9 +26,13 @@ def wall_seconds(command: list[str], folder: Path) -> float:
     return seconds_of(lambda: run_quietly(command, folder))
 
 
-def run_quietly(command: list[str], folder: Path) -> subprocess.CompletedProcess:
+def run_quietly(
+    command: list[str], folder: Path, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess:
     """Run a command and capture its output; raises `CommandError`."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8"
+    )
     if done.returncode:
         last = ["", *(done.stderr or done.stdout).splitlines()][-1]
         raise CommandError(

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from bench import accuracy, large, point, results
+from bench import accuracy, large, neighbour, point, results
 from bench.__main__ import MEASUREMENTS, main, parse_options
 from bench.choice import Choice
 from torchbudget.data.images import Dataset
@@ -133,3 +133,16 @@ def test_a_large_zoo_is_measured_whole_and_by_what_changed():
     ]
     assert all(row["seconds"] > 0 and row["mib"] > 50 for row in rows)
     assert "zoo.py, --since" in large.describe({"only": large.ONLY, "rows": rows})
+
+
+def test_each_way_to_wait_is_the_only_one_that_its_process_is_told(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    for waits in neighbour.WAITS.values():
+        told = neighbour.environment(waits)
+        assert {name: told[name] for name in neighbour.VARIABLES if name in told} == waits
+
+
+def test_the_neighbour_is_busy_and_goes():
+    with neighbour.busy_neighbour() as process:
+        assert process.poll() is None
+    assert process.wait() != 0
