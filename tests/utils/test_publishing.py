@@ -22,7 +22,7 @@ from utils.runs_csv import COLUMNS, make_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results.json"
-WITHOUT_DATA = "params,structure,cost,seeds,epochs,history"
+WITHOUT_DATA = "params,structure,cost,seeds,epochs"
 
 
 @pytest.fixture(scope="module")

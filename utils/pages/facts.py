@@ -19,7 +19,7 @@ from utils.pages.blocks import Block, make_blocks
 from utils.runs import count_bytes
 from utils.table import Row, make_row
 
-JUDGED_HERE = ("params", "structure", "cost", "seeds", "epochs", "history")
+JUDGED_HERE = ("params", "structure", "cost", "seeds", "epochs")
 """The gates that need no images: they are judged whenever the site is built."""
 
 SHORTFALLS = (Status.FAIL, Status.ERROR, Status.NOT_RUN, Status.WAIVED)
