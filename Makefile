@@ -29,7 +29,7 @@ RECORDED := $(if $(RECORD),--record)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup env-update lock verify train train-all reproduce search check check-model merge-verdicts \
-	storm check-params comment view-results trials summary show-augment predict badge readme bench lint \
+	storm check-params comment view-results trial trials summary show-augment predict badge readme bench lint \
 	format test test-judge test-oldest test-ray dist test-model test-training selftest selftest-wide fuzz coverage \
 	clean clean-checkpoints export export-all cards pictures site serve test-site
 
@@ -64,6 +64,9 @@ verify: $(READY) ## say which Python, packages, device and commit this is
 
 train: $(READY) ## train ENTRY (slim) with SEED (0), judge it; ARGS=--resume continues
 	@$(WITH_ARGS) $(PYTHON) train.py "$${ENTRY:-slim}" --seed "$${SEED:-0}" --check $(RECORDED) "$$@"
+
+trial: $(READY) ## try ENTRY (slim) by val over seeds: ARGS="--recipe.epochs 12 --against declared"
+	@$(WITH_ARGS) $(PYTHON) train.py "$${ENTRY:-slim}" --trial "$$@"
 
 train-all: $(READY) ## train every entry and seed that lacks evidence; ARGS="--jobs 2", "--ray auto"
 	@$(WITH_ARGS) $(PYTHON) train.py --all "$$@"

@@ -180,6 +180,7 @@ def run_target(checkout: Path, *words: str) -> list[str]:
         ("reproduce ENTRY=net3", "-m torchbudget reproduce net3 0"),
         ("selftest", "-m pytest -q tests/violations"),
         ("view-results ARGS=--json", "-m utils.table --json"),
+        ("trial ARGS=--against=declared", "train.py slim --trial --against=declared"),
         ("trials ARGS=--wide", "-m utils.trials_table --wide"),
         ("site VERDICTS=v.json", "-m utils.pages --verdicts v.json"),
     ],
