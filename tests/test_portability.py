@@ -42,6 +42,7 @@ GUARDED = {
     "torchbudget.data.memory": "AttributeError is an answer",
     "torchbudget.evidence.files": "fcntl is None where it cannot be imported",
     "torchbudget.evidence.machine": "AttributeError is an answer",
+    "torchbudget.heap": "asks for Linux first",
     "utils.memory": "TypeError is an answer",
 }
 """What may name them, and why it loses nothing where they are not."""

@@ -29,6 +29,7 @@ from torchbudget.gates.origin import find_origin, find_waiver_origin
 from torchbudget.gates.ratchet import judge_against_baseline
 from torchbudget.gates.succession import Identity, find_predecessors, identify
 from torchbudget.gates.waivers import WAIVERS_FILE, apply_waivers, read_waivers
+from torchbudget.heap import trim_heap
 from torchbudget.reading import follow_links
 from torchbudget.report.basis import Fingerprint
 from torchbudget.report.comparison import Base, Comparison
@@ -190,6 +191,7 @@ class Engine:
             for gate in gates:
                 progress.show(entry.name, gate)
                 yield self._with_origin(judge(gate, entry, self.observe(entry)))
+                trim_heap()
             self.measure_entry(entry)  # what is shown of it, while its network is still here
             self._inspections.release_all_but(entries[number:])
 
