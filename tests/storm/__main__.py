@@ -112,7 +112,8 @@ def record(tallies: list[Tally]) -> None:
         "|---|---:|---:|---:|---|",
     ]
     for tally in tallies:
-        counts = f"{tally.tried:,} | {len(tally.broke):,} | {tally.reads or '':,}"
+        reads = f"{tally.reads:,}" if tally.reads else ""
+        counts = f"{tally.tried:,} | {len(tally.broke):,} | {reads}"
         lines.append(f"| {tally.area} | {counts} | {tally.notes} |")
     text = DOCS.read_text(encoding="utf-8")
     head, rest = text.split(BEGIN)
