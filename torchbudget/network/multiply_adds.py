@@ -155,7 +155,7 @@ POOLS_AND_NORMS = set(
     upsample_nearest1d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d upsample_linear1d
     grid_sampler_2d grid_sampler_3d affine_grid_generator _prelu_kernel glu rrelu_with_noise
     bucketize searchsorted histc count_nonzero renorm lerp addcmul addcdiv polar complex
-    _weight_norm_interface _fused_rms_norm hardswish log_sigmoid_forward
+    _weight_norm_interface _fused_rms_norm hardswish leaky_relu log_sigmoid_forward
     _safe_softmax aminmax unique_dim _unique2
     """.split()
 )
