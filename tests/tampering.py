@@ -12,6 +12,7 @@ from safetensors.torch import load
 
 from torchbudget import cli
 from torchbudget.data.mnist import load_mnist_sample
+from torchbudget.declare.entry import Entry
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.evidence.files import file_digest
 from torchbudget.evidence.measure import count_confusion, predictions_digest
@@ -64,20 +65,9 @@ def add_pupil(folder: Path, **teaching: str) -> None:
     zoo_file = folder / "zoo.py"
     zoo_file.write_text(zoo_file.read_text(encoding="utf-8") + text, encoding="utf-8")
     pupil = load_zoo(zoo_file)["pupil"]
-    before = msgspec.convert(read_run(folder, 0), Run)
     torch.manual_seed(0)
-    record_run(
-        pupil,
-        0,
-        pupil.network(),
-        folder=folder,
-        dataset=load_mnist_sample(),
-        steps=before.steps,
-        batch_size=before.batch_size,
-        seconds=before.train_seconds,
-        history=before.history,
-        teacher=None if "entry=TINY," in text else TeacherRecord(entry="tiny", weights={}),
-    )
+    teacher = None if "entry=TINY," in text else TeacherRecord(entry="tiny", weights={})
+    record_as_before(pupil, folder, 0, pupil.network(), teacher)
 
 
 def edit_run(folder: Path, seed: int, reseal: bool = False, *, of: str = "tiny", **changes) -> None:
@@ -140,18 +130,30 @@ def reship(folder: Path, seed: int, change: Callable[[dict], bytes]) -> None:
 
 def record_again(folder: Path, seed: int, state: dict[str, torch.Tensor]) -> None:
     """Record other weights of a seed as they measure here, with the history that it had."""
-    before = msgspec.convert(read_run(folder, seed), Run)
     (entry,) = load_zoo(folder / "zoo.py").values()
+    record_as_before(entry, folder, seed, state)
+
+
+def record_as_before(
+    entry: Entry,
+    folder: Path,
+    seed: int,
+    network: torch.nn.Module | dict[str, torch.Tensor],
+    teacher: TeacherRecord | None = None,
+) -> None:
+    """Record a network as a run of `entry` that was trained as the run of `tiny` with that seed."""
+    before = msgspec.convert(read_run(folder, seed), Run)
     record_run(
         entry,
         seed,
-        state,
+        network,
         folder=folder,
         dataset=load_mnist_sample(),
         steps=before.steps,
         batch_size=before.batch_size,
         seconds=before.train_seconds,
         history=before.history,
+        teacher=teacher,
     )
 
 

@@ -40,7 +40,8 @@ class Findings:
 
     `baseline` are the metrics of what the zoo is compared with, `allowed` the rules that the system
     did not enforce on the zoo's code, `shard` the part of a check that this is, if it is one,
-    `basis` what the verdicts rest on, `comparisons` what the change since `base` did.
+    `basis` what the verdicts rest on, where JSON is to tell it, `comparisons` what the change since
+    `base` did.
     """
 
     verdicts: list[Verdict]
@@ -137,11 +138,10 @@ def judge_here(options: argparse.Namespace) -> int:
     compared: list[Comparison] = []
     if options.comment or (shard and engine.base):
         compared = engine.compare_entries(entries, unchanged=unchanged.metrics, beside=beside)
-    basis = Basis(
-        commit=find_commit(options.zoo),
-        judge=digest_judge(),
-        entries=[unchanged.fingerprint(entry) or engine.fingerprint(entry) for entry in entries],
-    )
+    basis: Basis | None = None
+    if options.json or options.format == "json":  # the only report that tells it
+        prints = [unchanged.fingerprint(entry) or engine.fingerprint(entry) for entry in entries]
+        basis = Basis(commit=find_commit(options.zoo), judge=digest_judge(), entries=prints)
     findings = Findings(
         verdicts,
         metrics,

@@ -58,6 +58,15 @@ class Storm:
     def is_over(self) -> bool:
         return time.monotonic() > self.deadline
 
+    def take_entries(self, count: int) -> Iterator[tuple[int, str, Undisturbed]]:
+        """The entries in turn, `count` in all, numbered, until the time is over."""
+        names = list(self.undisturbed)
+        for number in range(count):
+            if self.is_over:
+                return
+            entry = names[number % len(names)]
+            yield number, entry, self.undisturbed[entry]
+
     def new_place(self, area: str, number: int, entry: str) -> Place:
         return Place(self.folder / area / f"{number}-{entry}", entry)
 
@@ -162,13 +171,8 @@ def fill(path: Path) -> None:
 def fill_disks(storm: Storm, count: int) -> Tally:
     """Fill the disk before each change of a file, or before `count` of them, evenly spread."""
     tally = Tally("full disk")
-    names = list(storm.undisturbed)
     survived = 0
-    for number in range(count):
-        if storm.is_over:
-            break
-        entry = names[number % len(names)]
-        known = storm.undisturbed[entry]
+    for number, entry, known in storm.take_entries(count):
         with small_disk(storm.folder / "disks" / str(number)) as problem:
             if problem:
                 tally.notes = f"not tried: nothing can be mounted here ({problem})"
@@ -318,13 +322,8 @@ def spoil_checkpoints(storm: Storm, count: int) -> Tally:
     A flipped byte that nothing reads may pass; then the run must be as undisturbed.
     """
     tally = Tally("spoiled checkpoints")
-    names = list(storm.undisturbed)
     passed = 0
-    for number in range(count):
-        if storm.is_over:
-            break
-        entry = names[number % len(names)]
-        known = storm.undisturbed[entry]
+    for number, entry, known in storm.take_entries(count):
         place = storm.new_place("spoiled", number, entry)
         shutil.copytree(known.place.checkpoints, place.checkpoints)
         newest = place.checkpoints / f"epoch-00{storm.draw.randint(2, 4)}.pt"
