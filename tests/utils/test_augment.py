@@ -17,6 +17,7 @@ from utils.augmentations import (
     Darken,
     Elastic,
     Erase,
+    Flip,
     Jitter,
     PadCrop,
     Squeeze,
@@ -31,6 +32,7 @@ STRONG = (
     Jitter(brightness=0.5, contrast=0.5),
     Cutout(size=8, p=1),
     Erase(p=1, value=0.5),
+    Flip(p=0.5),
     Swell(per_class=6),
     Darken(fraction=0.3, per_class=6),
     Squeeze(per_class=6),
@@ -68,7 +70,7 @@ def boxes(mask: torch.Tensor) -> list[tuple[int, int, int, int]]:
 
 def test_every_declared_augmentation_is_shown_and_tried_here():
     declared = set(Augmentation.__subclasses__())
-    assert len(declared) == 9
+    assert len(declared) == 10
     assert {type(op) for op in STRONG} == {type(op) for op in SHOWN} == declared
 
 
@@ -90,9 +92,8 @@ def test_an_augmented_batch_depends_on_nothing_but_the_seed_and_each_image_has_i
     torch.manual_seed(2)
     assert torch.equal(first, apply(op, digits, seed=7))
     assert not torch.equal(first, apply(op, digits, seed=8))
-    assert (
-        len({after.numpy().tobytes() for after in apply(op, digits[:1].repeat(100, 1, 1, 1))}) > 20
-    )
+    outcomes = {after.numpy().tobytes() for after in apply(op, digits[:1].repeat(100, 1, 1, 1))}
+    assert len(outcomes) == 2 if isinstance(op, Flip) else len(outcomes) > 20
 
 
 @given(ops=st.lists(st.sampled_from(STRONG), max_size=3).map(tuple), seed=st.integers(0, 99))
@@ -151,6 +152,15 @@ def test_pad_crop_shifts_an_image_by_whole_pixels_every_way_alike(digits):
         apply(PadCrop(padding=2), digits[:1].repeat(5_000, 1, 1, 1)).view(-1, 1, 784) == windows
     ).all(2)  # (5000, 25)
     assert (is_shift.sum(1) == 1).all() and is_shift.sum(0).min() > 130  # 200 expected
+
+
+@pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
+def test_flip_mirrors_a_share_p_of_the_images_and_leaves_the_others(p, digits):
+    images = digits[:1].repeat(2_000, 1, 1, 1)
+    after = apply(Flip(p=p), images)
+    same, mirrored = ((after == one).flatten(1).all(1) for one in (images, images.flip(3)))
+    assert (same ^ mirrored).all()
+    assert abs(mirrored.float().mean() - p) < 0.04
 
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])

@@ -79,6 +79,7 @@ TOO_MUCH = {
         "max_ratio": 101,
         "value": 1.1,
     },
+    declarations.Flip: {"p": 1.1},
     declarations.Darken: {"fraction": 1.1, "factor": 1.1},
     Recipe: {"label_smoothing": 1, "clip_norm": 0},
     declarations.Lookahead: {"alpha": 1.1},
