@@ -16,6 +16,8 @@ from model import (
     Net3,
     ResidualBlock,
     ResNet5,
+    Separable,
+    ShiftNorm,
     Slim,
     SpatialTransformer,
     Sprint,
@@ -35,7 +37,7 @@ SIZES = {
     SpatialTransformer: 436_762,
     WideResNet: 659_434,
 }
-LAYERS = {ConvNormReLU, ResidualBlock, GhostBatchNorm}
+LAYERS = {ConvNormReLU, ResidualBlock, GhostBatchNorm, Separable, ShiftNorm}
 NETWORKS = [
     value
     for value in vars(model).values()
@@ -111,6 +113,24 @@ def test_a_spatial_transformer_starts_at_the_identity():
     torch.testing.assert_close(
         SpatialTransformer().straighten(images), images, atol=1e-5, rtol=1e-5
     )
+
+
+def test_a_scale_of_the_channels_before_a_separable_convolution_changes_nothing():
+    """That is why `ShiftNorm` learns none."""
+    torch.manual_seed(0)
+    layer, images = Separable(6, 7, dilation=2), torch.randn(8, 6, 14, 14)
+    scales = torch.rand(6, 1, 1) + 0.5
+    assert layer(images).shape == (8, 7, 10, 10)
+    torch.testing.assert_close(layer(images * scales), layer(images), rtol=1e-3, atol=1e-4)
+
+
+def test_shift_norm_is_batch_norm_with_a_shift_alone():
+    torch.manual_seed(0)
+    norm, plain, images = ShiftNorm(6), torch.nn.BatchNorm2d(6), torch.randn(8, 6, 5, 5)
+    plain.bias.data.copy_(norm.bias.data.normal_())
+    assert [name for name, _ in norm.named_parameters()] == ["bias"]
+    torch.testing.assert_close(norm(images), plain(images), rtol=0, atol=0)
+    torch.testing.assert_close(norm.eval()(images), plain.eval()(images), rtol=0, atol=0)
 
 
 class TestGhostBatchNorm:
