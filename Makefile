@@ -123,7 +123,7 @@ readme: $(READY) ## write the table of the zoo into README.md and results.csv
 cards: $(READY) ## write a model card for each entry into cards/
 	$(PYTHON) -m utils.cards
 
-pictures: $(READY) ## draw the README's pictures of the terminal
+pictures: $(READY) ## draw the README's pictures
 	$(PYTHON) -m utils.pictures
 
 bench: $(READY) ## measure seconds and memory: make bench ARGS="epoch startup"

@@ -1,7 +1,7 @@
-"""The README's pictures of the terminal, drawn by rich as SVG.
+"""The README's pictures: two of the terminal, drawn by rich as SVG, and one of the frontier.
 
-`python -m utils.pictures` (make pictures) draws the zoo's table, and the verdict of every gate on
-an entry, which it has check.py judge.
+`python -m utils.pictures` (make pictures) draws the zoo's table, the verdict of every gate on an
+entry, which it has check.py judge, and misses against parameters beside the public figures.
 """
 
 if __name__ == "__main__":
@@ -26,6 +26,9 @@ from torchbudget.errors import TorchBudgetError
 from torchbudget.evidence.files import write_atomically
 from torchbudget.report.terminal import print_verdicts
 from torchbudget.report.verdict import Origin, Status, Verdict
+from utils.frontier import plot_frontier
+from utils.pages.published import read_published
+from utils.plots import save_figure
 from utils.table import make_rows, print_zoo
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,6 +106,11 @@ def write(argv: list[str] | None) -> None:
     for name, picture in pictures.items():
         write_atomically(folder / f"{name}.svg", picture)
         print(folder / f"{name}.svg")
+    rows = make_rows(zoo_file, zoo_file.parent / "results.json")
+    public = read_published(zoo_file.parent / "docs" / "references.md")
+    for path in (folder / "frontier.png", zoo_file.parent / "bench" / "frontier.png"):
+        save_figure(plot_frontier(rows, public), path)
+        print(path)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,0 +1,86 @@
+"""The README's picture of misses against parameters: our entries and the public figures.
+
+`python -m utils.pictures` (make pictures) draws it.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from utils.pages.charts import find_front
+from utils.pages.published import PublicFigure
+from utils.pages.vector import use_plain_figures
+from utils.plots import make_figure
+from utils.table import Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DATASET = "mnist"
+MARGIN = 1.25
+"""How far the axes go beyond their outermost points, as a factor."""
+
+
+def plot_frontier(rows: Sequence[Row], published: Sequence[PublicFigure]) -> "Figure":
+    """Misses of the 10,000 images against parameters, both logarithmic.
+
+    An entry is a point, at the mean of its seeds, with a line up to the worst. A public figure is
+    hollow and numbered; the key says how it came about. The stairs join the entries that no other
+    one beats.
+    """
+    from matplotlib.ticker import EngFormatter
+
+    figure = make_figure(figsize=(9, 5.6))
+    axes = figure.subplots()
+    ours = {
+        row.entry: (row.params, row.mean, row.worst)
+        for row in rows
+        if row.dataset == DATASET and row.params and row.mean and row.worst
+    }
+    known = [claim for claim in published if claim.params]
+    axes.set(xscale="log", yscale="log", xlabel="parameters", ylabel="misses of 10,000 test images")
+    sizes = [params for params, _, _ in ours.values()] + [claim.params or 1 for claim in known]
+    misses = [n for _, *both in ours.values() for n in both] + [claim.misses for claim in known]
+    axes.set_xlim(min(sizes) / MARGIN, max(sizes) * MARGIN)
+    axes.set_ylim(min(misses) / MARGIN, max(misses) * MARGIN)
+    use_plain_figures(axes.xaxis, steps=(1, 2, 5))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # such as 10k
+    use_plain_figures(axes.yaxis)
+    axes.grid(alpha=0.25)
+
+    places = {name: (float(params), mean) for name, (params, mean, _) in ours.items()}
+    front = find_front(list(places.values()))
+    axes.step(*zip(*front, strict=True), where="post", color="C2", linewidth=1, zorder=0)
+    for params, mean, worst in ours.values():
+        axes.plot([params, params], [mean, worst], color="C0", linewidth=1.2)
+    axes.plot(
+        *zip(*places.values(), strict=True), "o", color="C0", label="this zoo: mean to worst seed"
+    )
+    for name, place in places.items():
+        if place in front:
+            write_beside(axes, place, name, "C0", above=False)
+    for number, claim in enumerate(known, 1):
+        assert claim.params
+        place = (claim.params, claim.misses)
+        label = f"{number}: {claim.where}, {claim.protocol}"
+        axes.plot(*place, "D", markerfacecolor="none", color="C1", label=label)
+        write_beside(axes, place, str(number), "C1", above=True)
+    axes.legend(loc="upper right", frameon=False, fontsize=7)
+    axes.set_title("Misses against parameters on MNIST")
+    return figure
+
+
+def write_beside(
+    axes: "Axes", place: tuple[float, float], text: str, colour: str, *, above: bool
+) -> None:
+    """Write `text` right above the point at `place`, or left below it."""
+    axes.annotate(
+        text,
+        place,
+        xytext=(5, 5) if above else (-5, -4),
+        ha="left" if above else "right",
+        va="bottom" if above else "top",
+        textcoords="offset points",
+        fontsize=8,
+        color=colour,
+    )
