@@ -2,10 +2,12 @@
 
     python predict.py samples/digit.png samples/photos/ --entry slim
     python predict.py samples/digit.png --json                      # the same for programs
+    python predict.py samples/digit.png --onnx exports/slim.onnx    # sooner, without torch
     python predict.py --csv test.csv --out submission.csv
     python predict.py --csv test.csv --out submission.csv --train-csv train.csv
 
-A picture is a PNG or JPEG of one digit, of any size, dark on light or light on dark.
+A picture is a PNG or JPEG of one digit, of any size, dark on light or light on dark. `make export`
+writes the file for --onnx, and measures first that it predicts what torch does.
 
 A network recalls what it was trained on. So before anything is predicted from a CSV, its images are
 compared, by digest, with all images that the weights were trained on or chosen by: the data set
@@ -32,20 +34,12 @@ import json
 import sys
 from pathlib import Path
 
-import torch
-from torch import nn
+import numpy as np
 
 from torchbudget.command import Parser, complain, run_main, whole_number
-from torchbudget.declare.entry import Entry
-from torchbudget.declare.zoofile import load_zoo, select_entries
 from torchbudget.errors import EXIT_PASS, EXIT_UNMEASURED
-from torchbudget.evidence.files import check_outputs
-from torchbudget.evidence.measure import infer
-from torchbudget.evidence.weights import load_shipped, load_weights, weights_paths
 from torchbudget.report.text import as_one_line
-from utils import kaggle
-from utils.picture import PictureError, find_pictures, read_picture
-from utils.runs import RunPaths, find_image
+from utils.picture import PictureError, find_pictures, read_pixels
 
 HERE = Path(__file__).resolve().parent
 PROG = "predict.py"
@@ -69,6 +63,13 @@ def make_parser() -> Parser:
         type=Path,
         metavar="FILE",
         help="other weights of the entry, such as those of an experiment in results/weights/",
+    )
+    parser.add_argument(
+        "--onnx",
+        type=Path,
+        metavar="FILE",
+        help="what `make export` wrote; needs no torch, and --entry, --seed, --weights and --zoo "
+        "say nothing of it",
     )
     parser.add_argument(
         "--zoo",
@@ -117,46 +118,17 @@ def parse_options(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--json is for pictures; --csv writes the file that --out names")
     if options.pictures and (options.train_csv or options.drop_overlap):
         parser.error("--train-csv and --drop-overlap are for --csv FILE")
-    if options.out:
-        check_output(options)
+    if options.csv and options.onnx:
+        parser.error("--onnx is for pictures")
     return options
-
-
-def check_output(options: argparse.Namespace) -> None:
-    """Raise `UsageError` where the submission would replace what is read for it."""
-    paths = RunPaths.beside(options.zoo)
-    named = (options.csv, options.train_csv, options.weights, options.zoo)
-    inputs = [path for path in named if path is not None]
-    inputs += [paths.shipped.results, paths.local.results]
-    folders = [paths.shipped.weights, paths.local.weights]
-    if options.data_root:
-        folders.append(options.data_root)
-    check_outputs({"--out": options.out}, inputs, folders)
-
-
-def load_network(entry: Entry, options: argparse.Namespace) -> tuple[nn.Module, list[Path]]:
-    """The entry's network in eval mode with the weights asked for, and their files.
-
-    Raises `WeightsError`.
-    """
-    if options.weights:
-        return load_weights(options.weights, entry.network()).eval(), [options.weights]
-    paths = RunPaths.beside(options.zoo)
-    folder = paths.shipped.weights
-    dataset = None
-    if options.train_csv:
-        folder = paths.local.weights
-        dataset = kaggle.NAME
-    files = weights_paths(entry, options.seed, folder, dataset)
-    return load_shipped(entry, options.seed, folder, dataset), files
 
 
 # --- pictures -------------------------------------------------------------------------------------
 
 
-def read_pictures(places: list[Path]) -> tuple[dict[Path, torch.Tensor], list[str]]:
+def read_pictures(places: list[Path]) -> tuple[dict[Path, np.ndarray], list[str]]:
     """The pictures that could be read, each uint8 (1, 28, 28), and a complaint about each other."""
-    pictures: dict[Path, torch.Tensor] = {}
+    pictures: dict[Path, np.ndarray] = {}
     complaints: list[str] = []
     for place in places:
         try:
@@ -166,21 +138,21 @@ def read_pictures(places: list[Path]) -> tuple[dict[Path, torch.Tensor], list[st
             continue
         for file in files:
             try:
-                pictures[file] = read_picture(file)
+                pictures[file] = read_pixels(file)
             except PictureError as error:
                 complaints.append(str(error))
     return pictures, complaints
 
 
-def describe_logits(file: Path, logits: torch.Tensor) -> dict[str, object]:
-    """What is said of one picture, by its logits (10,)."""
-    confidences, digits = logits.softmax(0).topk(2)
+def describe_digit(file: Path, probabilities: np.ndarray) -> dict[str, object]:
+    """What is said of one picture, by its probabilities (10,)."""
+    first, second = probabilities.argsort(kind="stable")[-1:-3:-1]
     return {
         "file": str(file),
-        "digit": int(digits[0]),
-        "confidence": float(confidences[0]),
-        "runner_up": int(digits[1]),
-        "runner_up_confidence": float(confidences[1]),
+        "digit": int(first),
+        "confidence": float(probabilities[first]),
+        "runner_up": int(second),
+        "runner_up_confidence": float(probabilities[second]),
     }
 
 
@@ -189,19 +161,23 @@ def format_row(row: dict[str, object]) -> str:
     return as_one_line(text.format(**row))
 
 
-def predict_pictures(entry: Entry, options: argparse.Namespace) -> int:
+def predict_pictures(options: argparse.Namespace) -> int:
     """Print what each picture shows; the exit code."""
-    network, _ = load_network(entry, options)
+    if options.onnx:
+        from utils.onnx_reader import OnnxReader
+
+        reader = OnnxReader(options.onnx)
+    else:
+        from utils.prediction import TorchReader
+
+        reader = TorchReader(options)
     pictures, complaints = read_pictures(options.pictures)
     rows = []
     if pictures:
-        logits = infer(
-            network, torch.stack(list(pictures.values())), find_image(entry), views=entry.views
-        )
-        for file, values in zip(pictures, logits, strict=True):
-            rows.append(describe_logits(file, values))
+        probabilities = reader(np.stack(list(pictures.values())))
+        rows = [describe_digit(*row) for row in zip(pictures, probabilities, strict=True)]
     if options.json:
-        content = {"entry": entry.name, "predictions": rows, "unreadable": complaints}
+        content = {"entry": reader.name, "predictions": rows, "unreadable": complaints}
         print(json.dumps(content, indent=1))
     else:
         for row in rows:
@@ -211,29 +187,14 @@ def predict_pictures(entry: Entry, options: argparse.Namespace) -> int:
     return EXIT_UNMEASURED if complaints else EXIT_PASS
 
 
-# --- a competition's file -------------------------------------------------------------------------
-
-
-def predict_csv(entry: Entry, options: argparse.Namespace) -> int:
-    """Write the submission where no image of the file was trained on; else `OverlapError`."""
-    from utils.origin import choose_unseen, load_trained
-
-    pixels = kaggle.read_test_csv(options.csv)
-    network, weights = load_network(entry, options)
-    paths = RunPaths.beside(options.zoo)
-    stores = [paths.shipped, paths.local]
-    trained = load_trained(weights, stores, options.train_csv, pixels, options.data_root)
-    kept = choose_unseen(pixels, trained, options.drop_overlap)
-    predictions = infer(network, pixels[kept], find_image(entry), views=entry.views).argmax(1)
-    kaggle.write_submission(options.out, predictions, (kept + 1).tolist())
-    print(f"{options.out}: {len(predictions):,} predictions for {options.csv}, by {entry.name}")
-    return EXIT_PASS
-
-
 def predict(options: argparse.Namespace) -> int:
-    """Load the weights and predict; the exit code."""
-    (entry,) = select_entries(load_zoo(options.zoo, served=("utils",)), [options.entry])
-    return predict_csv(entry, options) if options.csv else predict_pictures(entry, options)
+    """Predict what the options ask for; the exit code."""
+    if options.csv:
+        from utils.prediction import predict_csv
+
+        predict_csv(options)
+        return EXIT_PASS
+    return predict_pictures(options)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,6 +1,10 @@
 """predict.py from its command line: pictures, a competition's file, and the check for overlap."""
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +14,9 @@ from PIL import Image
 import predict
 import train
 from torchbudget.evidence.results import read_results
+from utils import export
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +128,54 @@ def test_what_cannot_be_read_is_named_and_the_others_are_predicted(pictures, tmp
     assert all(line.startswith("predict.py: ") for line in err.splitlines())
     code, out, _ = run(capsys, tmp_path / "empty", "--json")
     assert code == 3 and json.loads(out)["predictions"] == []
+
+
+WITHOUT_TORCH = """
+import sys
+import predict
+code = predict.main(sys.argv[1:])
+assert "torch" not in sys.modules
+sys.exit(code)
+"""
+
+
+def test_an_exported_network_reads_the_same_without_torch(pictures, tmp_path, capsys):
+    assert export.main(["slim", "--out", str(tmp_path), "--zoo", str(write_zoo(tmp_path))]) == 0
+    capsys.readouterr()
+    file = tmp_path / "slim.onnx"
+    _, by_torch, _ = run(capsys, pictures)
+    words = [sys.executable, "-c", WITHOUT_TORCH, pictures, "--onnx", file]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stdout, done.stderr) == (0, by_torch, "")
+    _, out, _ = run(capsys, pictures, "--onnx", file, "--json")
+    assert json.loads(out)["entry"] == "slim"
+
+
+def write_zoo(folder: Path) -> Path:
+    """A zoo file with the shipped `slim` as if it were the sample's; its weights beside it."""
+    (folder / "weights").mkdir()
+    weights = folder / "weights/slim-seed0-mnist_sample.safetensors"
+    shutil.copy(ROOT / "weights/slim-seed0.safetensors", weights)
+    file = folder / "zoo.py"
+    file.write_text(
+        "from model import Slim\nfrom torchbudget import Budget, Entry\n"
+        "from torchbudget.data import MNIST_SAMPLE\n"
+        'ZOO = (Entry(name="slim", network=Slim, data=MNIST_SAMPLE, budget=Budget(max_params=2)),)'
+    )
+    return file
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("nowhere.onnx", "nowhere.onnx cannot be read: No such file or directory"),
+        ("README.md", "README.md is no ONNX model: "),
+    ],
+)
+def test_a_file_that_is_no_exported_network_is_named(file, reason, pictures, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    code, out, err = run(capsys, pictures, "--onnx", file)
+    assert (code, out) == (3, "") and reason in err and len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

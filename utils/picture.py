@@ -14,12 +14,16 @@ the order in which they add.
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from torchbudget.errors import TorchBudgetError
 from torchbudget.reading import reading
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 BOX = 20
@@ -56,24 +60,33 @@ def find_pictures(path: Path) -> list[Path]:
     return files
 
 
-def read_picture(path: Path) -> torch.Tensor:
+def read_pixels(path: Path) -> np.ndarray:
     """The digit on the picture at `path`, uint8 (1, 28, 28); raises `PictureError`."""
     with reading(path, PictureError, "cannot be read"):
         return _frame_ink(read_grey(path), str(path))
 
 
-def frame_picture(picture: "Image.Image") -> torch.Tensor:  # noqa: F821
+def read_picture(path: Path) -> "torch.Tensor":
+    """`read_pixels` as a tensor."""
+    import torch
+
+    return torch.from_numpy(read_pixels(path))
+
+
+def frame_picture(picture: "Image.Image") -> "torch.Tensor":
     """The digit on a picture of Pillow's, uint8 (1, 28, 28); raises `PictureError`."""
+    import torch
     from PIL import ImageOps
 
-    return _frame_ink(_reduce(_to_grey(ImageOps.exif_transpose(picture))), "the picture")
+    grey = _reduce(_to_grey(ImageOps.exif_transpose(picture)))
+    return torch.from_numpy(_frame_ink(grey, "the picture"))
 
 
-def _frame_ink(grey: np.ndarray, name: str) -> torch.Tensor:
+def _frame_ink(grey: np.ndarray, name: str) -> np.ndarray:
     ink = find_ink(grey)
     if ink is None:
         raise PictureError(f"{name} is blank: nothing on it stands out from its border")
-    return frame(ink).unsqueeze(0)
+    return frame(ink)[None]
 
 
 def read_grey(path: Path) -> np.ndarray:
@@ -93,7 +106,7 @@ def read_grey(path: Path) -> np.ndarray:
         return _reduce(grey)
 
 
-def _reduce(grey: "Image.Image") -> np.ndarray:  # noqa: F821
+def _reduce(grey: "Image.Image") -> np.ndarray:
     """A picture in mode "F" as an array of at most `WORKING` pixels a side."""
     from PIL import Image
 
@@ -101,7 +114,7 @@ def _reduce(grey: "Image.Image") -> np.ndarray:  # noqa: F821
     return np.asarray(grey)
 
 
-def _to_grey(image: "Image.Image") -> "Image.Image":  # noqa: F821
+def _to_grey(image: "Image.Image") -> "Image.Image":
     """The picture in mode "F", 0..255."""
     from PIL import Image
 
@@ -170,7 +183,7 @@ def _without_specks(marked: np.ndarray) -> np.ndarray:
     return ndimage.binary_dilation((sizes >= SPECK * sizes.max())[pieces] & marked, TOUCHING)
 
 
-def frame(ink: np.ndarray) -> torch.Tensor:
+def frame(ink: np.ndarray) -> np.ndarray:
     """uint8 (28, 28) of float (H, W) in 0..1.
 
     The inked part fills a box of 20. Its centre of mass is moved to the middle, as far as the part
@@ -190,7 +203,7 @@ def frame(ink: np.ndarray) -> torch.Tensor:
     down = _corner(digit.sum(1, dtype=np.int64))
     across = _corner(digit.sum(0, dtype=np.int64))
     canvas[down : down + height, across : across + width] = digit
-    return torch.from_numpy(canvas)
+    return canvas
 
 
 def _corner(mass: np.ndarray) -> int:

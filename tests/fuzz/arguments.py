@@ -32,7 +32,7 @@ CHECK = "tiny --only params --zoo zoo.py --results results.json --json - --json 
 --data-root weights --unt --base".split()
 PREDICT = "digit.png --entry tiny --seed 0 --weights weights/tiny-seed0-mnist_sample.safetensors \
 --zoo zoo.py --json --csv test.csv --out test.csv --out out.csv --train-csv train.csv \
---drop-overlap --data-root weights".split()
+--drop-overlap --data-root weights --onnx digit.png".split()
 TRAIN = 'tiny --seed 0 --resume --check --record --device cpu --zoo zoo.py --train-csv train.csv \
 --recipe.epochs 3 --recipe.schedule.max_lr 0.1 --recipe.optimizer SGD --recipe.augment \
 --recipe.optimizer=evil.Payload --recipe=evil.Payload --recipe.average=evil.Payload \
