@@ -3,8 +3,9 @@
     python -m bench
     python -m bench epoch startup
     python -m bench accuracy --dataset mnist_sample --seeds 1 --epochs 1
+    python -m bench --quick                                  # is it slower than yesterday?
 
-The first command measures everything. The last one only shows that the bench runs.
+The first command measures everything but `quick`. The third one only shows that the bench runs.
 
 startup    seconds of the shortest commands, and of their imports
 breakdown  seconds of each part of training, and its share of the machine's peak
@@ -15,6 +16,7 @@ neighbour  a step of training alone and beside a busy process, by how threads wa
 large      a check of zoos of 100, 300 and 1,000 small entries, whole and of what changed
 epoch      one epoch of the same network, published pipeline against ours
 accuracy   seconds of training until at most 60 test images are missed; it can be resumed
+quick      an epoch and the static gates, here and at an earlier commit, in under 3 minutes
 
 Each result is written into results/bench.json as soon as it is there, with the machine and the
 versions. With --record it goes into bench/results.json, which git tracks.
@@ -42,6 +44,7 @@ from bench import (
     jobs,
     large,
     neighbour,
+    quick,
     results,
     startup,
 )
@@ -61,7 +64,10 @@ MEASUREMENTS = {
     "neighbour": neighbour,
     "epoch": epoch,
     "accuracy": accuracy,
+    "quick": quick,
 }
+WHOLE = tuple(name for name in MEASUREMENTS if name != "quick")
+"""What is measured where nothing is named."""
 LEAST = {"repeats": 5, "seeds": 10}
 PROG = "bench"
 
@@ -98,6 +104,14 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--epochs", type=at_least_one, help="cut the runs of accuracy and jobs short"
     )
+    parser.add_argument(
+        "--quick", action="store_true", help="the same as the name quick, and nothing else"
+    )
+    parser.add_argument(
+        "--since",
+        metavar="REF",
+        help="the commit that quick compares with; default: the last one that is a day old",
+    )
     parser.add_argument("--dataset", choices=BY_NAME, default="mnist")
     parser.add_argument(
         "--data-root",
@@ -133,6 +147,11 @@ def parse_options(argv: list[str] | None) -> argparse.Namespace:
     for name in options.names:
         if name not in MEASUREMENTS:
             parser.error(f"no measurement {name!r}; there are {', '.join(MEASUREMENTS)}")
+    if options.quick and options.names:
+        parser.error("--quick measures that alone; leave out the names or --quick")
+    options.names = ["quick"] if options.quick else options.names or list(WHOLE)
+    if options.since and "quick" not in options.names:
+        parser.error("--since goes with --quick")
     if options.record and is_short(options):
         parser.error("--record keeps a whole bench on MNIST; this one is cut short")
     default_out = "bench/results.json" if options.record else "results/bench.json"
@@ -175,13 +194,15 @@ def run(argv: list[str] | None) -> int:
         repeats=options.repeats,
         seeds=options.seeds,
         epochs=options.epochs,
+        since=options.since,
         plot=options.plot,
         checkpoints=options.checkpoints,
     )
     try:
         choice.describe()  # an unknown entry ends here
         results.read_measurements(options.out)  # a foreign file ends here
-        for name in options.names or MEASUREMENTS:
+        print(results.forecast(options.names), flush=True)
+        for name in options.names:
             run_measurement(name, choice, options.out)
     except KeyboardInterrupt:
         raise Interrupted(

@@ -17,7 +17,11 @@ DEFAULTS = ("sprint", "slim")
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The options; `named` is the entry asked for, `epochs` the length of runs cut short."""
+    """The options.
+
+    `named` is the entry asked for, `epochs` the length of runs cut short, `since` the commit that
+    `quick` compares with.
+    """
 
     named: str | None = None
     data: str = "mnist"
@@ -25,6 +29,7 @@ class Choice:
     repeats: int = 5
     seeds: int = 10
     epochs: int | None = None
+    since: str | None = None
     plot: Path = Path("bench/accuracy.png")
     checkpoints: Path = Path("checkpoints/bench")
 

@@ -4,6 +4,7 @@ The others in the file are kept.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from torchbudget.errors import TorchBudgetError
@@ -39,6 +40,19 @@ def read_measurements(path: Path) -> dict[str, dict]:
         f"{path} is not a file of measurements of schema {SCHEMA}; "
         "move it away, or name another with --out"
     )
+
+
+def forecast(names: Sequence[str]) -> str:
+    """How long these measurements took when they were last kept, and where."""
+    kept = read_measurements(ROOT / "bench" / "results.json")
+    known = [kept[name] for name in names if name in kept]
+    if not known:
+        return "how long it will take is not known: none of it was kept before"
+    minutes = sum(one["seconds"] for one in known) / 60
+    where = ", ".join(sorted({str(one["hardware"]["cpu"]) for one in known}))
+    unknown = [name for name in names if name not in kept]
+    more = f", and {', '.join(unknown)}, of which nothing is known" if unknown else ""
+    return f"some {minutes:.0f} minutes, as on {where}{more}"
 
 
 def merge(path: Path, name: str, measurement: dict) -> None:

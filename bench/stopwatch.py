@@ -7,6 +7,9 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
+from tqdm import tqdm
+
+BAR = "{desc} {percentage:3.0f}%|{bar}| {remaining} left"
 Spread = dict[str, float | list[float]]
 """The median, lowest and highest value, and all values in the order of measurement."""
 
@@ -32,11 +35,17 @@ def seconds_of(run: Callable[[], object]) -> float:
 
 
 def take_turns(runs: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
-    """Call each run once a round, for `repeats` rounds; what each returned, by name."""
+    """Call each run once a round, for `repeats` rounds; what each returned, by name.
+
+    A terminal shows which run it is, and how much time is left.
+    """
     values = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
-            values[name].append(run())
+    with tqdm(total=repeats * len(runs), bar_format=BAR, leave=False, disable=None) as bar:
+        for number in range(repeats):
+            for name, run in runs.items():
+                bar.set_description(f"{name}, {number + 1} of {repeats}")
+                values[name].append(run())
+                bar.update()
     return values
 
 

@@ -2,11 +2,12 @@
 
 import argparse
 import json
+import re
 
 import pytest
 import torch
 
-from bench import accuracy, large, neighbour, point, results
+from bench import accuracy, large, neighbour, point, quick, results
 from bench.__main__ import MEASUREMENTS, main, parse_options
 from bench.choice import Choice
 from torchbudget.data.images import Dataset
@@ -133,6 +134,39 @@ def test_a_large_zoo_is_measured_whole_and_by_what_changed():
     ]
     assert all(row["seconds"] > 0 and row["mib"] > 50 for row in rows)
     assert "zoo.py, --since" in large.describe({"only": large.ONLY, "rows": rows})
+
+
+# --- is it slower? --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("now", "word"),
+    [
+        ([10.0, 20.1, 29.8], "no slower"),
+        ([13.0, 26.2, 38.8], "slower"),
+        ([5.0, 10.1, 14.8], "faster"),
+        ([5.0, 20.0, 80.0], "not known: too noisy"),
+    ],
+)
+def test_a_ratio_of_neighbours_in_time_says_whether_it_is_slower(now, word):
+    found = quick.compare(now, [10.0, 20.0, 30.0])
+    assert found["low"] <= found["mean"] <= found["high"]
+    assert quick.judge(found) == word
+
+
+def test_an_earlier_commit_is_measured_in_a_tree_of_its_own_which_is_gone_afterwards():
+    commit = quick.find_commit("HEAD")
+    with quick.checked_out(commit) as tree:
+        assert tree != quick.ROOT and (tree / "zoo.py").is_file()
+        assert quick.epoch_seconds("sprint", "mnist_sample", tree) > 0
+    assert not tree.exists()
+    with pytest.raises(UsageError, match="git has not nonsense to compare with"):
+        quick.find_commit("nonsense")
+
+
+def test_the_bench_says_beforehand_how_long_it_took_when_it_was_last_kept():
+    assert re.fullmatch(r"some \d+ minutes, as on .+", results.forecast(["epoch", "accuracy"]))
+    assert results.forecast(["nothing"]).startswith("how long it will take is not known")
 
 
 def test_each_way_to_wait_is_the_only_one_that_its_process_is_told(monkeypatch):
