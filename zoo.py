@@ -4,10 +4,13 @@ Literals only: `utils/recipe.py` and `utils/augmentations.py` say what a recipe 
 has the networks, and `docs/references.md` says whose projects the references are.
 """
 
+from functools import partial
+
 from model import (
     BigKernel,
     EraA6,
     LeNet,
+    Narrow,
     Net3,
     ResNet5,
     Slim,
@@ -230,6 +233,20 @@ STN_KAGGLE = Entry(
     stored="float16",
     budget=Budget(max_params=450_000, max_epochs=17, max_misses=130),
 )
+NORMED = (BatchNorm(), GlobalAveragePooling())
+"""What a network of fewer than 10,000 parameters is asked for: it underfits without dropout."""
+
+PATIENT = Recipe(
+    epochs=40,
+    batch_size=128,
+    optimizer=SGD(momentum=0.9),
+    schedule=OneCycle(max_lr=0.3),
+    augment=(Affine(rotate=8, translate=0.06, scale=0.08, shear=4),),
+    finish=Finish(epochs=8),
+    average=EMA(decay=0.999),
+)
+"""For networks that underfit: a high rate, no decay, and a last phase on plain images."""
+
 ZOO = (
     Entry(
         name="slim",
@@ -268,6 +285,20 @@ ZOO = (
         budget=Budget(
             max_params=20_000, max_epochs=5, max_misses=60, seeds=10, requires=(BatchNorm(),)
         ),
+    ),
+    Entry(
+        name="under_2k",
+        network=partial(Narrow, widths=(12, 14, 16, 18, 18)),
+        data=MNIST,
+        recipe=PATIENT,
+        budget=Budget(max_params=2_000, max_epochs=100, max_misses=75, seeds=5, requires=NORMED),
+    ),
+    Entry(
+        name="under_1k",
+        network=partial(Narrow, widths=(8, 8, 10, 12, 11)),
+        data=MNIST,
+        recipe=PATIENT,
+        budget=Budget(max_params=1_000, max_epochs=100, max_misses=105, seeds=5, requires=NORMED),
     ),
     Entry(
         name="net3",

@@ -12,6 +12,7 @@ if __name__ == "__main__":
 
 import inspect
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torchbudget.command import Parser, run_main
@@ -22,10 +23,39 @@ from torchbudget.evidence.results import Run, evidence_of, read_results
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = "cards"
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What cards say of a data set; `subject` is what one image of it shows."""
+
+    images: str
+    subject: str
+    others: str
+    credit: str
+    tag: str
+
+
+DIGITS = About(
+    images="MNIST, 60,000 images to train on and 10,000 to test on",
+    subject="one digit on an image, drawn as MNIST's are",
+    others="Two digits, a letter or a drawing\nget a digit as well",
+    credit="MNIST is by Yann LeCun and Corinna Cortes.",
+    tag="digits",
+)
+DEALT = "MNIST's 70,000 images, split into 42,000 and 28,000 as Kaggle splits them"
 DATASETS = {
-    "mnist": "MNIST, 60,000 images to train on and 10,000 to test on",
-    "kaggle_deal": "MNIST's 70,000 images, split into 42,000 and 28,000 as Kaggle splits them",
+    "mnist": DIGITS,
+    "kaggle_deal": replace(DIGITS, images=DEALT),
+    "fashionmnist": About(
+        images="Fashion-MNIST, 60,000 images to train on and 10,000 to test on",
+        subject="one piece of clothing on an image, cut out as Fashion-MNIST's are",
+        others="Anything else\ngets one of ten classes as well",
+        credit="Fashion-MNIST is by Zalando, under the MIT licence.",
+        tag="clothing",
+    ),
 }
+"""By the data set's name; of another one the cards say what they say of digits, and its name."""
 BODY = """\
 # {name}
 
@@ -59,12 +89,11 @@ network = load_shipped(load_zoo("zoo.py")["{name}"], 0, Path("weights"))
 
 ## Limits
 
-It knows nothing but one digit on an image, drawn as MNIST's are. Two digits, a letter or a drawing
-get a digit as well, often with a high confidence.
+It knows nothing but {subject}. {others}, often with a high confidence.
 
 ## Licence
 
-The weights are under the MIT licence. MNIST is by Yann LeCun and Corinna Cortes.
+The weights are under the MIT licence. {credit}
 """
 
 
@@ -93,11 +122,15 @@ def make_card(entry: Entry, runs: list[Run]) -> str:
         pipeline_tag="image-classification",
         datasets=[entry.dataset],
         metrics=["accuracy"],
-        tags=["image-classification", "digits", "torchbudget"],
+        tags=["image-classification", find_about(entry).tag, "torchbudget"],
         eval_results=results,
     )
     text = f"---\n{metadata.to_yaml(line_break=chr(10))}\n---\n\n{describe(entry, evidence)}"
     return str(ModelCard(text)).rstrip("\n") + "\n"
+
+
+def find_about(entry: Entry) -> About:
+    return DATASETS.get(entry.dataset) or replace(DIGITS, images=entry.dataset)
 
 
 def describe(entry: Entry, evidence: list[Run]) -> str:
@@ -116,11 +149,15 @@ def describe(entry: Entry, evidence: list[Run]) -> str:
             f"- **Published**: {entry.published:g} % by {entry.source}; see docs/references.md.\n"
         )
     shape = "x".join(map(str, first.form.shape))
+    about = find_about(entry)
     return BODY.format(
         name=entry.name,
         what=summarise(entry),
         rows="\n".join(rows),
-        data=DATASETS.get(entry.dataset, entry.dataset),
+        data=about.images,
+        subject=about.subject,
+        others=about.others,
+        credit=about.credit,
         params=first.params,
         multiply_adds=first.multiply_adds,
         input=f"{shape} pixels of 0 to 255",

@@ -125,6 +125,7 @@ def show(value: object, form: str) -> str:
 
 COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("entry", lambda row: row.entry),
+    ("test images", lambda row: row.dataset),
     ("published", show_published),
     ("ours", show_accuracy),
     ("difference", lambda row: show(row.difference, "{:+.3f}")),
@@ -149,13 +150,15 @@ NARROW = ("entry", "ours", "misses, worst", "at most", "parameters", "seconds")
 
 
 def list_headings(rows: list[Row], wide: bool = True) -> list[str]:
-    """The columns of a table of `rows`; who taught is one where any was taught."""
-    taught = any(row.taught_by for row in rows)
-    return [
-        heading
-        for heading, _ in COLUMNS
-        if (taught if heading == "taught by" else wide or heading in NARROW)
-    ]
+    """The columns of a table of `rows`.
+
+    Who taught is one where any was taught, and whose test images they are where they differ.
+    """
+    also = {
+        "taught by": any(row.taught_by for row in rows),
+        "test images": wide and len({row.dataset for row in rows}) > 1,
+    }
+    return [heading for heading, _ in COLUMNS if also.get(heading, wide or heading in NARROW)]
 
 
 def format_row(row: Row, headings: Sequence[str] | None = None) -> list[str]:
@@ -195,10 +198,9 @@ def readme_table(rows: list[Row]) -> str:
     lines = ["| " + " | ".join(headings) + " |", "|---|" + "---:|" * (len(headings) - 1)]
     lines += [format_markdown_row(row, headings) for row in rows]
     note = (
-        "Misses of the test images (MNIST's 10,000, or the 28,000 of `kaggle_deal`) by the final "
-        "weights, read once. Ours: seed 0, in per cent, and the difference in points. Seconds: "
-        "training and augmentation, median over the seeds, of an ensemble those of all its "
-        f"members together, on {_devices(rows)}."
+        "Misses of the test images by the final weights, which read them once. Ours: seed 0, in "
+        "per cent, and the difference in points. Seconds: training and augmentation, median over "
+        f"the seeds, of an ensemble those of all its members together, on {_devices(rows)}."
     )
     return "\n".join([BEGIN, *lines, "", note, END])
 
