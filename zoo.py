@@ -4,6 +4,7 @@ Literals only: `utils/recipe.py` and `utils/augmentations.py` say what a recipe 
 has the networks, and `docs/references.md` says whose projects the references are.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from model import (
@@ -285,6 +286,13 @@ ZOO = (
         budget=Budget(
             max_params=20_000, max_epochs=5, max_misses=60, seeds=10, requires=(BatchNorm(),)
         ),
+    ),
+    Entry(
+        name="under_5k",
+        network=partial(Narrow, widths=(20, 24, 28, 32, 32)),
+        data=MNIST,
+        recipe=replace(PATIENT, epochs=25, finish=Finish(epochs=5)),
+        budget=Budget(max_params=5_000, max_epochs=100, max_misses=60, seeds=5, requires=NORMED),
     ),
     Entry(
         name="under_2k",
