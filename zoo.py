@@ -48,6 +48,7 @@ from utils.recipe import (
     OneCycle,
     Recipe,
     ReduceOnPlateau,
+    Rounding,
 )
 
 SMALL = (BatchNorm(), Dropout(), GlobalAveragePooling())
@@ -288,6 +289,13 @@ ZOO = (
         ),
     ),
     Entry(
+        name="under_10k",
+        network=partial(Narrow, widths=(28, 36, 44, 48, 48)),
+        data=MNIST,
+        recipe=replace(PATIENT, epochs=16, finish=Finish(epochs=4)),
+        budget=Budget(max_params=10_000, max_epochs=100, max_misses=55, seeds=5, requires=NORMED),
+    ),
+    Entry(
         name="under_5k",
         network=partial(Narrow, widths=(20, 24, 28, 32, 32)),
         data=MNIST,
@@ -307,6 +315,21 @@ ZOO = (
         data=MNIST,
         recipe=PATIENT,
         budget=Budget(max_params=1_000, max_epochs=100, max_misses=105, seeds=5, requires=NORMED),
+    ),
+    Entry(
+        name="five_kilobytes",
+        network=partial(Narrow, widths=(16, 20, 24, 28, 26)),
+        data=MNIST,
+        recipe=replace(PATIENT, epochs=20, finish=Finish(epochs=4), rounding=Rounding(epochs=2)),
+        stored="int8",
+        budget=Budget(
+            max_params=4_000,
+            max_weight_bytes=5_400,
+            max_epochs=100,
+            max_misses=60,
+            seeds=5,
+            requires=NORMED,
+        ),
     ),
     Entry(
         name="net3",
