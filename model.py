@@ -3,8 +3,6 @@
 A test counts the parameters that each docstring states.
 """
 
-import itertools
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -132,10 +130,8 @@ class Narrow(nn.Module):
             ShiftNorm(widths[0]),
             nn.LeakyReLU(0.1, inplace=True),
         )
-        pairs = itertools.pairwise(widths)
-        self.layers = nn.Sequential(
-            *(Separable(n, m, d) for (n, m), d in zip(pairs, dilations, strict=True))
-        )
+        layers = zip(widths[:-1], widths[1:], dilations, strict=True)
+        self.layers = nn.Sequential(*(Separable(*layer) for layer in layers))
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.classify = nn.Linear(widths[-1], 10)
 

@@ -39,9 +39,11 @@ FOR_DEVELOPERS = (
     "torchbudget.plugin",
     "utils.export",
     "utils.onnx_file",
+    "utils.onnx_reader",
     "utils.pages",
 )
-MAX_LINES = {"model.py": 400, "zoo.py": 500}
+MAX_LINES = {"model.py": 450, "zoo.py": 600}
+"""Of the two files that grow with each entry."""
 PROMISED = """setup env-update train train-all search test test-model test-training lint check
 check-model check-params verify view-results show-augment predict badge bench selftest clean
 clean-checkpoints help""".split()
