@@ -20,7 +20,7 @@ from model import (
     VggDigits,
     WideResNet,
 )
-from torchbudget.data import KAGGLE_DEAL, MNIST
+from torchbudget.data import FASHION_MNIST, KAGGLE_DEAL, MNIST
 from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAveragePooling
 from torchbudget.declare.entry import Ensemble, Entry, Member
 from torchbudget.declare.views import View
@@ -30,6 +30,7 @@ from utils.augmentations import (
     Darken,
     Elastic,
     Erase,
+    Flip,
     Jitter,
     PadCrop,
     Squeeze,
@@ -317,6 +318,13 @@ ZOO = (
         budget=Budget(max_params=1_000, max_epochs=100, max_misses=105, seeds=5, requires=NORMED),
     ),
     Entry(
+        name="under_500",
+        network=partial(Narrow, widths=(4, 5, 6, 7, 7)),
+        data=MNIST,
+        recipe=replace(PATIENT, epochs=60, finish=Finish(epochs=12)),
+        budget=Budget(max_params=500, max_epochs=100, max_misses=230, seeds=5, requires=NORMED),
+    ),
+    Entry(
         name="five_kilobytes",
         network=partial(Narrow, widths=(16, 20, 24, 28, 26)),
         data=MNIST,
@@ -330,6 +338,18 @@ ZOO = (
             seeds=5,
             requires=NORMED,
         ),
+    ),
+    Entry(
+        name="fashion_slim",
+        network=partial(Narrow, widths=(32, 48, 64, 80, 80)),
+        data=FASHION_MNIST,
+        recipe=replace(
+            PATIENT,
+            epochs=16,
+            augment=(Flip(), PadCrop(padding=2)),
+            finish=Finish(epochs=3, augment=(Flip(),)),
+        ),
+        budget=Budget(max_params=20_000, max_epochs=100, max_misses=800, seeds=5, requires=NORMED),
     ),
     Entry(
         name="net3",
