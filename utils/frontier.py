@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DATASET = "mnist"
 MARGIN = 1.25
-"""How far the axes go beyond their outermost points, as a factor."""
+"""How far the axes go beyond their outermost points, as a factor; on the left names need more."""
 
 
 def plot_frontier(rows: Sequence[Row], published: Sequence[PublicFigure]) -> "Figure":
@@ -41,7 +41,7 @@ def plot_frontier(rows: Sequence[Row], published: Sequence[PublicFigure]) -> "Fi
     axes.set(xscale="log", yscale="log", xlabel="parameters", ylabel="misses of 10,000 test images")
     sizes = [params for params, _, _ in ours.values()] + [claim.params or 1 for claim in known]
     misses = [n for _, *both in ours.values() for n in both] + [claim.misses for claim in known]
-    axes.set_xlim(min(sizes) / MARGIN, max(sizes) * MARGIN)
+    axes.set_xlim(min(sizes) / MARGIN**4, max(sizes) * MARGIN)
     axes.set_ylim(min(misses) / MARGIN, max(misses) * MARGIN)
     use_plain_figures(axes.xaxis, steps=(1, 2, 5))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # such as 10k
@@ -56,30 +56,35 @@ def plot_frontier(rows: Sequence[Row], published: Sequence[PublicFigure]) -> "Fi
     axes.plot(
         *zip(*places.values(), strict=True), "o", color="C0", label="this zoo: mean to worst seed"
     )
-    for name, place in places.items():
-        if place in front:
-            write_beside(axes, place, name, "C0", above=False)
+    named = sorted((place, name) for name, place in places.items() if place in front)
+    for number, (place, name) in enumerate(named):
+        below = (-5, -4 if number % 2 else -14)  # in turn, for neighbours stand close
+        write_beside(axes, place, name, "C0", below)
     for number, claim in enumerate(known, 1):
         assert claim.params
         place = (claim.params, claim.misses)
         label = f"{number}: {claim.where}, {claim.protocol}"
         axes.plot(*place, "D", markerfacecolor="none", color="C1", label=label)
-        write_beside(axes, place, str(number), "C1", above=True)
+        write_beside(axes, place, str(number), "C1", (5, 5))
     axes.legend(loc="upper right", frameon=False, fontsize=7)
     axes.set_title("Misses against parameters on MNIST")
     return figure
 
 
 def write_beside(
-    axes: "Axes", place: tuple[float, float], text: str, colour: str, *, above: bool
+    axes: "Axes", place: tuple[float, float], text: str, colour: str, offset: tuple[int, int]
 ) -> None:
-    """Write `text` right above the point at `place`, or left below it."""
+    """Write `text` beside the point at `place`, `offset` points to the right and up.
+
+    An offset to the left is where the text ends, one downwards where its top is.
+    """
+    across, up = offset
     axes.annotate(
         text,
         place,
-        xytext=(5, 5) if above else (-5, -4),
-        ha="left" if above else "right",
-        va="bottom" if above else "top",
+        xytext=offset,
+        ha="left" if across > 0 else "right",
+        va="bottom" if up > 0 else "top",
         textcoords="offset points",
         fontsize=8,
         color=colour,

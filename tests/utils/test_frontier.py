@@ -1,0 +1,26 @@
+"""The README's picture of misses against parameters: who is on it, and where."""
+
+from pathlib import Path
+
+from utils.frontier import plot_frontier
+from utils.pages.charts import find_front
+from utils.pages.published import read_published
+from utils.table import make_rows
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_entry_of_mnist_and_every_public_figure_with_a_size_has_its_point():
+    rows = make_rows(ROOT / "zoo.py", ROOT / "results.json")
+    published = read_published(ROOT / "docs/references.md")
+    (axes,) = plot_frontier(rows, published).axes
+    ours = {row.entry: (row.params, row.mean) for row in rows if row.dataset == "mnist"}
+    known = {(claim.params, claim.misses) for claim in published if claim.params}
+    points = {line.get_marker(): [] for line in axes.lines}
+    for line in axes.lines:
+        points[line.get_marker()] += zip(*line.get_data(), strict=True)
+    assert sorted(points["o"]) == sorted(ours.values())
+    assert set(points["D"]) == known and len(known) > 5
+    front = find_front(list(ours.values()))
+    named = {text.get_text() for text in axes.texts}
+    assert {name for name, place in ours.items() if place in front} <= named
