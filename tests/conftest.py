@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import shutil
+import signal
 import struct
 import tempfile
 from dataclasses import replace
@@ -45,6 +46,9 @@ from utils.recipe import SGD, Constant, Recipe
 ROOT = Path(__file__).resolve().parent.parent
 DONE = ".trained"
 """The file in the folder of the trained zoo that says that it is whole."""
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a background job's, where Ctrl-C is tested
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # A worker a core and a thread a worker, in what the tests start too.
