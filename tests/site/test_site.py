@@ -53,7 +53,7 @@ def test_the_leaderboard_filters_and_shows_all_again(visitor):
     assert "slim" in small and 0 < len(small) < len(everything)
     assert all(value <= 20_000 for value in column(page, "parameters"))
     page.fill("#filter-name", "slim")
-    assert shown_entries(page) == ["slim"]
+    assert "slim" in shown_entries(page) == [name for name in small if "slim" in name]
     page.click(".filters button[type=reset]")
     page.wait_for_selector('#board tr[data-entry="vgg_digits"]')
     assert shown_entries(page) == everything
