@@ -8,6 +8,7 @@ time, so that the machine's mood falls out of them.
 import functools
 import json
 import math
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,25 +16,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scipy import stats
-
 from bench.choice import ROOT, Choice
 from bench.startup import run_quietly, wall_seconds
 from bench.stopwatch import show, spread, table, take_turns
+from torchbudget.data.mnist import find_root
 from torchbudget.errors import UsageError
+from utils.trials import find_reach
 
-LEVEL = 0.95
-"""Probability that an interval holds the true ratio."""
 SLOWER = 1.05
 """The ratio from which on a difference is worth a word."""
 STEPS = """
 import json, sys, torch
+from pathlib import Path
 from torchbudget.data.loading import load_dataset
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.zoofile import load_zoo
 from utils.training import Training
-name, data = sys.argv[1:]
-train, val = split_train_val(load_dataset(data, None), 100)
+name, data, root = sys.argv[1:]
+train, val = split_train_val(load_dataset(data, Path(root)), 100)
 training = Training(load_zoo("zoo.py")[name], 0, train, val, torch.device("cpu"))
 training.epoch()
 training.epoch()
@@ -70,18 +70,20 @@ def make_runs(choice: Choice) -> dict:
     name = choice.entry.name
     gates = [sys.executable, "check.py", name, "--only", "params,structure,cost"]
     return {
-        f"an epoch of {name}": functools.partial(epoch_seconds, name, choice.data),
+        f"an epoch of {name}": functools.partial(epoch_seconds, choice),
         "static gates": lambda tree: wall_seconds(gates, tree),
     }
 
 
-def epoch_seconds(name: str, data: str, tree: Path) -> float:
-    done = run_quietly([sys.executable, "-c", STEPS, name, data], tree)
+def epoch_seconds(choice: Choice, tree: Path) -> float:
+    root = find_root(choice.data_root).resolve()  # of the working folder, which is not the tree's
+    words = [choice.entry.name, choice.data, str(root)]
+    done = run_quietly([sys.executable, "-c", STEPS, *words], tree)
     return float(json.loads(done.stdout.splitlines()[-1]))
 
 
 def find_commit(since: str | None) -> str:
-    """The commit that `since` names; without it, the last one that is a day old, or the first."""
+    """The commit that `since` names; without it, the last one that is a day old."""
     if since:
         words = ["rev-parse", "--verify", "--quiet", f"{since}^{{commit}}"]
     else:
@@ -111,10 +113,8 @@ def compare(now: list[float], then: list[float]) -> dict:
     Both are of logarithms, by Student's t.
     """
     logarithms = [math.log(one / other) for one, other in zip(now, then, strict=True)]
-    mean = sum(logarithms) / len(logarithms)
-    low, high = stats.t.interval(
-        LEVEL, len(logarithms) - 1, mean, max(stats.sem(logarithms), 1e-12)
-    )
+    mean, reach = statistics.mean(logarithms), find_reach(logarithms)
+    low, high = mean - reach, mean + reach
     return {"mean": math.exp(mean), "low": math.exp(low), "high": math.exp(high)}
 
 

@@ -261,11 +261,16 @@ def compare(trial: Trial, other: Trial) -> Difference:
     mean = statistics.mean(differences)
     if len(shared) == 1:
         return Difference(mean, None, None, 1)
+    reach = find_reach(differences)
+    return Difference(mean, mean - reach, mean + reach, len(shared))
+
+
+def find_reach(values: Sequence[float]) -> float:
+    """How far the interval of the mean of two or more values goes on each side (Student's t)."""
     from scipy.stats import t
 
-    error = statistics.stdev(differences) / len(shared) ** 0.5
-    reach = float(t.ppf((1 + LEVEL) / 2, len(shared) - 1)) * error
-    return Difference(mean, mean - reach, mean + reach, len(shared))
+    error = statistics.stdev(values) / len(values) ** 0.5
+    return float(t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
 
 
 def describe_trial(trial: Trial) -> str:

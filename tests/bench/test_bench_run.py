@@ -158,7 +158,7 @@ def test_an_earlier_commit_is_measured_in_a_tree_of_its_own_which_is_gone_afterw
     commit = quick.find_commit("HEAD")
     with quick.checked_out(commit) as tree:
         assert tree != quick.ROOT and (tree / "zoo.py").is_file()
-        assert quick.epoch_seconds("sprint", "mnist_sample", tree) > 0
+        assert quick.epoch_seconds(Choice(named="sprint", data="mnist_sample"), tree) > 0
     assert not tree.exists()
     with pytest.raises(UsageError, match="git has not nonsense to compare with"):
         quick.find_commit("nonsense")
