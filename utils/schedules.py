@@ -1,5 +1,6 @@
 """The learning-rate schedules that a recipe can name, and the one object that runs them."""
 
+import functools
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -232,7 +233,21 @@ def replay_rates(
     steps_per_epoch: int,
     val_losses: Sequence[float | None],
 ) -> list[float]:
-    """The rate at the end of each epoch of a run with these val losses, without a network."""
+    """The rate at the end of each epoch of a run with these val losses, without a network.
+
+    A schedule that moves by steps looks at no val loss, so the seeds of an entry share one replay.
+    """
+    losses = tuple(val_losses) if schedule.by_epoch else (None,) * len(val_losses)
+    return list(_replay(schedule, average, steps_per_epoch, losses))
+
+
+@functools.lru_cache
+def _replay(
+    schedule: Schedule,
+    average: Average | None,
+    steps_per_epoch: int,
+    val_losses: tuple[float | None, ...],
+) -> tuple[float, ...]:
     optimizer = RateHolder(schedule.base_lr)
     learning_rate = LearningRate(schedule, average, optimizer, len(val_losses), steps_per_epoch)
     rates = []
@@ -240,7 +255,7 @@ def replay_rates(
         learning_rate.fast_forward(steps_per_epoch)
         learning_rate.after_epoch(val_loss)
         rates.append(learning_rate.value)
-    return rates
+    return tuple(rates)
 
 
 def reset_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

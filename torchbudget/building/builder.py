@@ -138,7 +138,11 @@ def _build(zoo: dict[str, Entry], request: Request) -> tuple[dict[str, bytes], d
     if LEFT_OUT in keys.values():
         faults[LEFT_OUT] = _fault("the network was not asked for", "name the entry")
     declared = [
-        to_declaration(entry, keys[entry.name], request.histories.get(entry.name, ()))
+        to_declaration(
+            entry,
+            keys[entry.name],
+            request.histories.get(entry.name, ()) if entry.name in wanted else (),
+        )
         for entry in zoo.values()
     ]
     return files, {"entries": declared, "networks": faults}

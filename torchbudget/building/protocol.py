@@ -26,7 +26,7 @@ class Request:
 
     `current` is the folder of today's zoo file, where `path` is one of an earlier commit. `images`
     names the entry whose images are wanted and not the zoo. `entries` are those whose networks are
-    wanted, all where it is empty. `histories` are those of each entry's runs. `environment` are the
+    wanted, all where it is empty. `histories` are those of each entry's runs, `environment` the
     variables that say where data sets are.
     """
 
