@@ -6,11 +6,12 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 import onnx_ir.passes.common as passes
-import onnxruntime
 import onnxscript.optimizer
 import torch
 from onnx import helper, numpy_helper
 from torch import nn
+
+from utils.onnx_reader import open_session
 
 OPSET = 18
 """The least version of ONNX's operators that has what the zoo needs, which most runtimes have."""
@@ -94,12 +95,7 @@ class OnnxNetwork:
     """An ONNX file in ONNX Runtime, on the CPU, with as many threads as torch has."""
 
     def __init__(self, content: bytes) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3  # errors only
-        self.session = onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
-        )
+        self.session = open_session(content, torch.get_num_threads())
         (source,) = self.session.get_inputs()
         self.source = source.name
 

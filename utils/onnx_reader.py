@@ -1,12 +1,16 @@
 """A network that `make export` wrote, read without torch."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from torchbudget.errors import TorchBudgetError
 from torchbudget.reading import reading
 from torchbudget.report.text import first_line
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 SHAPE = [1, 28, 28]
 ERRORS_ONLY = 3
@@ -16,6 +20,16 @@ class OnnxError(TorchBudgetError):
     """A file that is not what `make export` writes, or that ONNX Runtime does not take."""
 
 
+def open_session(content: bytes, num_threads: int = 0) -> "onnxruntime.InferenceSession":
+    """An ONNX model on the CPU; with 0 threads the runtime chooses how many."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.log_severity_level = ERRORS_ONLY
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
 class OnnxReader:
     """The network in an exported file: uint8 images (N, 1, 28, 28) to probabilities (N, 10).
 
@@ -23,18 +37,12 @@ class OnnxReader:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            import onnxruntime
-        except ModuleNotFoundError as error:
-            raise OnnxError(f"{path} needs onnxruntime: pip install onnxruntime") from error
         with reading(path, OnnxError, "cannot be read"):
             content = path.read_bytes()
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = ERRORS_ONLY
         try:
-            self._session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
-            )
+            self._session = open_session(content)
+        except ModuleNotFoundError as error:
+            raise OnnxError(f"{path} needs onnxruntime: pip install onnxruntime") from error
         except Exception as error:  # ONNX Runtime has a dozen kinds
             raise OnnxError(f"{path} is no ONNX model: {first_line(error)}") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
