@@ -89,11 +89,13 @@ class Experiment:
         only: set[fx.Node] | None = None,
         tolerance: float = CLOSE,
         by_mean: bool = False,
+        meet: Callable[[fx.Node, object], None] = lambda node, value: None,
     ) -> tuple[Values, set[fx.Node]]:
         """The values after those of `changed` are other ones, and the nodes whose value moved.
 
         `readers`, if given, are the only operations that read the changed values. The values of
-        `stops` are computed, but not carried on. `only`, if given, limits what runs again.
+        `stops` are computed, but not carried on. `only`, if given, limits what runs again. `meet`
+        is given each value that moved, before a later operation may write to it.
         """
         values: Values = {**self.values}
         moved = set(changed)
@@ -103,6 +105,7 @@ class Experiment:
             for node in self.traced.graph.nodes:
                 if node in changed:
                     values[node] = changed[node]
+                    meet(node, values[node])
                     continue
                 if node.op not in {"call_function", "output"} or (only and node not in only):
                     continue
@@ -115,6 +118,7 @@ class Experiment:
                     if not same(self.values[node], value, tolerance, by_mean):
                         moved.add(node)
                         values[node] = value
+                        meet(node, value)
                 elif node in self._changing:
                     run_node(node, values)  # what it changes is read later
         return values, moved
@@ -200,31 +204,35 @@ def depends_on(
     value = experiment.tensor(operand)
     assert value is not None
 
-    def run(other: torch.Tensor) -> object:
+    def find(other: torch.Tensor) -> list[torch.Tensor]:
         values = {**experiment.values, operand: other.where(where, value)}
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            return run_node(node, values)
+            return masks_of_change(experiment.values[node], run_node(node, values))
 
-    return poison(value, run, experiment.values[node])
+    return poison(value, find)
+
+
+def poisoned(value: torch.Tensor) -> torch.Tensor:
+    """NaN in the form of `value`; raises `RuntimeError` for whole numbers."""
+    return torch.full_like(value, torch.nan)
 
 
 def poison(
-    value: torch.Tensor, run: Callable[[torch.Tensor], object], before: object
+    value: torch.Tensor, find: Callable[[torch.Tensor], list[torch.Tensor]]
 ) -> list[torch.Tensor]:
-    """Which elements of what `run` gives are others than `before` when it is given NaN.
+    """Which elements `find` finds changed when it is given NaN in the place of `value`.
 
     Where an operation takes no NaN, as an index does not, it is given other numbers, a few times.
-    `run` is given a tensor of the form of `value`.
     """
     try:
-        return masks_of_change(before, run(torch.full_like(value, torch.nan)))
+        return find(poisoned(value))
     except (RuntimeError, IndexError):
         pass
     generator = torch.Generator().manual_seed(0)
     together: list[torch.Tensor] = []
     for _ in range(NUM_SHUFFLES):
         order = torch.randperm(value.numel(), generator=generator)
-        masks = masks_of_change(before, run(value.flatten()[order].view(value.shape)))
+        masks = find(value.flatten()[order].view(value.shape))
         together = [one | other for one, other in zip(together or masks, masks, strict=True)]
     return together
 

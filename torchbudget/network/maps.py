@@ -1,12 +1,13 @@
 """Maps: values (N, C, H, W) whose pixels are apart, as those of the images are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import fx
 
-from torchbudget.network.experiment import Experiment, poison
+from torchbudget.network.experiment import Experiment, masks_of_change, poison, poisoned
 from torchbudget.network.nodes import arguments_of, kind_of, reachable
 from torchbudget.network.private_torch import Operation
 from torchbudget.network.structure import CONVOLUTIONS, DROPOUTS, NORMALISATIONS
@@ -18,6 +19,53 @@ MAPS = CONVOLUTIONS | NORMALISATIONS | POOLS | UPSAMPLINGS
 """Operations whose value of four dimensions is a map (N, C, H, W)."""
 CROPS = {"cat", "slice", "narrow", "constant_pad_nd", "pad", "roll", "clone"}
 """Operations that leave the pixels of maps apart, as far as they join no rows or columns."""
+MAX_COUNTED = 2**27
+"""Elements of values whose lines are counted at a time, two bytes each."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the elements of a value see of a map's rows and columns.
+
+    `most` are the most rows plus the most columns that one depends on; `whole` says whether one
+    depends on all rows or on all columns, `apart` whether some depend on other lines than others.
+    """
+
+    most: int = 0
+    whole: bool = False
+    apart: bool = False
+
+    def with_lines(self, tally: "_Tally", num_lines: int) -> "Sight":
+        """The same with what a tally of all rows, or of all columns, adds."""
+        most = tally.most
+        return Sight(self.most + most, self.whole or most == num_lines, self.apart or tally.apart)
+
+
+class _Tally:
+    """How many lines each element of a value sees, and whether some see others."""
+
+    def __init__(self) -> None:
+        self.apart = False
+        self._counts: torch.Tensor | None = None
+
+    def add(self, seeing: torch.Tensor) -> None:
+        """Count one more line; bool (elements,): which elements see it."""
+        if self._counts is None:
+            self._counts = seeing.short()
+            return
+        if not self.apart:
+            known = self._counts > 0
+            again = seeing & known
+            some_only = bool(again.any()) and not torch.equal(again, known)
+            new = bool(known.any()) and bool((seeing & ~known).any())
+            self.apart = some_only or new
+        self._counts += seeing
+
+    @property
+    def most(self) -> int:
+        """The most lines that one element sees."""
+        counts = self._counts
+        return int(counts.max()) if counts is not None and counts.numel() else 0
 
 
 class Maps:
@@ -26,7 +74,7 @@ class Maps:
     def __init__(self, traced: Trace, experiment: Experiment) -> None:
         self._traced = traced
         self._experiment = experiment
-        self._seen: dict[tuple[fx.Node, fx.Node], list[torch.Tensor]] = {}
+        self._seen: dict[tuple[fx.Node, fx.Node], Sight] = {}
 
     @cached_property
     def nodes(self) -> set[fx.Node]:
@@ -117,45 +165,111 @@ class Maps:
 
         return [node for node in reachable([start], step) if node in maps]
 
-    def lines_seen(self, source: fx.Node, target: fx.Node) -> list[torch.Tensor]:
-        """(H, elements) and (W, elements): which lines of a map an element of `target` depends on.
+    def see(self, source: fx.Node, target: fx.Node, others: Iterable[fx.Node] = ()) -> Sight:
+        """What the elements of `target` see of a map, when lines of its first image change.
 
-        For the first image alone.
+        What is known of `target` soon is kept of `others` too: they are looked at in the same runs.
         """
         if (source, target) not in self._seen:
-            lines = self._lines_by_element(source, target)
-            self._seen[source, target] = [part[:, part.any(0)] for part in lines]
+            below = reachable([source], lambda node: node.users)
+            waiting = [
+                node
+                for node in dict.fromkeys([target, *others])
+                if node in below and (source, node) not in self._seen
+            ]
+            for group in self._group(waiting or [target]):
+                for node, sight in zip(group, self._look(source, group), strict=True):
+                    self._seen[source, node] = sight
         return self._seen[source, target]
 
-    def _lines_by_element(self, source: fx.Node, target: fx.Node) -> list[torch.Tensor]:
-        """The same with a column for each element, of all images, also those that see none."""
+    def _group(self, nodes: list[fx.Node]) -> Iterator[list[fx.Node]]:
+        """The nodes in groups of which not too many elements are counted at a time."""
+        group: list[fx.Node] = []
+        size = 0
+        for node in nodes:
+            value = self._experiment.tensor(node)
+            elements = 0 if value is None else value.numel()
+            if group and size + elements > MAX_COUNTED:
+                yield group
+                group, size = [], 0
+            group.append(node)
+            size += elements
+        yield group
+
+    def _look(self, source: fx.Node, targets: list[fx.Node]) -> list[Sight]:
+        """What the elements of each of `targets` see of a map."""
         start = self._experiment.tensor(source)
         assert start is not None
-        only = reachable([source], lambda node: node.users)
-        only &= reachable([target], lambda node: node.all_input_nodes)
+        only = self._between(source, targets)
+        sights = [Sight() for _ in targets]
+        for dim in (2, 3):
+            tallies = [_Tally() for _ in targets]
+            for line in range(start.shape[dim]):
+                try:
+                    seen = self._see_line(source, targets, only, dim, line)
+                except (RuntimeError, IndexError):
+                    if len(targets) == 1:
+                        raise
+                    return [self._look(source, [target])[0] for target in targets]
+                for tally, elements in zip(tallies, seen, strict=True):
+                    tally.add(elements)
+            sights = [
+                sight.with_lines(tally, start.shape[dim])
+                for sight, tally in zip(sights, tallies, strict=True)
+            ]
+        return sights
+
+    def _between(self, source: fx.Node, targets: list[fx.Node]) -> set[fx.Node]:
+        """What runs again from `source` to any of `targets`."""
+        below = reachable([source], lambda node: node.users)
+        return below & reachable(targets, lambda node: node.all_input_nodes)
+
+    def _lines_by_element(self, source: fx.Node, target: fx.Node) -> list[torch.Tensor]:
+        """(H, elements) and (W, elements): which lines of a map an element of `target` sees."""
+        start = self._experiment.tensor(source)
+        assert start is not None
+        only = self._between(source, [target])
         seen = []
         for dim in (2, 3):
-            rows = []
-            for line in range(start.shape[dim]):
-                masks = self._see_line(source, target, only, dim, line)
-                rows.append(torch.cat([mask.flatten() for mask in masks]))
+            rows = [
+                self._see_line(source, [target], only, dim, line)[0]
+                for line in range(start.shape[dim])
+            ]
             seen.append(torch.stack(rows))
         return seen
 
     def _see_line(
-        self, source: fx.Node, target: fx.Node, only: set[fx.Node], dim: int, line: int
+        self, source: fx.Node, targets: list[fx.Node], only: set[fx.Node], dim: int, line: int
     ) -> list[torch.Tensor]:
-        """Which elements of `target` see a row or column of the first image's map."""
+        """bool (elements,) of each target: which see a row or column of the first image's map.
+
+        Of several targets, raises what an operation raises that takes no NaN: it may be on the way
+        to only one of them.
+        """
         start = self._experiment.tensor(source)
         assert start is not None
+        before = self._experiment.values
 
-        def run(other: torch.Tensor) -> object:
+        def find(other: torch.Tensor) -> list[torch.Tensor]:
             changed = start.clone()
             changed[:1].select(dim, line).copy_(other[:1].select(dim, line))
-            values, _ = self._experiment.rerun({source: changed}, only=only, tolerance=0)
-            return values[target]
+            found = {}
 
-        return poison(start, run, self._experiment.values[target])
+            def meet(node: fx.Node, value: object) -> None:
+                if node in targets:
+                    found[node] = _joined(masks_of_change(before[node], value))
+
+            self._experiment.rerun({source: changed}, only=only, tolerance=0, meet=meet)
+            for target in targets:
+                if target not in found:
+                    meet(target, before[target])
+            return [found[target] for target in targets]
+
+        return find(poisoned(start)) if len(targets) > 1 else poison(start, find)
+
+
+def _joined(masks: list[torch.Tensor]) -> torch.Tensor:
+    return torch.cat([mask.flatten() for mask in masks])
 
 
 def _is_pointwise(node: fx.Node) -> bool:

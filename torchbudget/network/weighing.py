@@ -14,7 +14,7 @@ import torch
 from torch import fx
 
 from torchbudget.network.experiment import Experiment, Values, mixes_elements
-from torchbudget.network.maps import Maps
+from torchbudget.network.maps import Maps, Sight
 from torchbudget.network.nodes import kind_of, reachable, run_node
 from torchbudget.network.structure import CONVOLUTIONS, NORMALISATIONS
 from torchbudget.network.trace import Trace
@@ -168,7 +168,7 @@ class Structure:
         if kind_of(weighing.node) in CONVOLUTIONS:
             return operand is not None and operand.shape[2:].numel() > 1
         return any(
-            _differ(self.maps.lines_seen(source, weighing.node))
+            self._see(source, weighing.node).apart
             for source in self.maps.list_before(weighing.operand)
         )
 
@@ -178,29 +178,33 @@ class Structure:
         All elements of its value see the same pixels, or one sees a whole row or column. A
         convolution to a single pixel is such an operation.
         """
-        value = self.experiment.tensor(weighing.node)
-        is_convolution = kind_of(weighing.node) in CONVOLUTIONS
-        if is_convolution and value is not None and value.shape[2:].numel() > 1:
+        if self._convolves_to_a_map(weighing):
             return False
         for source in self.maps.list_before(weighing.operand):
-            before = self.maps.lines_seen(source, weighing.operand)
-            after = self.maps.lines_seen(source, weighing.node)
-            if _most_lines(after) > _most_lines(before):
-                whole = any(bool(lines.all(0).any()) for lines in after)
-                if whole or not _differ(after):
-                    return True
+            before = self._see(source, weighing.operand)
+            after = self._see(source, weighing.node)
+            if after.most > before.most and (after.whole or not after.apart):
+                return True
         return False
+
+    def _convolves_to_a_map(self, weighing: Weighing) -> bool:
+        value = self.experiment.tensor(weighing.node)
+        is_convolution = kind_of(weighing.node) in CONVOLUTIONS
+        return is_convolution and value is not None and value.shape[2:].numel() > 1
+
+    def _see(self, source: fx.Node, target: fx.Node) -> Sight:
+        return self.maps.see(source, target, self._targets.get(source, ()))
+
+    @cached_property
+    def _targets(self) -> dict[fx.Node, list[fx.Node]]:
+        """What is asked to see each map: operands and values of the next weighing operations."""
+        targets: dict[fx.Node, list[fx.Node]] = {}
+        for weighing in self.weighings:
+            if not self._convolves_to_a_map(weighing):
+                for source in self.maps.list_before(weighing.operand):
+                    targets.setdefault(source, []).extend((weighing.operand, weighing.node))
+        return targets
 
 
 def _real(value: torch.Tensor) -> torch.Tensor:
     return torch.view_as_real(value) if value.is_complex() else value
-
-
-def _most_lines(seen: list[torch.Tensor]) -> int:
-    """The most rows plus the most columns that an element depends on."""
-    return sum(int(lines.sum(0).max()) if lines.numel() else 0 for lines in seen)
-
-
-def _differ(seen: list[torch.Tensor]) -> bool:
-    """Whether some elements depend on other lines than others."""
-    return any(bool((lines != lines[:, :1]).any()) for lines in seen if lines.numel())
