@@ -250,6 +250,18 @@ def test_a_picture_of_another_size_is_prepared_as_predict_does():
     assert np.array_equal(np.load(ROOT / "samples/digit.npy"), read_picture(path)[None].numpy())
 
 
+def test_a_network_of_clothes_takes_images_and_no_pictures_of_a_digit(sample):
+    transform = Transform(IMAGE, "fashionmnist")
+    pixels = sample.test.pixels[:1]
+    grey = Image.fromarray(pixels[0, 0].numpy())
+    assert torch.equal(transform(grey), Transform(IMAGE)(pixels))
+    with (
+        Image.open(ROOT / "samples/digit.png") as picture,
+        pytest.raises(ValueError, match="tells clothes apart"),
+    ):
+        transform(picture)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

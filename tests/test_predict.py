@@ -185,6 +185,7 @@ def test_a_file_that_is_no_exported_network_is_named(file, reason, pictures, cap
         (["--zoo", "nowhere.py"], 2, "nowhere.py is not a file"),
         (["--seed", "9"], 3, "slim-seed9.safetensors is missing"),
         (["--weights", "README.md"], 3, "README.md is"),
+        (["--entry", "fashion_slim", "--zoo", str(ROOT / "zoo.py")], 2, "tells clothes apart"),
     ],
 )
 def test_what_is_missing_is_named(words, code, reason, pictures, zoo_file, capsys, monkeypatch):

@@ -24,7 +24,7 @@ from torchbudget.network.structure import count_params
 from torchbudget.network.trace import build
 from utils.cards import describe_class
 from utils.classifier import Viewed
-from utils.picture import SIDE, frame_picture
+from utils.picture import SIDE, check_digits, frame_picture
 from utils.runs import find_image
 
 LICENCE = "MIT"
@@ -84,7 +84,7 @@ def load_network(zoo: Zoo, name: str, pretrained: bool = True, seed: int = 0) ->
     meta = describe_network(zoo, entry, image) | {"parameters": count_params(network)} | weights
     if entry.views:
         network = Viewed(network, image, entry.views).eval()
-    network.transform = Transform(image)
+    network.transform = Transform(image, entry.dataset)
     network.meta = meta
     return network
 
@@ -160,11 +160,13 @@ class Transform:
     A uint8 tensor or array holds one image, (H, W) or (C, H, W), or several, (N, C, H, W), as the
     data set has them. A PIL image of the network's size is taken as it is, as the data set's are.
     One of another size is taken for a picture of one digit and made into such an image as
-    `predict.py` does, where the network takes 28x28 pixels. Raises `ValueError` for anything else.
+    `predict.py` does, where the network takes 28x28 pixels and `dataset` shows digits. Raises
+    `ValueError` for anything else.
     """
 
-    def __init__(self, image: ImageSpec) -> None:
+    def __init__(self, image: ImageSpec, dataset: str = "") -> None:
         self.image = image
+        self.dataset = dataset
 
     def __repr__(self) -> str:
         return f"Transform({self.image!r})"
@@ -196,6 +198,7 @@ class Transform:
             pixels = np.array(picture.convert("L" if channels == 1 else "RGB"))
             return torch.from_numpy(pixels).reshape(height, width, channels).permute(2, 0, 1)
         if self.image.shape == (1, SIDE, SIDE):
+            check_digits("the network", self.dataset)
             return frame_picture(picture)
         raise ValueError(
             f"the network takes pictures of {width}x{height}, not {picture.width}x{picture.height}"

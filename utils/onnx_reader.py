@@ -8,6 +8,7 @@ import numpy as np
 from torchbudget.errors import TorchBudgetError
 from torchbudget.reading import reading
 from torchbudget.report.text import first_line
+from utils.picture import check_digits
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -33,7 +34,7 @@ def open_session(content: bytes, num_threads: int = 0) -> "onnxruntime.Inference
 class OnnxReader:
     """The network in an exported file: uint8 images (N, 1, 28, 28) to probabilities (N, 10).
 
-    `name` is that of the entry. Raises `OnnxError`.
+    `name` is that of the entry. Raises `OnnxError`, and `UsageError` where it reads no digits.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,6 +57,7 @@ class OnnxReader:
         self._source = inputs[0].name
         known = self._session.get_modelmeta().custom_metadata_map
         self.name = known.get("name", path.stem)
+        check_digits(self.name, known.get("dataset", ""))
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         (probabilities,) = self._session.run(None, {self._source: images})

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torchbudget.errors import TorchBudgetError
+from torchbudget.errors import TorchBudgetError, UsageError
 from torchbudget.reading import reading
 
 if TYPE_CHECKING:
@@ -39,10 +39,25 @@ FAINT = 0.2
 """The least darkness of ink, as a share of the darkest ink."""
 SPECK = 0.03
 """The least area of a piece of ink, as a share of the largest piece."""
+OTHER_SUBJECTS = {"fashionmnist": "clothes", "kmnist": "Japanese characters"}
+"""What data sets show that have the form of MNIST's images and are no digits."""
+
+
+class SubjectError(UsageError, ValueError):
+    """A network of other things than digits."""
 
 
 class PictureError(TorchBudgetError, ValueError):
     """A picture that cannot be read or shows nothing; the message names the file."""
+
+
+def check_digits(name: str, dataset: str) -> None:
+    """Raises `SubjectError` where the network `name` was trained to tell other things apart."""
+    if dataset in OTHER_SUBJECTS:
+        raise SubjectError(
+            f"{name} tells {OTHER_SUBJECTS[dataset]} apart ({dataset}), and a picture is read as "
+            "one of a digit: choose an entry that was trained on digits"
+        )
 
 
 def find_pictures(path: Path) -> list[Path]:

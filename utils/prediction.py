@@ -14,12 +14,14 @@ from torchbudget.evidence.measure import infer
 from torchbudget.evidence.weights import load_shipped, load_weights, weights_paths
 from utils import kaggle
 from utils.origin import choose_unseen, load_trained
+from utils.picture import check_digits
 from utils.runs import RunPaths, find_image
 
 
 def choose_entry(options: argparse.Namespace) -> Entry:
-    """Raises `ZooError`, and `UsageError` for a name that the zoo does not have."""
+    """Raises `ZooError`, and `UsageError` for a name that the zoo does not have and no digits."""
     (entry,) = select_entries(load_zoo(options.zoo, served=("utils",)), [options.entry])
+    check_digits(entry.name, entry.dataset)
     return entry
 
 
