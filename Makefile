@@ -163,15 +163,18 @@ selftest: $(READY) ## run the corpus of planted violations and honest oddities
 fuzz: $(READY) ## hold every reader and command to its law on 10,000 mutated inputs (some minutes)
 	@$(WITH_ARGS) PYTHONPATH=.:tests $(PYTHON) -m fuzz "$$@"
 
+# What pyproject.toml names as the extra.
+INSTALL_RAY = $(INSTALL) "$$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["ray"])')" >&2
+
 storm: $(READY) ## kill, starve and crowd trainings for 15 minutes; all must end as if nothing had been
+	$(INSTALL_RAY)
 	@$(WITH_ARGS) PYTHONPATH=.:tests $(PYTHON) -m storm $(RECORDED) "$$@"
 
 selftest-wide: $(READY) ## run models of torchvision, and of timm if it is there, through the static gates
 	@$(WITH_ARGS) $(PYTHON) tests/violations/wide.py "$$@"
 
-# What pyproject.toml names as the extra.
 test-ray: $(READY) ## install Ray, then train and search on a cluster of two nodes on this machine
-	$(INSTALL) "$$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["ray"])')" >&2
+	$(INSTALL_RAY)
 	@$(WITH_ARGS) $(PYTEST) tests/utils/test_engine_ray.py "$$@"
 
 test-site: $(READY) ## build the site and use it in Chromium: sort, filter, draw, look for faults

@@ -37,9 +37,13 @@ EXIT_UNMEASURED = 3
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What an undisturbed run of an entry records, its seconds, and its changes of files."""
+    """What an undisturbed run of an entry records, its seconds, and its changes of files.
+
+    `teacher` is where what teaches it was trained.
+    """
 
     place: Place
+    teacher: Place | None
     evidence: tuple[bytes, str]
     seconds: float
     num_changes: int
@@ -68,12 +72,13 @@ class Storm:
             yield number, entry, self.undisturbed[entry]
 
     def new_place(self, area: str, number: int, entry: str) -> Place:
-        return Place(self.folder / area / f"{number}-{entry}", entry)
+        teacher = self.undisturbed[entry].teacher
+        return Place(self.folder / area / f"{number}-{entry}", entry, teacher=teacher)
 
 
-def run_undisturbed(folder: Path, entry: str) -> Undisturbed:
+def run_undisturbed(folder: Path, entry: str, teacher: Place | None) -> Undisturbed:
     """Train the entry once, counting what it changes in its folder."""
-    place = Place(folder / "undisturbed" / entry, entry)
+    place = Place(folder / "undisturbed" / entry, entry, teacher=teacher)
     counter = mmap.mmap(-1, 8)
 
     def count() -> None:
@@ -84,7 +89,7 @@ def run_undisturbed(folder: Path, entry: str) -> Undisturbed:
     if outcome.code:
         raise SystemExit(f"storm: {entry} does not train undisturbed: {outcome.err}")
     (num_changes,) = struct.unpack("q", counter[:8])
-    return Undisturbed(place, place.evidence(), outcome.seconds, num_changes)
+    return Undisturbed(place, teacher, place.evidence(), outcome.seconds, num_changes)
 
 
 # --- kills ----------------------------------------------------------------------------------------
@@ -178,7 +183,8 @@ def fill_disks(storm: Storm, count: int) -> Tally:
                 tally.notes = f"not tried: nothing can be mounted here ({problem})"
                 break
             logs = storm.folder / "logs-of-disks" / str(number)
-            place = Place(storm.folder / "disks" / str(number) / "disk", entry, logs)
+            folder = storm.folder / "disks" / str(number) / "disk"
+            place = Place(folder, entry, logs, known.teacher)
             ballast = place.folder.parent / "ballast"
             before = number * known.num_changes // count
             act = stop_before(before, lambda path=ballast: fill_once(path), place.folder)

@@ -1,6 +1,7 @@
 """Trainings as forked processes, and the law for the folder that they write in."""
 
 import contextlib
+import copy
 import importlib
 import json
 import os
@@ -99,15 +100,33 @@ def wait(child: int, folder: Path, began: float) -> Outcome:
 
 
 class Place:
-    """A folder with the zoo file, in which one entry is trained, killed and resumed."""
+    """A folder with the zoo file, in which one entry is trained, killed and resumed.
 
-    def __init__(self, folder: Path, entry: str, logs: Path | None = None) -> None:
+    What was trained in `teacher`, another place, is there from the start.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        entry: str,
+        logs: Path | None = None,
+        teacher: "Place | None" = None,
+    ) -> None:
         self.entry = entry
         self.folder = folder / "zoo"
         self.logs = logs or folder / "logs"
         self.folder.mkdir(parents=True)
         self.logs.mkdir(parents=True)
         shutil.copy(ZOO, self.folder / "zoo.py")
+        if teacher:
+            shutil.copy(teacher.folder / "results.json", self.folder)
+            shutil.copytree(teacher.weights.parent, self.weights.parent)
+
+    def of(self, entry: str) -> "Place":
+        """The same folder, of another entry that is trained there."""
+        other = copy.copy(self)
+        other.entry = entry
+        return other
 
     @property
     def stem(self) -> str:
@@ -140,7 +159,9 @@ class Place:
         return wait(self.start(prepare), self.logs, began)
 
     def list_runs(self) -> list[Run]:
-        return read_results(self.folder / "results.json")
+        """The runs of the entry that are recorded."""
+        runs = read_results(self.folder / "results.json")
+        return [run for run in runs if run.entry == self.entry]
 
     def evidence(self) -> tuple[bytes, str]:
         """The weights, and what the record says but for times."""

@@ -21,6 +21,7 @@ from utils.recipe import (
     Recipe,
     ReduceOnPlateau,
 )
+from utils.teacher import Teacher
 
 EPOCHS = 4
 
@@ -54,8 +55,10 @@ def declare(name, views=(), **changes):
     )
 
 
+ONE_CYCLE = declare("one_cycle")
+
 ZOO = (
-    declare("one_cycle"),
+    ONE_CYCLE,
     declare("ema", average=EMA(decay=0.9)),
     declare("swa", average=SWA(start_epoch=2)),
     declare("lookahead", lookahead=Lookahead(k=5)),
@@ -65,4 +68,5 @@ ZOO = (
     declare("plateau", optimizer=Adam(), schedule=ReduceOnPlateau(lr=0.01, patience=1)),
     declare("half_views", amp="fp16", schedule=Cosine(lr=0.05), views=(View(), View(rotate=3))),
     declare("constant", schedule=Constant(lr=0.01), clip_norm=1.0, label_smoothing=0.1),
+    declare("taught", teacher=Teacher(entry=ONE_CYCLE, copies=2)),
 )

@@ -1,0 +1,77 @@
+"""Trainings on a Ray cluster of two nodes, whose workers are killed."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from storm.areas import Storm
+from storm.process import Outcome, Place, Tally, random_moment
+
+TRAIN = Path(__file__).resolve().parents[2] / "train.py"
+APART = 10.0
+"""Seconds between two kills, at most."""
+
+
+@contextlib.contextmanager
+def two_nodes() -> Iterator[str]:
+    """A cluster of two nodes of one core each; its address."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    try:
+        yield cluster.address
+    finally:
+        cluster.shutdown()
+
+
+def find_workers() -> list[int]:
+    """The processes that do a job for Ray."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (place / "cmdline").read_bytes().startswith(b"ray::do_job"):
+                found.append(int(place.name))
+    return found
+
+
+def lose_workers(storm: Storm, count: int) -> Tally:
+    """Train all entries on the cluster, again and again, until `count` workers were killed."""
+    tally = Tally("Ray's workers killed")
+    if find_spec("ray") is None:
+        tally.notes = "not tried: Ray is not installed"
+        return tally
+    rounds = 0
+    with two_nodes() as address:
+        while tally.tried < count and not storm.is_over:
+            folder = storm.folder / "cluster" / str(rounds)
+            train_all(storm, folder, address, tally, count)
+            rounds += 1
+    tally.notes = f"{rounds} trainings of all {len(storm.undisturbed)} recipes on two nodes"
+    return tally
+
+
+def train_all(storm: Storm, folder: Path, address: str, tally: Tally, count: int) -> None:
+    """Train all entries once, killing workers meanwhile; all must be recorded as undisturbed."""
+    first, *others = storm.undisturbed
+    place = Place(folder, first)
+    words = ["--all", "--zoo", str(place.folder / "zoo.py"), "--ray", address, "--threads", "1"]
+    with (folder / "log").open("w+", encoding="utf-8") as log:
+        process = subprocess.Popen([sys.executable, str(TRAIN), *words], stdout=log, stderr=log)
+        while process.poll() is None:
+            time.sleep(random_moment(storm.draw, APART))
+            workers = find_workers()
+            if workers and tally.tried < count:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(storm.draw.choice(workers), signal.SIGKILL)
+                    tally.tried += 1
+        log.seek(0)
+        outcome = Outcome(process.returncode, 0.0, "", log.read())
+    for trained in (place, *map(place.of, others)):
+        trained.check_end(tally, outcome, storm.undisturbed[trained.entry].evidence)
