@@ -23,12 +23,12 @@ from storm.areas import (
     Storm,
     Undisturbed,
     crowd_record,
-    fill_disks,
     kill_runs,
     run_undisturbed,
     spoil_checkpoints,
 )
 from storm.cluster import lose_workers
+from storm.disks import fill_disks
 from storm.process import ZOO, Tally, prepare_forks
 from torchbudget.command import (
     Parser,

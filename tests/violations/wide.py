@@ -92,9 +92,7 @@ def make_model(name: str, side: int) -> nn.Module:
 def describe_timm(name: str) -> Model | None:
     """A model of timm's on the smallest images that it takes; None where timm does not make it."""
     own = timm.get_pretrained_cfg(name)
-    side = own.input_size[-1] if own else 224
-    sides = [SIDE, side] if own and not own.fixed_input_size else [side]
-    for number in sides:
+    for number in (SIDE, 2 * SIDE, own.input_size[-1] if own else 224):
         for options in ({"img_size": number}, {}):
             make = partial(timm.create_model, name, num_classes=10, **options)
             try:
