@@ -143,8 +143,10 @@ def block_means(images: torch.Tensor) -> torch.Tensor:
 
 def shifted_cosines(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """(N, C, H, W) twice -> (N,): the greatest cosine over shifts of up to a pixel."""
+    one = F.normalize(one.flatten(1)).view_as(one)
+    other = F.normalize(other.flatten(1))
     best = torch.full((len(one),), -1.0)
     for shift in SHIFTS:
         moved = one.roll(shift, (2, 3)).flatten(1)
-        best = torch.maximum(best, F.cosine_similarity(moved, other.flatten(1)))
+        best = torch.maximum(best, torch.linalg.vecdot(moved, other))
     return best
