@@ -1,12 +1,11 @@
 """Measures a network on images: integer misses, a confusion matrix, every prediction.
 
-It always runs in fp32, with 100 images on the way at a time, which fit a cache. With views, a
-prediction is the mean of the probabilities that each view gives; what the unmoved image alone gives
-is kept beside it.
+It always runs in fp32, 100 images at a time, which fit a cache. With views, a prediction is the
+mean of the probabilities that each view gives; what the unmoved image alone gives is kept beside
+it.
 """
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,12 +16,9 @@ from torch import nn
 from torchbudget.data.images import Images, ImageSpec, as_floats, label_bytes
 from torchbudget.declare.views import View, transform
 from torchbudget.errors import NetworkError
-from torchbudget.network.captured import CapturedModule
 from torchbudget.network.ensemble import vote
 
 BATCH = 100
-MAX_WORKERS = 4
-"""Parts of a batch that are on the way at once. More, smaller ones wait for Python."""
 MAX_MATRIX = 100
 """Classes up to which the confusion matrix is kept whole; above, its largest errors only."""
 
@@ -142,14 +138,17 @@ def infer_views(
 ) -> torch.Tensor:
     """Logits (V, N, classes) of each view; raises as `infer`."""
     was_training = network.training
+    parts = []
     try:
         network.to(device).eval()
-        if isinstance(network, CapturedModule) and torch.device(device).type == "cpu":
-            parts = _infer_at_once(network, pixels, image, views)
-        else:
-            parts = [
-                _infer_part(network, part.to(device), image, views) for part in pixels.split(BATCH)
-            ]
+        for part in pixels.split(BATCH):
+            floats = as_floats(part.to(device))
+            logits = []
+            for view in views:
+                batch = image.normalise(transform(view, floats).clone())
+                batch = batch.contiguous(memory_format=torch.channels_last)
+                logits.append(network(batch).float().cpu())
+            parts.append(torch.stack(logits))
     finally:
         network.train(was_training)
     joined = torch.cat(parts, dim=1)
@@ -161,43 +160,6 @@ def infer_views(
     if not joined.isfinite().all():
         raise NetworkError("the network gives logits that are not finite")
     return joined
-
-
-@torch.no_grad()
-def _infer_part(
-    network: nn.Module, pixels: torch.Tensor, image: ImageSpec, views: tuple[View, ...]
-) -> torch.Tensor:
-    """Logits (V, N, classes) of so few images that they run at once."""
-    floats = as_floats(pixels)
-    logits = []
-    for view in views:
-        batch = image.normalise(transform(view, floats).clone())
-        batch = batch.contiguous(memory_format=torch.channels_last)
-        logits.append(network(batch).float().cpu())
-    return torch.stack(logits)
-
-
-def _infer_at_once(
-    network: CapturedModule, pixels: torch.Tensor, image: ImageSpec, views: tuple[View, ...]
-) -> list[torch.Tensor]:
-    """Logits (V, N, classes) of the parts of `pixels`, several of which are on the way at once.
-
-    Threads that have images of their own do not wait for each other after each operation, as those
-    do that share its images. A graph has no code that could mind.
-    """
-    threads = torch.get_num_threads()
-    workers = min(MAX_WORKERS, threads)
-
-    def infer_part(part: torch.Tensor) -> torch.Tensor:
-        return _infer_part(network, part, image, views)
-
-    try:
-        with ThreadPoolExecutor(
-            workers, "infer", torch.set_num_threads, (threads // workers,)
-        ) as pool:
-            return list(pool.map(infer_part, pixels.split(BATCH // workers)))
-    finally:
-        torch.set_num_threads(threads)  # a pool's number is also that of threads yet to come
 
 
 def measure(

@@ -13,8 +13,6 @@ from model import Slim
 from torchbudget.data.images import Images, as_floats
 from torchbudget.errors import NetworkError
 from torchbudget.evidence.measure import BATCH, Measurement, measure, predictions_digest
-from torchbudget.network.capture import capture
-from torchbudget.network.captured import CapturedModule
 
 
 @st.composite
@@ -113,20 +111,6 @@ def test_every_image_is_measured_whatever_is_left_after_whole_batches(slim, samp
         rtol=1e-4,
         atol=1e-5,
     )
-
-
-@pytest.mark.parametrize("threads", [1, 2, 3, 9])
-def test_a_graph_gives_its_modules_logits_in_order_on_any_number_of_threads(threads, slim, sample):
-    images = sample.train[torch.arange(2 * BATCH + 7)]
-    graph = CapturedModule(capture(Slim, images.image), slim.state_dict())
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        found = measure(graph, images)
-        assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
-    torch.testing.assert_close(found.logits, measure(slim, images).logits, rtol=1e-4, atol=1e-5)
 
 
 class Broken(nn.Module):
