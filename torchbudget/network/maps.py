@@ -127,15 +127,19 @@ class Maps:
 
     def _is_folded(self, source: fx.Node, target: fx.Node, shape: torch.Size) -> bool:
         channels_differ = False
-        for lines in self._lines_by_element(source, target):
-            if lines.shape[1] != shape.numel():
-                return False
-            first = lines.unflatten(1, shape)[:, 0]  # (lines, C, H, W) of the first image
-            seeing = first[:, first.flatten(2).any(2).any(0)]  # channels that see anything
+        for dim in (2, 3):
+            rows = []
+            for seen in self._each_line(source, target, dim):
+                if seen.numel() != shape.numel():
+                    return False
+                first = seen.view(shape)[0]  # (C, H, W) of the first image
+                together = first.any(0)
+                if bool((together != together[0, 0]).any()):
+                    return False
+                rows.append(first)
+            lines = torch.stack(rows)
+            seeing = lines[:, lines.flatten(2).any(2).any(0)]  # channels that see anything
             if not seeing.numel():
-                return False
-            together = seeing.any(1)  # (lines, H, W)
-            if bool((together != together[:, :1, :1]).any()):
                 return False
             channels_differ |= bool((seeing != seeing[:, :1]).any())
         return channels_differ
@@ -224,19 +228,13 @@ class Maps:
         below = reachable([source], lambda node: node.users)
         return below & reachable(targets, lambda node: node.all_input_nodes)
 
-    def _lines_by_element(self, source: fx.Node, target: fx.Node) -> list[torch.Tensor]:
-        """(H, elements) and (W, elements): which lines of a map an element of `target` sees."""
+    def _each_line(self, source: fx.Node, target: fx.Node, dim: int) -> Iterator[torch.Tensor]:
+        """bool (elements,) for each row or column of a map: which elements of `target` see it."""
         start = self._experiment.tensor(source)
         assert start is not None
         only = self._between(source, [target])
-        seen = []
-        for dim in (2, 3):
-            rows = [
-                self._see_line(source, [target], only, dim, line)[0]
-                for line in range(start.shape[dim])
-            ]
-            seen.append(torch.stack(rows))
-        return seen
+        for line in range(start.shape[dim]):
+            yield self._see_line(source, [target], only, dim, line)[0]
 
     def _see_line(
         self, source: fx.Node, targets: list[fx.Node], only: set[fx.Node], dim: int, line: int
