@@ -12,6 +12,7 @@ from pathlib import Path
 
 from storm.areas import Storm
 from storm.process import Outcome, Place, Tally, random_moment
+from utils.dispatch import TRIES
 
 TRAIN = Path(__file__).resolve().parents[2] / "train.py"
 APART = 10.0
@@ -51,14 +52,17 @@ def lose_workers(storm: Storm, count: int) -> Tally:
     with two_nodes() as address:
         while tally.tried < count and not storm.is_over:
             folder = storm.folder / "cluster" / str(rounds)
-            train_all(storm, folder, address, tally, count)
+            train_all(storm, folder, address, tally, min(count - tally.tried, TRIES - 1))
             rounds += 1
     tally.notes = f"{rounds} trainings of all {len(storm.undisturbed)} recipes on two nodes"
     return tally
 
 
-def train_all(storm: Storm, folder: Path, address: str, tally: Tally, count: int) -> None:
-    """Train all entries once, killing workers meanwhile; all must be recorded as undisturbed."""
+def train_all(storm: Storm, folder: Path, address: str, tally: Tally, kills: int) -> None:
+    """Train all entries once, killing `kills` workers; all must be recorded as undisturbed.
+
+    A job is given up after `TRIES` lost workers, so fewer are killed of all jobs together.
+    """
     first, *others = storm.undisturbed
     place = Place(folder, first)
     words = ["--all", "--zoo", str(place.folder / "zoo.py"), "--ray", address, "--threads", "1"]
@@ -67,10 +71,11 @@ def train_all(storm: Storm, folder: Path, address: str, tally: Tally, count: int
         while process.poll() is None:
             time.sleep(random_moment(storm.draw, APART))
             workers = find_workers()
-            if workers and tally.tried < count:
+            if workers and kills:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(storm.draw.choice(workers), signal.SIGKILL)
                     tally.tried += 1
+                    kills -= 1
         log.seek(0)
         outcome = Outcome(process.returncode, 0.0, "", log.read())
     for trained in (place, *map(place.of, others)):
