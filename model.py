@@ -114,7 +114,8 @@ class Narrow(nn.Module):
 
     One convolution sees 28x28 pixels. Four separable ones follow (Chollet 2017) without padding,
     which shrink the map from 14x14 to 4x4; the third is dilated, so that all of a digit is in sight
-    of the last. `widths` are the channels that each of the five gives.
+    of the last. `widths` are the channels that each of the five gives. With `full` channels,
+    another convolution sees the pixels first, and the one before the pooling is a separable one.
     """
 
     def __init__(
@@ -122,10 +123,20 @@ class Narrow(nn.Module):
         widths: tuple[int, ...] = (8, 8, 10, 12, 11),
         dilations: tuple[int, ...] = (1, 1, 2, 1),
         dropout: float = 0.0,
+        full: int = 0,
     ) -> None:
         super().__init__()
+        sight: list[nn.Module] = [nn.Conv2d(1, full or widths[0], 3, padding=1, bias=False)]
+        if full:
+            sight += [
+                ShiftNorm(full),
+                nn.LeakyReLU(0.1, inplace=True),
+                nn.Conv2d(full, full, 3, padding=1, groups=full, bias=False),
+                nn.BatchNorm2d(full, affine=False),
+                nn.Conv2d(full, widths[0], 1, bias=False),
+            ]
         self.stem = nn.Sequential(
-            nn.Conv2d(1, widths[0], 3, padding=1, bias=False),
+            *sight,
             nn.MaxPool2d(2),
             ShiftNorm(widths[0]),
             nn.LeakyReLU(0.1, inplace=True),

@@ -29,11 +29,13 @@ COLUMNS = (
     "weights",
     "digest",
     "date",
+    "taught_by",
 )
 """`bytes` are those of the weights files, of an ensemble all its members'; `top1` is in per cent.
 
 `misses` are of `total` test images. `seconds` are of training, `digest` is the SHA-256 of the
-weights, and `date` the day on which the run began. What was not told is empty.
+weights, `date` the day on which the run began, `taught_by` the entry of its teacher. What was not
+told, or is not, is empty.
 """
 
 
@@ -71,4 +73,5 @@ def make_cells(entry: Entry, run: Run, weights: Path) -> list[object]:
         " ".join(f"{weights.name}/{path.name}" for path in paths),
         run.digests.weights,
         run.started[:10],
+        run.teacher.entry if run.teacher else None,
     ]

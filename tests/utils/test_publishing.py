@@ -55,6 +55,7 @@ def test_a_row_is_a_run_and_its_numbers_are_those_of_the_record_and_of_the_file(
         assert float(row["top1_err"]) == pytest.approx(
             100 * run.test.misses / run.test.total, abs=6e-4
         )
+        assert row["taught_by"] == (run.teacher.entry if run.teacher else "")
         files = [ROOT / name for name in row["weights"].split()]
         assert sum(path.stat().st_size for path in files) == int(row["bytes"])
         if len(files) == 1:

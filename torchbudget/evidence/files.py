@@ -50,7 +50,7 @@ def write_atomically(path: Path, content: Content) -> None:
 
 def _replace(path: Path, content: Content) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path)
+    remove_abandoned(path.parent, path.name)
     with _open_partial(path) as partial:
         _write(partial, content)
         with open(partial, "rb+") as written:
@@ -81,10 +81,14 @@ def _open_partial(path: Path) -> Iterator[Path]:
             os.close(handle)
 
 
-def _remove_abandoned(path: Path) -> None:
-    """Remove what killed writers of `path` left beside it: no process holds its lock any more."""
-    pattern = re.compile(re.escape(f".{path.name[:100]}.") + "[a-z0-9_]{8}" + PARTIAL_SUFFIX)
-    for entry in os.scandir(path.parent):
+def remove_abandoned(folder: Path, name: str = "") -> None:
+    """Remove what killed writers left in `folder`: no process holds its lock any more.
+
+    With a `name`, only what is left of the file of that name.
+    """
+    names = re.escape(name[:100]) if name else ".+"
+    pattern = re.compile(rf"\.{names}\.[a-z0-9_]{{8}}{re.escape(PARTIAL_SUFFIX)}")
+    for entry in os.scandir(folder):
         if pattern.fullmatch(entry.name):
             with contextlib.suppress(OSError):
                 _remove_unless_held(entry.path)

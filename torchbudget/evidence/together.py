@@ -3,7 +3,8 @@
 They are written beside the places where they belong. Then the record is replaced, which is what
 makes them real, and then they take their places. Each carries in its name which run of which record
 it belongs to. So whatever a killed process left is finished where the record names the run, and
-removed where it does not: `settle` does that before the next run is recorded.
+removed where it does not: `settle` does that before the next run is recorded. What is left of a
+file that was still being written is removed then, too.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from torchbudget.evidence.files import file_digest, write_atomically
+from torchbudget.evidence.files import file_digest, remove_abandoned, write_atomically
 from torchbudget.evidence.results import Run, lock, read_results, seal, write_results
 from torchbudget.reading import follow_links
 
@@ -29,6 +30,7 @@ def append_run(path: Path, run: Run, files: Mapping[Path, bytes] | None = None) 
     files = {follow_links(file): content for file, content in (files or {}).items()}
     folders = [file.parent for file in files]
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_partial(path, folders)
     with lock(path):
         runs = read_results(path)
         settle(path, folders, [old.digests.weights for old in runs])
@@ -45,10 +47,20 @@ def settle_runs(path: Path, folders: Iterable[Path]) -> list[Path]:
     Raises `ResultsError` and `OSError`.
     """
     folders = list(folders)
+    _remove_partial(path, folders)
     if not has_staged(path, folders):
         return []
     with lock(path):
         return settle(path, folders, [run.digests.weights for run in read_results(path)])
+
+
+def _remove_partial(record: Path, folders: Iterable[Path]) -> None:
+    """Remove what killed processes were still writing: the record, or anything in `folders`."""
+    if record.parent.is_dir():
+        remove_abandoned(record.parent, record.name)
+    for folder in dict.fromkeys(folders):
+        if folder.is_dir():
+            remove_abandoned(folder)
 
 
 def stage(files: Mapping[Path, bytes], record: Path, weights: str) -> list[Path]:

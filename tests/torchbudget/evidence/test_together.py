@@ -94,6 +94,7 @@ def test_a_writer_killed_at_any_moment_leaves_all_old_or_all_new(store):
         if store.which()[:2] == [1, 0]:
             assert find_staged(weights, store.new.digests.weights), "the gate chain names it"
         store.settle()
+        assert store.rest() == [], count
         outcomes.append(store.which()[0])
         assert store.which() in ([0, 0, 0], [1, 1, 1]), count
         if not died:

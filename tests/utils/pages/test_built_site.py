@@ -149,6 +149,10 @@ def test_every_entry_has_a_page_that_shows_what_it_misses(site, record):
         runs = [run for run in record if run["entry"] == name]
         assert shown == {int(index) for run in runs for index in run["missed"]}
         assert f"<title>{name} - Digit Zoo</title>" in text
+        teachers = {run["teacher"]["entry"] for run in runs if run.get("teacher")}
+        assert ("Taught by" in text) == bool(teachers)
+        for teacher in teachers:
+            assert f'Taught by <a href="../{teacher}/">{teacher}</a>' in text
 
 
 def test_what_the_comparison_reads_is_the_record(site, record):
