@@ -296,7 +296,7 @@ ZOO = (
             finish=Finish(epochs=4),
             teacher=Teacher(entry=MIXED_ENSEMBLE, temperature=4, copies=6),
         ),
-        budget=Budget(max_params=20_000, max_epochs=20, max_misses=50, seeds=5, requires=SMALL),
+        budget=Budget(max_params=20_000, max_epochs=20, max_misses=45, seeds=5, requires=SMALL),
     ),
     Entry(
         name="sprint",
