@@ -94,14 +94,15 @@ class ShiftNorm(nn.BatchNorm2d):
 class Separable(nn.Sequential):
     """A depthwise 3x3 and a pointwise convolution: (N, in, H, W) -> (N, out, H - 2d, W - 2d).
 
-    `d` is the dilation. Both are normalised, and nothing bends between them.
+    `d` is the dilation less the padding. Both are normalised, and nothing bends between them.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, dilation: int = 1) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, dilation: int = 1, padding: int = 0
+    ) -> None:
+        apart = {"dilation": dilation, "padding": padding, "groups": in_channels, "bias": False}
         super().__init__(
-            nn.Conv2d(
-                in_channels, in_channels, 3, dilation=dilation, groups=in_channels, bias=False
-            ),
+            nn.Conv2d(in_channels, in_channels, 3, **apart),
             nn.BatchNorm2d(in_channels, affine=False),
             nn.Conv2d(in_channels, out_channels, 1, bias=False),
             ShiftNorm(out_channels),
@@ -128,13 +129,8 @@ class Narrow(nn.Module):
         super().__init__()
         sight: list[nn.Module] = [nn.Conv2d(1, full or widths[0], 3, padding=1, bias=False)]
         if full:
-            sight += [
-                ShiftNorm(full),
-                nn.LeakyReLU(0.1, inplace=True),
-                nn.Conv2d(full, full, 3, padding=1, groups=full, bias=False),
-                nn.BatchNorm2d(full, affine=False),
-                nn.Conv2d(full, widths[0], 1, bias=False),
-            ]
+            sight += [ShiftNorm(full), nn.LeakyReLU(0.1, inplace=True)]
+            sight += [*Separable(full, widths[0], padding=1)][:3]  # its norm follows the pooling
         self.stem = nn.Sequential(
             *sight,
             nn.MaxPool2d(2),

@@ -152,10 +152,11 @@ NARROW = ("entry", "ours", "misses, worst", "at most", "parameters", "seconds")
 def list_headings(rows: list[Row], wide: bool = True) -> list[str]:
     """The columns of a table of `rows`.
 
-    Who taught is one where any was taught, and whose test images they are where they differ.
+    A wide one says who taught where any was taught, and whose test images they are where they
+    differ.
     """
     also = {
-        "taught by": any(row.taught_by for row in rows),
+        "taught by": wide and any(row.taught_by for row in rows),
         "test images": wide and len({row.dataset for row in rows}) > 1,
     }
     return [heading for heading, _ in COLUMNS if also.get(heading, wide or heading in NARROW)]
