@@ -19,7 +19,7 @@ from utils.runs import RunPaths, find_image
 
 
 def choose_entry(options: argparse.Namespace) -> Entry:
-    """Raises `ZooError`, and `UsageError` for a name that the zoo does not have and no digits."""
+    """Raises `ZooError`, and `UsageError` for an entry that is not there or reads no digits."""
     (entry,) = select_entries(load_zoo(options.zoo, served=("utils",)), [options.entry])
     check_digits(entry.name, entry.dataset)
     return entry

@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+
+from ray_cluster import find_workers, two_nodes
 
 from storm.areas import Storm
 from storm.process import Outcome, Place, Tally, random_moment
@@ -17,29 +18,6 @@ from utils.dispatch import TRIES
 TRAIN = Path(__file__).resolve().parents[2] / "train.py"
 APART = 10.0
 """Seconds between two kills, at most."""
-
-
-@contextlib.contextmanager
-def two_nodes() -> Iterator[str]:
-    """A cluster of two nodes of one core each; its address."""
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    cluster.add_node(num_cpus=1)
-    try:
-        yield cluster.address
-    finally:
-        cluster.shutdown()
-
-
-def find_workers() -> list[int]:
-    """The processes that do a job for Ray."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (place / "cmdline").read_bytes().startswith(b"ray::do_job"):
-                found.append(int(place.name))
-    return found
 
 
 def lose_workers(storm: Storm, count: int) -> Tally:

@@ -16,6 +16,7 @@ pytestmark = [
 ]
 
 import optuna  # noqa: E402
+from ray_cluster import find_workers, two_nodes  # noqa: E402
 from test_runs_at_once import make_zoo, run_quietly, without_times  # noqa: E402
 
 import search  # noqa: E402
@@ -37,32 +38,15 @@ def test_an_address_without_a_cluster_is_one_line(nowhere, tmp_path):
 @pytest.fixture(scope="module")
 def address():
     """Two nodes of one core each."""
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    cluster.add_node(num_cpus=1)
-    yield cluster.address
-    cluster.shutdown()
-
-
-def find_tasks() -> list[int]:
-    """The processes that do a job for Ray."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            name = (place / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if name.startswith(b"ray::do_job"):
-            found.append(int(place.name))
-    return found
+    with two_nodes() as address:
+        yield address
 
 
 def kill_one(checkpoints: Path, killed: list[int]) -> None:
     """Kill a task as soon as a checkpoint of any job has come back."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
-        if list(checkpoints.glob("jobs/*/checkpoints/*/epoch-*.pt")) and (tasks := find_tasks()):
+        if list(checkpoints.glob("jobs/*/checkpoints/*/epoch-*.pt")) and (tasks := find_workers()):
             killed.append(tasks[0])
             os.kill(tasks[0], signal.SIGKILL)
             return
