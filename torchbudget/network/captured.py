@@ -9,6 +9,7 @@ from torch import nn
 
 from torchbudget.data.images import ImageSpec
 from torchbudget.errors import NetworkError
+from torchbudget.network.folding import fold_norms
 from torchbudget.network.program import Program
 from torchbudget.network.trace import Trace, replay
 
@@ -115,20 +116,33 @@ class Network:
         """The number of elements of each parameter, by name, tied ones once."""
         return {name: self.state[name].numel() for name in self.state if name in self.parameters}
 
+    @cached_property
+    def maps(self) -> frozenset[int]:
+        """The steps of the eval form whose values are of the shape (N, C, H, W).
+
+        Raises `NetworkError`.
+        """
+        nodes = self.trace(training=False).graph.nodes
+        return frozenset(
+            number for number, node in enumerate(nodes) if len(node.meta.get("shape", ())) == 4
+        )
+
 
 class CapturedModule(nn.Module):
     """A captured network in eval mode as a module: (N, C, H, W) -> (N, classes)."""
 
     def __init__(self, network: Network, state: Mapping[str, torch.Tensor] | None = None) -> None:
         super().__init__()
-        self._network = network
+        self._constants = network.constants
+        weights = network.state if state is None else state
+        self._program, folded = fold_norms(network.evaluating, network.maps, weights)
         self._state = {
             name: tensor.clone(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
-            for name, tensor in (network.state if state is None else state).items()
+            for name, tensor in folded.items()
         }
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self._network.evaluating.run(x, self._state, self._network.constants)
+        return self._program.run(x, self._state, self._constants)
 
 
 @dataclass(frozen=True)
