@@ -139,10 +139,19 @@ def suggest_option(parser: "ArgumentParser", argv: list[str], message: str) -> s
 
 def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
     """The parser for `entry`, whose recipe's fields are options."""
-    from jsonargparse import ArgumentParser
+    from jsonargparse import ArgumentParser, DefaultHelpFormatter
+
+    class RecipeHelpFormatter(DefaultHelpFormatter):
+        """Adds types and defaults to the fields of a recipe, whose help says neither."""
+
+        def _get_help_string(self, action: argparse.Action) -> str:
+            if action.dest.startswith("recipe"):
+                return super()._get_help_string(action)
+            return action.help or ""
 
     parser = ArgumentParser(
         prog="train.py",
+        formatter_class=RecipeHelpFormatter,
         description="Train an entry of the zoo: one run, one seed, one record.",
         epilog=HELP,
         allow_abbrev=False,
