@@ -10,9 +10,11 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from tqdm import tqdm
+
 from bench.choice import ROOT, Choice
 from bench.startup import wall_seconds
-from bench.stopwatch import show, spread, table
+from bench.stopwatch import BAR, show, spread, table
 from torchbudget.data.loading import load_dataset, named
 from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.declare.zoofile import load_zoo
@@ -79,9 +81,16 @@ def measure_entry(name: str, choice: Choice, num_jobs: int) -> dict:
 
 
 def measure(choice: Choice) -> dict:
+    names = choose_entries(choice)
+    turns = [(name, num_jobs) for name in names for num_jobs in (1, 2)]
+    sides = {}
+    with tqdm(turns, bar_format=BAR, leave=False, disable=None) as bar:
+        for name, num_jobs in bar:
+            bar.set_description(f"{name}, --jobs {num_jobs}")
+            sides[name, num_jobs] = measure_entry(name, choice, num_jobs)
     figures = {}
-    for name in choose_entries(choice):
-        one, two = (measure_entry(name, choice, num_jobs) for num_jobs in (1, 2))
+    for name in names:
+        one, two = sides[name, 1], sides[name, 2]
         figures[name] = {"one": one, "two": two, "ratio": one["seconds"] / two["seconds"]}
     return figures
 
