@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 
 from torchbudget.data.images import Dataset
+from torchbudget.data.overlap import image_digests
 from torchbudget.data.spec import DataSpec
 from torchbudget.data.split import fixed_permutation
 
@@ -61,16 +62,13 @@ def compare(spec: DataSpec, dataset: Dataset) -> Comparison:
         train, test = free_of_mean(dataset.train.pixels), free_of_mean(dataset.test.pixels)
         limit = calibrate(dataset.name, train)
     nearest = find_nearest(train, test)
-    cosines = shifted_cosines(train[nearest], test)
+    cosines = shifted_cosines(train, nearest, test)
     ranked = [
         Likeness(index, int(nearest[index]), float(cosines[index])) for index in range(len(test))
     ]
-    exact = {
-        image.tobytes(): index
-        for index, image in enumerate(dataset.train.pixels.contiguous().numpy())
-    }
-    for index, image in enumerate(dataset.test.pixels.contiguous().numpy()):
-        twin = exact.get(image.tobytes())
+    exact = {digest: index for index, digest in enumerate(image_digests(dataset.train.pixels))}
+    for index, digest in enumerate(image_digests(dataset.test.pixels)):
+        twin = exact.get(digest)
         if twin is not None:
             ranked[index] = Likeness(index, twin, 1.0)
     return Comparison(sorted(ranked, key=lambda likeness: -likeness.cosine), limit)
@@ -87,7 +85,7 @@ def calibrate(name: str, train: torch.Tensor) -> float:
     """The limit for float (N, C, H, W) free of their mean: see the module's docstring."""
     chosen = torch.tensor(fixed_permutation(f"{name} near", len(train))[:SAMPLED])
     nearest = find_nearest(train, train[chosen], own=chosen)
-    cosines = shifted_cosines(train[nearest], train[chosen])
+    cosines = shifted_cosines(train, nearest, train[chosen])
     distinct = cosines[cosines < SAME]
     closest = float(distinct.max()) if len(distinct) else 0.0
     return (1 + closest) / 2
@@ -131,7 +129,8 @@ def centre(pixels: torch.Tensor) -> torch.Tensor:
 def free_of_mean(pixels: torch.Tensor) -> torch.Tensor:
     """uint8 (N, C, H, W) -> float, each channel of each image less its mean."""
     images = pixels.float()
-    return images - images.mean((2, 3), keepdim=True)
+    images -= images.mean((2, 3), keepdim=True)
+    return images
 
 
 def block_means(images: torch.Tensor) -> torch.Tensor:
@@ -141,12 +140,20 @@ def block_means(images: torch.Tensor) -> torch.Tensor:
     return F.normalize(F.adaptive_avg_pool2d(images, size).flatten(1))
 
 
-def shifted_cosines(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """(N, C, H, W) twice -> (N,): the greatest cosine over shifts of up to a pixel."""
-    one = F.normalize(one.flatten(1)).view_as(one)
-    other = F.normalize(other.flatten(1))
-    best = torch.full((len(one),), -1.0)
-    for shift in SHIFTS:
-        moved = one.roll(shift, (2, 3)).flatten(1)
-        best = torch.maximum(best, torch.linalg.vecdot(moved, other))
+def shifted_cosines(
+    train: torch.Tensor, nearest: torch.Tensor, images: torch.Tensor
+) -> torch.Tensor:
+    """The greatest cosine (N,) over shifts of up to a pixel.
+
+    It is that of each of `images` (N, C, H, W) and its training image, whose index is in `nearest`.
+    """
+    best = torch.full((len(images),), -1.0)
+    for start in range(0, len(images), CHUNK):
+        part = slice(start, start + CHUNK)
+        one = train[nearest[part]]
+        one = F.normalize(one.flatten(1)).view_as(one)
+        other = F.normalize(images[part].flatten(1))
+        for shift in SHIFTS:
+            moved = one.roll(shift, (2, 3)).flatten(1)
+            best[part] = torch.maximum(best[part], torch.linalg.vecdot(moved, other))
     return best
