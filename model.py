@@ -111,12 +111,13 @@ class Separable(nn.Sequential):
 
 
 class Narrow(nn.Module):
-    """Separable convolutions of few channels, each layer with filters of its own.
+    """Separable convolutions of few channels.
 
     One convolution sees 28x28 pixels. Four separable ones follow (Chollet 2017) without padding,
     which shrink the map from 14x14 to 4x4; the third is dilated, so that all of a digit is in sight
     of the last. `widths` are the channels that each of the five gives. With `full` channels,
     another convolution sees the pixels first, and the one before the pooling is a separable one.
+    The last `shared` layers have the same filters, each with norms of its own.
     """
 
     def __init__(
@@ -125,20 +126,20 @@ class Narrow(nn.Module):
         dilations: tuple[int, ...] = (1, 1, 2, 1),
         dropout: float = 0.0,
         full: int = 0,
+        shared: int = 1,
     ) -> None:
         super().__init__()
-        sight: list[nn.Module] = [nn.Conv2d(1, full or widths[0], 3, padding=1, bias=False)]
+        stem: list[nn.Module] = [nn.Conv2d(1, full or widths[0], 3, padding=1, bias=False)]
         if full:
-            sight += [ShiftNorm(full), nn.LeakyReLU(0.1, inplace=True)]
-            sight += [*Separable(full, widths[0], padding=1)][:3]  # its norm follows the pooling
-        self.stem = nn.Sequential(
-            *sight,
-            nn.MaxPool2d(2),
-            ShiftNorm(widths[0]),
-            nn.LeakyReLU(0.1, inplace=True),
-        )
+            stem += [ShiftNorm(full), nn.LeakyReLU(0.1, inplace=True)]
+            stem += [*Separable(full, widths[0], padding=1)][:3]  # its norm follows the pooling
+        stem += [nn.MaxPool2d(2), ShiftNorm(widths[0]), nn.LeakyReLU(0.1, inplace=True)]
+        self.stem = nn.Sequential(*stem)
         layers = zip(widths[:-1], widths[1:], dilations, strict=True)
         self.layers = nn.Sequential(*(Separable(*layer) for layer in layers))
+        for layer in self.layers[-shared:]:
+            layer[0].weight = self.layers[-1][0].weight
+            layer[2].weight = self.layers[-1][2].weight
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.classify = nn.Linear(widths[-1], 10)
 

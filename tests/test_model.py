@@ -13,6 +13,7 @@ from model import (
     EraA6,
     GhostBatchNorm,
     LeNet,
+    Narrow,
     Net3,
     ResidualBlock,
     ResNet5,
@@ -45,6 +46,10 @@ NETWORKS = [
 ]
 
 
+def count_parameters(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
 def test_the_sizes_are_of_networks():
     """A network that somebody adds needs no line here."""
     assert set(SIZES) <= set(NETWORKS)
@@ -52,9 +57,22 @@ def test_the_sizes_are_of_networks():
 
 @pytest.mark.parametrize("network", SIZES)
 def test_a_network_has_the_parameters_that_its_docstring_says(network):
-    counted = sum(parameter.numel() for parameter in network().parameters())
+    counted = count_parameters(network())
     assert counted == SIZES[network]
     assert f"{counted:,}" in network.__doc__
+
+
+def test_the_last_layers_share_their_filters_and_keep_norms_of_their_own():
+    apart = Narrow(widths=(5, 10, 10, 10, 10))
+    network = Narrow(widths=(5, 10, 10, 10, 10), shared=3)
+    first, *others = network.layers
+    last = others[-1]
+    for layer in others:
+        assert layer[0].weight is last[0].weight
+        assert layer[2].weight is last[2].weight
+    assert first[0].weight is not last[0].weight
+    assert len({id(layer[3].bias) for layer in others}) == 3
+    assert count_parameters(apart) - count_parameters(network) == 2 * (10 * 9 + 10 * 10)
 
 
 def test_era_a6_has_the_nearest_reading_of_its_channel_list():
