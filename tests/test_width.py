@@ -79,6 +79,13 @@ def test_a_summary_fits_and_its_total_is_the_entrys(zoo_file, console):
     assert len(lines) == 2 + len(summary.summary_list)
 
 
+def test_a_summary_counts_shared_filters_once_and_says_where_they_are(zoo_file, console):
+    print_summary(describe_network(load_zoo(zoo_file)["under_500"]), console)
+    lines = lines_on(console)
+    assert lines[-1].split()[:2] == ["total", "485"]
+    assert [line.count("90 shared") + line.count("100 shared") for line in lines].count(1) == 4
+
+
 @pytest.mark.parametrize("gate", GATES)
 def test_explanations_are_wrapped_between_words(gate, console):
     parts = explain(gate)

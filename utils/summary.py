@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from torchinfo import ModelStatistics
 from torchinfo import summary as summarise
+from torchinfo.layer_info import LayerInfo
 
 from torchbudget.command import Parser, run_main
 from torchbudget.declare.entry import Entry
@@ -38,23 +39,40 @@ def describe_network(entry: Entry) -> ModelStatistics:
 
 
 def print_summary(summary: ModelStatistics, console: Console | None = None) -> None:
-    """A line a layer, indented below the module that holds it; then the sums."""
+    """A line a layer, indented below the module that holds it; then the sums.
+
+    Parameters that a layer shares with one above it are said to be shared, and counted once.
+    """
     console = console or make_console()
     table = make_table("layer", "output", "parameters", "multiply-adds")
     table.columns[0].overflow = "fold"
     for column in table.columns[1:]:
         column.justify = "right"
         column.no_wrap = True
+    seen: set[int] = set()
     for layer in summary.summary_list:
         own = layer.is_leaf_layer
         table.add_row(
             "  " * layer.depth + f"{layer.var_name}: {layer.class_name}",
             "x".join(map(str, layer.output_size[1:])),
-            f"{layer.num_params:,}" if own and layer.num_params else "",
+            describe_parameters(layer, seen) if own else "",
             f"{layer.macs:,}" if own and layer.macs else "",
         )
-    table.add_row("total", "", f"{summary.total_params:,}", f"{summary.total_mult_adds:,}")
+    network = summary.summary_list[0]
+    table.add_row("total", "", f"{network.num_params:,}", f"{summary.total_mult_adds:,}")
     show_on(console, table)
+
+
+def describe_parameters(layer: LayerInfo, seen: set[int]) -> str:
+    """How many parameters a layer has, "10 + 90 shared", by those that were `seen` before it."""
+    parameters = list(layer.module.parameters())
+    shared = sum(parameter.numel() for parameter in parameters if id(parameter) in seen)
+    seen.update(map(id, parameters))
+    own = layer.num_params - shared
+    words = [f"{own:,}"] if own else []
+    if shared:
+        words.append(f"{shared:,} shared")
+    return " + ".join(words)
 
 
 def show(argv: list[str] | None) -> None:
