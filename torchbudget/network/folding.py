@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from torchbudget.network.program import STATE, Program, Ref, Step, references
+from torchbudget.network.program import STATE, Program, Ref, Step, fill, references
 
 CONVOLUTIONS = ("aten::conv2d.default", "aten::conv2d.padding")
 NORM = "aten::batch_norm.default"
@@ -60,9 +60,12 @@ def _fold(
     bias = convolution.args[2] if len(convolution.args) > 2 else None
     needed = [convolution.args[1], bias, *norm.args[1:5]]
     tensors = [None if value is None else _tensor(value, program, state) for value in needed]
+    if any(
+        tensor is None and value is not None for value, tensor in zip(needed, tensors, strict=True)
+    ):
+        return None
     kernel, shift, gain, beta, mean, variance = tensors
-    missing = [value for value, tensor in zip(needed, tensors, strict=True) if tensor is None]
-    if missing.count(None) < len(missing) or kernel is None or mean is None or variance is None:
+    if kernel is None or mean is None or variance is None:
         return None
     factor = 1 / (variance.double() + norm.args[7]).sqrt()
     if gain is not None:
@@ -72,7 +75,7 @@ def _fold(
     moved = (offset * factor + (0 if beta is None else beta)).float()
     if not (folded.isfinite().all() and moved.isfinite().all()):
         return None
-    return folded.contiguous(memory_format=torch.channels_last), moved
+    return folded, moved
 
 
 def _tensor(value: Any, program: Program, state: State) -> torch.Tensor | None:
@@ -91,7 +94,7 @@ def _rewrite(
 ) -> tuple[Program, dict[str, torch.Tensor]]:
     """The program with each norm of `folds` and its convolution as one step."""
     gone = {source for source, _ in folds.values()}
-    places: dict[int, int] = {}
+    places: dict[int, Ref] = {}
     steps: list[Step] = []
     for number, step in enumerate(program.steps):
         if number in gone:
@@ -105,21 +108,12 @@ def _rewrite(
                 state[name] = tensor
                 new.append(Ref(len(steps)))
                 steps.append(Step(STATE, (name,), {}, step.module, step.source))
-            images = _move(convolution.args[0], places)
+            images = fill(convolution.args[0], places)
             step = replace(convolution, args=(images, *new, *convolution.args[3:]))
         else:
-            args = tuple(_move(value, places) for value in step.args)
-            kwargs = {name: _move(value, places) for name, value in step.kwargs.items()}
-            step = replace(step, args=args, kwargs=kwargs)
-        places[number] = len(steps)
+            args = fill(list(step.args), places)
+            kwargs = fill(dict(step.kwargs), places)
+            step = replace(step, args=tuple(args), kwargs=kwargs)
+        places[number] = Ref(len(steps))
         steps.append(step)
-    return replace(program, steps=tuple(steps), output=places[program.output]), state
-
-
-def _move(value: Any, places: Mapping[int, int]) -> Any:
-    """An argument whose references are to the places that the steps have now."""
-    if isinstance(value, Ref):
-        return Ref(places[value.step])
-    if isinstance(value, list):
-        return [_move(part, places) for part in value]
-    return value
+    return replace(program, steps=tuple(steps), output=places[program.output].step), state

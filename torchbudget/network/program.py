@@ -6,7 +6,7 @@ depends on the number of images is a `Batch`, so a program takes any number of t
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -126,7 +126,7 @@ class Program:
             if call is None:
                 values[number] = _take(step, images, state, constants)
             else:
-                values[number] = call(*_fill(args, values), **_fill(kwargs, values))
+                values[number] = call(*fill(args, values), **fill(kwargs, values))
             for used in self._last_uses[number]:
                 values[used] = None
         logits: torch.Tensor = values[self.output]
@@ -174,13 +174,14 @@ def _with_batch(value: Any, num_images: int) -> Any:
     return value
 
 
-def _fill(value: Any, values: list[Any]) -> Any:
+def fill(value: Any, values: Sequence[Any] | Mapping[int, Any]) -> Any:
+    """An argument, or a list or dictionary of them, with what `values` has for each `Ref`."""
     if isinstance(value, Ref):
         return values[value.step]
     if isinstance(value, list):
-        return [_fill(part, values) for part in value]
+        return [fill(part, values) for part in value]
     if isinstance(value, dict):
-        return {name: _fill(part, values) for name, part in value.items()}
+        return {name: fill(part, values) for name, part in value.items()}
     return value
 
 
