@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 MAX_SHOWN = 60
 COLUMNS = 10
 """Images of a row of the misclassified images."""
+CELL_HEIGHT = 1.29
+"""Of a misclassified image and the text above it; the width is 1."""
+SIDE = 0.94
+"""The longer side of a misclassified image."""
 
 
 def draw_run(
@@ -89,7 +93,7 @@ def show_image(axes: "Axes", image: torch.Tensor, **options: object) -> None:
     axes.set(xticks=[], yticks=[])
     if len(image) == 3:
         colours = image if image.dtype == torch.uint8 else image.clamp(0, 1)
-        axes.imshow(colours.permute(1, 2, 0).numpy())  # (C, H, W) -> (H, W, C)
+        axes.imshow(colours.permute(1, 2, 0).numpy(), **options)  # (C, H, W) -> (H, W, C)
     else:
         axes.imshow(image[0].numpy(), cmap="gray_r", **options)
 
@@ -206,19 +210,32 @@ def plot_misses(run: Run, measurement: Measurement, test: Images) -> "Figure":
     missed = measurement.missed
     worst = sorted(missed, key=lambda index: -confidence[index, missed[index]].item())
     worst = worst[:MAX_SHOWN]
+    from matplotlib.patches import Rectangle
+
     rows = max(1, -(-len(worst) // COLUMNS))
-    figure = make_figure(figsize=(COLUMNS, 1.29 * rows + 0.3))
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, hspace=0, wspace=0.02)
-    grid = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
-    for axes in grid[len(worst) :]:
-        axes.axis("off")
-    for axes, index in zip(grid, worst, strict=False):
-        show_image(axes, test.pixels[index])
-        axes.spines[:].set_color("lightgrey")
-        mistake = f"{int(test.labels[index])} as {missed[index]}"
-        axes.set_title(
-            f"#{index}\n{mistake}, {confidence[index, missed[index]]:.0%}", fontsize=7, pad=2
+    figure = make_figure(figsize=(COLUMNS, CELL_HEIGHT * rows + 0.3))
+    axes = figure.subplots()  # one for all images: each of its own takes seconds to lay out
+    axes.axis("off")
+    height, width = test.image.shape[1:]
+    wide = SIDE * width / max(height, width)
+    tall = SIDE * height / max(height, width)
+    for place, index in enumerate(worst):
+        row, column = divmod(place, COLUMNS)
+        left, bottom = column + (1 - wide) / 2, (row + 1) * CELL_HEIGHT
+        show_image(axes, test.pixels[index], extent=(left, left + wide, bottom, bottom - tall))
+        axes.add_patch(
+            Rectangle((left, bottom - tall), wide, tall, fill=False, edgecolor="lightgrey")
         )
+        axes.text(
+            column + 0.5,
+            bottom - tall - 0.03,
+            f"#{index}\n{int(test.labels[index])} as {missed[index]}, "
+            f"{confidence[index, missed[index]]:.0%}",
+            fontsize=7,
+            ha="center",
+            va="bottom",
+        )
+    axes.set(xlim=(0, COLUMNS), ylim=(rows * CELL_HEIGHT + 0.03, 0))
     count = f"{run.test.misses} of {run.test.total:,}"
     if len(worst) < run.test.misses:
         count += f", the {len(worst)} most confident"

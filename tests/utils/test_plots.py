@@ -151,21 +151,30 @@ def test_the_confusion_matrix_shows_every_count_and_colours_the_wrong_ones(run):
     assert f"small, seed 0, mnist_sample: {run.test.misses} misses of 1,000" in texts(figure)
 
 
+def shown(axes):
+    """Each text of a sheet of misses, with the image below it."""
+    return zip(axes.texts, axes.images, strict=True)
+
+
 def test_the_misses_are_shown_most_confident_first_with_index_digits_and_confidence(
     run, found, sample
 ):
     figure = plot_misses(run, found, sample.test)
-    shown = [axes for axes in figure.axes if axes.images]
+    (axes,) = figure.axes
     confidence = found.logits.softmax(1).amax(1)
     expected = sorted(found.missed, key=lambda index: -confidence[index])[:MAX_SHOWN]
-    assert [axes.get_title() for axes in shown] == [
+    assert [text.get_text() for text in axes.texts] == [
         f"#{index}\n{sample.test.labels[index]} as {found.missed[index]}, {confidence[index]:.0%}"
         for index in expected
     ]
     assert all(
-        torch.equal(torch.tensor(axes.images[0].get_array()), sample.test.pixels[index, 0])
-        for axes, index in zip(shown, expected, strict=True)
+        torch.equal(torch.tensor(image.get_array()), sample.test.pixels[index, 0])
+        for image, index in zip(axes.images, expected, strict=True)
     )
+    places = [(image.get_extent()[3], image.get_extent()[0]) for image in axes.images]
+    assert places == sorted(places) and len(set(places)) == MAX_SHOWN
+    above = [text.get_position()[1] < image.get_extent()[3] for text, image in shown(axes)]
+    assert above == [True] * MAX_SHOWN
     assert f"({run.test.misses} of 1,000, the {MAX_SHOWN} most confident)" in figure.get_suptitle()
 
 
@@ -173,9 +182,13 @@ def test_the_sheet_of_misses_is_filled_by_framed_images(run, found, sample):
     """The rows follow each other closely: the images have more than two thirds of the height."""
     figure = plot_misses(run, found, sample.test)
     figure.draw_without_rendering()
-    column = [axes.get_window_extent() for axes in figure.axes[::COLUMNS]]
-    assert sum(box.height for box in column) > figure.bbox.height * 2 / 3
-    assert all(axes.axison and axes.spines["left"].get_visible() for axes in figure.axes)
+    (axes,) = figure.axes
+    frames = [patch.get_window_extent() for patch in axes.patches]
+    assert sum(frame.height for frame in frames[::COLUMNS]) > figure.bbox.height * 2 / 3
+    assert [frame.width for frame in frames] == pytest.approx([frames[0].height] * MAX_SHOWN)
+    for frame, image in zip(frames, axes.images, strict=True):
+        assert frame.bounds == pytest.approx(image.get_window_extent().bounds)
+        assert all(figure.bbox.contains(*corner) for corner in frame.corners())
 
 
 @pytest.mark.parametrize("count", [0, 1, 11])
@@ -184,7 +197,7 @@ def test_few_misses_are_all_shown_and_none_is_a_picture_too(count, run, found, s
     logits[:count] = logits[:count].roll(1, 1)
     right = Measurement(logits, found.labels)
     figure = plot_misses(without_misses(run, count), right, sample.test)
-    assert sum(bool(axes.images) for axes in figure.axes) == right.misses == count
+    assert len(figure.axes[0].images) == right.misses == count
     assert f"({count} of 1,000)" in figure.get_suptitle()
     assert matplotlib.image.imread(save_figure(figure, tmp_path / "misses.png")).ndim == 3
     assert (
