@@ -45,6 +45,9 @@ class Training:
 
     `lessons` are those of the recipe's teacher. Raises `NetworkError` before the first step if the
     network does not give logits for `train`.
+
+    `seconds` are those of the run: from before its first tensor is made until its final weights are
+    on the CPU, but for the measuring of val, the teacher's answers and what is written on disk.
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class Training:
         device: torch.device,
         lessons: Lessons | None = None,
     ) -> None:
+        torch.optim.SGD([torch.zeros(1)])  # the first optimizer imports torch's compiler: no time
+        started = time.perf_counter()  # of this run
         keep_freed_memory()
         torch.manual_seed(seed)
         self.recipe: Recipe = entry.recipe
@@ -85,11 +90,11 @@ class Training:
             self.recipe.focus, len(train), self.batch_size, self.steps_per_epoch, self.generator
         )
         self.steps = 0
-        self.seconds = 0.0
         self.history: list[Epoch] = []
         self.missed = torch.zeros((), dtype=torch.int64, device=device)
         self.train_misses: list[int | None] = []
         """Wrong answers on each epoch's training batches; None where their labels were mixed."""
+        self.seconds = time.perf_counter() - started
 
     def _make_network(self, entry: Entry) -> nn.Module:
         network = make_network(entry.network)
@@ -336,5 +341,6 @@ class Training:
         network = self.averager.final_network(
             self.prepare(as_floats(pixels)) for pixels in self.train.pixels.split(batch)
         )
+        network = network.cpu().to(memory_format=torch.channels_last).eval()
         self.seconds += time.perf_counter() - started
-        return network.cpu().to(memory_format=torch.channels_last).eval()
+        return network

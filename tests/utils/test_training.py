@@ -3,8 +3,11 @@
 import os
 import re
 import sys
+import time
+from collections import Counter
 from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
 import pytest
 import torch
@@ -105,6 +108,42 @@ RECIPES = {
     ),
     "plain fp32": replace(RECIPE, amp="off", channels_last=False, average=None, val_images=0),
 }
+
+
+class Clocked(Slim):
+    """Adds the seconds of its making, and of its passes in train and in eval mode, to `spent`."""
+
+    spent: ClassVar[Counter] = Counter()
+
+    def __init__(self):
+        began = time.perf_counter()
+        super().__init__()
+        self.spent["make"] += time.perf_counter() - began
+
+    def forward(self, x):
+        began = time.perf_counter()
+        logits = super().forward(x)
+        self.spent["train" if self.training else "eval"] += time.perf_counter() - began
+        return logits
+
+
+def test_the_clock_runs_from_before_the_network_is_made_until_its_weights_are_final(sample):
+    spent = Clocked.spent
+    began = time.perf_counter()
+    train, val = split_train_val(sample, 500)
+    entry = replace(ENTRY, network=Clocked)
+    training = Training(entry, 0, train, val, torch.device("cpu"))
+    assert training.seconds > spent["make"] > 0
+    checked = Counter(spent)
+    training.epoch()
+    before_the_last = training.seconds
+    assert before_the_last > spent["make"] + (spent - checked)["train"]
+    averaged = Counter(spent)
+    training.final_network()
+    statistics = (spent - averaged)["train"]
+    assert training.seconds - before_the_last > statistics > 0
+    val_seconds = (spent - checked)["eval"]
+    assert 0 < val_seconds < time.perf_counter() - began - training.seconds
 
 
 @pytest.mark.parametrize("name", RECIPES)
