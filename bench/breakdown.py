@@ -12,10 +12,12 @@ from dataclasses import replace
 from unittest.mock import patch
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.choice import Choice
-from bench.peak import describe_peak, measure_peak
+from bench.peak import describe_peak, measure_bandwidth, measure_peak
 from bench.stopwatch import show, spread, table
 from torchbudget.data.images import Dataset
 from torchbudget.data.split import split_train_val
@@ -104,12 +106,45 @@ def count_operations(training: Training) -> int:
     return counter.get_total_flops()
 
 
+class BytesMode(TorchDispatchMode):
+    """Counts the bytes of all tensors that operations take and give, but for those of views.
+
+    It is what memory would move without any cache: an upper bound of what it does move.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(
+        self,
+        operation: torch._ops.OpOverload,
+        types: tuple[type, ...],
+        args: tuple = (),
+        kwargs: dict | None = None,
+    ) -> object:
+        result = operation(*args, **(kwargs or {}))
+        if not operation.is_view:
+            for value in tree_leaves((args, kwargs, result)):
+                if isinstance(value, torch.Tensor):
+                    self.total += value.numel() * value.element_size()
+        return result
+
+
+def count_bytes(training: Training) -> int:
+    """Bytes that the operations of one epoch take and give."""
+    with BytesMode() as counter:
+        training.epoch()
+    return counter.total
+
+
 def measure(choice: Choice) -> dict:
     """Time the first epochs of a run, one by one.
 
-    An epoch of another run before them warms up, and counts the operations.
+    Two epochs of other runs before them warm up, and count the operations and the bytes.
     """
     operations = count_operations(next(epochs_of(choice.entry, choice.dataset)))
+    moved = count_bytes(next(epochs_of(choice.entry, choice.dataset)))
     rows = [
         time_parts(training)
         for training, _ in zip(
@@ -118,6 +153,7 @@ def measure(choice: Choice) -> dict:
     ]
     peak = measure_peak(choice.repeats)
     most = max(peak.values())
+    bandwidth = measure_bandwidth(choice.repeats)
     return {
         "entry": choice.entry.name,
         "seconds": {part: spread([row[part] for row in rows]) for part in (*PARTS, "all")},
@@ -128,6 +164,9 @@ def measure(choice: Choice) -> dict:
         "share_of_peak_in_network": spread(
             [operations / (row["forward"] + row["backward"]) / most for row in rows]
         ),
+        "bytes": moved,
+        "bandwidth": bandwidth,
+        "share_of_bandwidth": spread([moved / row["all"] / bandwidth for row in rows]),
     }
 
 
@@ -147,5 +186,10 @@ def describe(figures: dict) -> str:
         f"{figures['operations'] / 1e9:,.0f} Gop an epoch: {whole:.1%} of the higher peak\n"
         f"over the epoch, {network:.1%} in forward and backward"
     )
+    memory = (
+        f"{figures['bytes'] / 1e9:,.1f} GB an epoch taken and given by operations: "
+        f"{figures['share_of_bandwidth']['median']:.1%} of\nthe bandwidth of a large copy, "
+        f"{figures['bandwidth'] / 1e9:,.0f} GB/s, if no cache held any of it"
+    )
     parts = table((f"{figures['entry']}, an epoch", "seconds", "per cent"), rows)
-    return "\n".join([parts, describe_peak(figures["peak"]), used])
+    return "\n".join([parts, describe_peak(figures["peak"]), used, memory])

@@ -1,18 +1,36 @@
 """What a bench measures, and on which data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_dataset
 from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.declare.zoofile import load_zoo, select_entries
 from torchbudget.errors import ZooError
+from utils.recipe import SWA, Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULTS = ("sprint", "slim")
 """The entry that is measured by default: the first of these that the zoo has."""
+
+DASH = "dash"
+
+
+def cut_short(recipe: Recipe, epochs: int | None) -> Recipe:
+    """`recipe` with that many epochs, without the phases that they leave no room for."""
+    if epochs is None:
+        return recipe
+    changes: dict[str, Any] = {"epochs": epochs}
+    if recipe.finish and recipe.finish.epochs >= epochs:
+        changes["finish"] = None
+    if recipe.rounding and recipe.rounding.epochs > epochs:
+        changes["rounding"] = None
+    if isinstance(recipe.average, SWA) and recipe.average.start_epoch >= epochs:
+        changes["average"] = None
+    return replace(recipe, **changes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +65,11 @@ class Choice:
                 f"{entry.name} is an ensemble; --entry names an entry that is trained itself"
             )
         return entry
+
+    @cached_property
+    def dash(self) -> Entry | None:
+        """The zoo's entry for 99.0 %, which is measured beside `sprint`; None beside another."""
+        return self.zoo.get(DASH) if self.entry.name == DEFAULTS[0] else None
 
     @cached_property
     def dataset(self) -> Dataset:

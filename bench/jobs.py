@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from bench.choice import ROOT, Choice
+from bench.choice import ROOT, Choice, cut_short
 from bench.startup import wall_seconds
 from bench.stopwatch import BAR, show, spread, table
 from torchbudget.data.loading import load_dataset, named
@@ -42,9 +42,7 @@ def cut_zoo(names: list[str], seeds: int, epochs: int | None, data: str) -> tupl
     for entry in (zoo[name] for name in names):
         budget = replace(entry.budget, seeds=min(seeds, entry.budget.seeds))
         recipe = replace(
-            entry.recipe,
-            epochs=epochs or entry.recipe.epochs,
-            val_images=scale_val(entry, load_dataset(spec)),
+            cut_short(entry.recipe, epochs), val_images=scale_val(entry, load_dataset(spec))
         )
         entries.append(replace(entry, budget=budget, recipe=recipe, data=spec))
     return tuple(entries)

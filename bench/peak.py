@@ -1,6 +1,6 @@
-"""The peak speed of this machine, measured by a large matrix product.
+"""The peak speed of this machine: arithmetic by a large matrix product, memory by a large copy.
 
-It runs in the same process and with the same threads as what is compared with it.
+They run in the same process and with the same threads as what is compared with it.
 """
 
 import torch
@@ -9,6 +9,8 @@ from bench.stopwatch import seconds_of
 
 SIDE = 2_048
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+COPIED = 1 << 28
+"""Bytes of the copy, more than any cache holds."""
 
 
 @torch.inference_mode()
@@ -27,6 +29,15 @@ def measure_peak(repeats: int) -> dict[str, float]:
 def _products(dtype: torch.dtype, count: int) -> list[float]:
     left, right = (torch.randn(SIDE, SIDE, dtype=dtype) for _ in range(2))
     return [seconds_of(lambda: left @ right) for _ in range(count)]
+
+
+@torch.inference_mode()
+def measure_bandwidth(repeats: int) -> float:
+    """Bytes a second, read and written, of the fastest of `repeats` copies; one warms up."""
+    source = torch.zeros(COPIED, dtype=torch.uint8)
+    target = torch.zeros_like(source)
+    seconds = [seconds_of(lambda: target.copy_(source)) for _ in range(repeats + 1)]
+    return 2 * COPIED / min(seconds[1:])
 
 
 def describe_peak(peak: dict[str, float]) -> str:

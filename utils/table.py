@@ -118,6 +118,12 @@ def show_accuracy(row: Row) -> str:
     return f"{1 - row.misses[0] / row.total:.{decimals}%}"
 
 
+def show_seconds(row: Row) -> str:
+    """Of training: whole ones, below ten with a decimal."""
+    seconds = row.train_seconds
+    return show(seconds, "{:.1f}" if seconds is not None and seconds < 9.95 else "{:.0f}")
+
+
 def show(value: object, form: str) -> str:
     """`value` in a format such as "{:,}"; "" where there is none."""
     return "" if value is None else form.format(value)
@@ -138,7 +144,7 @@ COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("budget", lambda row: show(row.max_params, "< {:,}")),
     ("multiply-adds", lambda row: show(row.multiply_adds and row.multiply_adds / 1e6, "{:.2f} M")),
     ("epochs", lambda row: show(row.epochs, "{:.0f}")),
-    ("seconds", lambda row: show(row.train_seconds, "{:.0f}")),
+    ("seconds", show_seconds),
     ("taught by", lambda row: row.taught_by or ""),
 )
 """Heading of each column, and the cell of a row; "" is shown as a dash."""

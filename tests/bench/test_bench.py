@@ -40,13 +40,17 @@ def test_a_ratio_is_taken_pair_by_pair():
     assert found == {"median": 3.0, "lowest": 2.0, "highest": 10.0, "all": [2.0, 3.0, 10.0]}
 
 
-@pytest.mark.parametrize(("seeds", "epochs"), [(10, 20), (1, 1), (3, 2), (2, 20)])
-def test_the_race_takes_every_turn_once_and_ours_starts_cold(seeds, epochs):
-    turns = accuracy.order_turns(seeds, epochs)
-    assert Counter(turns) == {"ours": seeds, "published": epochs}
+@pytest.mark.parametrize("seeds", [10, 1, 3, 2])
+@pytest.mark.parametrize("epochs", [20, 1, 2])
+@pytest.mark.parametrize("dashes", [30, 3])
+def test_the_race_takes_every_turn_once_and_ours_starts_cold(seeds, epochs, dashes):
+    counts = {"ours": seeds, "published": epochs, "dash": dashes}
+    turns = accuracy.order_turns(counts)
+    assert Counter(turns) == counts
     assert turns[0] == "ours"
-    gaps = "".join(turn[0] for turn in turns).split("o")[1:]
-    assert max(map(len, gaps)) - min(map(len, gaps)) <= 1
+    for other in ("published", "dash"):
+        gaps = "".join(turn[0] for turn in turns if turn in ("ours", other)).split("o")[1:]
+        assert max(map(len, gaps)) - min(map(len, gaps)) <= 1
 
 
 # --- the published pipeline -----------------------------------------------------------------------
@@ -114,6 +118,16 @@ def test_backward_costs_at_most_two_forwards_and_all_is_counted(small_entry, few
     training = Training(small_entry, 0, few, few[torch.arange(0)], torch.device("cpu"))
     forward = 2 * 2_551_056 * len(few)
     assert 2.5 * forward < breakdown.count_operations(training) <= 3 * forward
+
+
+def test_the_bytes_of_what_operations_take_and_give_are_counted_and_a_view_has_none():
+    x = torch.randn(10, 100, requires_grad=True)
+    with breakdown.BytesMode() as counter:
+        y = x.view(1_000) * 2.0
+    assert counter.total == 2 * 4_000
+    with breakdown.BytesMode() as counter:
+        y.backward(torch.ones(1_000))
+    assert counter.total >= 2 * 4_000
 
 
 @pytest.mark.parametrize("make", [exported.make_exported, exported.make_onnx])

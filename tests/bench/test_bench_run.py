@@ -64,11 +64,28 @@ def test_what_is_measured_is_merged_with_what_stands_there(bench, tmp_path):
     assert list((tmp_path / "checkpoints").rglob("*.pt")) == []
 
 
+def test_sprint_is_raced_beside_dash_and_compared_with_the_runs_that_were_kept(bench, tmp_path):
+    """With the words of `python -m bench --help`, but for two seeds."""
+    words = "--dataset mnist_sample --seeds 2 --epochs 1".split()
+    code, out, _ = bench("accuracy", *words)
+    assert code == 0
+    figures = results.read_measurements(tmp_path / "results.json")["accuracy"]["figures"]
+    ours, dash = figures["ours"], figures["dash"]
+    assert (len(ours["runs"]), len(dash["runs"])) == (2, 6)
+    assert dash["share"] == pytest.approx(dash["mean_seconds"] / ours["mean_seconds"])
+    assert 0 <= dash["p_more_misses"] <= 1 and dash["max_misses"] == 10
+    kept = figures["kept"]
+    assert kept["ratio"] > 0 and 0 <= kept["p_as_fast"] <= 1
+    assert "dash: seconds / sprint's" in out and "faster than the kept runs" in out
+    assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_an_interrupted_race_goes_on_where_it_was_and_another_does_not(tmp_path, sample, capsys):
     choice = Choice(named="lenet_sgd", data="mnist_sample", seeds=1, epochs=1, checkpoints=tmp_path)
     vars(choice)["dataset"] = Dataset("mnist_sample", sample.train[torch.arange(300)], sample.test)
     race = accuracy.Race(choice, choice.entry)
-    race.runs, race.turns = [{"seed": 0, "misses": 3}], ["ours", "published"]
+    race.runs["ours"].append({"seed": 0, "misses": 3})
+    race.turns = ["ours", "published"]
     race.turn()
     again, other = (
         accuracy.Race(choice, choice.entry),
