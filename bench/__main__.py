@@ -8,7 +8,7 @@
 The first command measures everything but `quick`. The third one only shows that the bench runs.
 
 startup    seconds of the shortest commands, and of their imports
-breakdown  seconds of each part of training, and its share of the machine's peak
+breakdown  seconds of each part of training, its share of the peak of arithmetic and of memory
 inference  images a second of each network, one at a time and 1,000 at once, eager and exported
 jobs       all seeds of sprint and of slim: two runs at once against one after the other
 growth     time and peak memory as images, batch size, threads and parameters double

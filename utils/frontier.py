@@ -15,10 +15,14 @@ from utils.table import Row
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
+    from matplotlib.transforms import Bbox
 
 DATASET = "mnist"
 MARGIN = 1.25
 """How far the axes go beyond their outermost points, as a factor; on the left names need more."""
+LINE = 10
+"""Points from one line of labels to the next."""
 
 
 def plot_frontier(rows: Sequence[Row], published: Sequence[PublicFigure]) -> "Figure":
@@ -57,9 +61,7 @@ def plot_frontier(rows: Sequence[Row], published: Sequence[PublicFigure]) -> "Fi
         *zip(*places.values(), strict=True), "o", color="C0", label="this zoo: mean to worst seed"
     )
     named = sorted((place, name) for name, place in places.items() if place in front)
-    for number, (place, name) in enumerate(named):
-        below = (-5, -4 if number % 2 else -14)  # in turn, for neighbours stand close
-        write_beside(axes, place, name, "C0", below)
+    names = [write_beside(axes, place, name, "C0", (-5, -4)) for place, name in named]
     for number, claim in enumerate(known, 1):
         assert claim.params
         place = (claim.params, claim.misses)
@@ -68,18 +70,30 @@ def plot_frontier(rows: Sequence[Row], published: Sequence[PublicFigure]) -> "Fi
         write_beside(axes, place, str(number), "C1", (5, 5))
     axes.legend(loc="upper right", frameon=False, fontsize=7)
     axes.set_title("Misses against parameters on MNIST")
+    part_labels(figure, names)
     return figure
+
+
+def part_labels(figure: "Figure", labels: list["Annotation"]) -> None:
+    """Move each label down until it overlaps none of those before it."""
+    figure.draw_without_rendering()
+    taken: list[Bbox] = []
+    for label in labels:
+        while any(label.get_window_extent().overlaps(box) for box in taken):
+            across, up = label.xyann
+            label.xyann = (across, up - LINE)
+        taken.append(label.get_window_extent())
 
 
 def write_beside(
     axes: "Axes", place: tuple[float, float], text: str, colour: str, offset: tuple[int, int]
-) -> None:
+) -> "Annotation":
     """Write `text` beside the point at `place`, `offset` points to the right and up.
 
     An offset to the left is where the text ends, one downwards where its top is.
     """
     across, up = offset
-    axes.annotate(
+    return axes.annotate(
         text,
         place,
         xytext=offset,

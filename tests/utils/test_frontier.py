@@ -1,5 +1,6 @@
 """The README's picture of misses against parameters: who is on it, and where."""
 
+import itertools
 from pathlib import Path
 
 from utils.frontier import plot_frontier
@@ -24,3 +25,15 @@ def test_every_entry_of_mnist_and_every_public_figure_with_a_size_has_its_point(
     front = find_front(list(ours.values()))
     named = {text.get_text() for text in axes.texts}
     assert {name for name, place in ours.items() if place in front} <= named
+
+
+def test_no_name_lies_on_another():
+    rows = make_rows(ROOT / "zoo.py", ROOT / "results.json")
+    figure = plot_frontier(rows, read_published(ROOT / "docs/references.md"))
+    figure.draw_without_rendering()
+    boxes = [
+        text.get_window_extent() for text in figure.axes[0].texts if not text.get_text().isdigit()
+    ]
+    assert len(boxes) > 5
+    for first, second in itertools.combinations(boxes, 2):
+        assert not first.overlaps(second)
