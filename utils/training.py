@@ -59,8 +59,9 @@ class Training:
         device: torch.device,
         lessons: Lessons | None = None,
     ) -> None:
-        torch.optim.SGD([torch.zeros(1)])  # the first optimizer imports torch's compiler: no time
-        started = time.perf_counter()  # of this run
+        # torch imports its compiler with a process's first optimizer: that is no time of this run
+        torch.optim.SGD([torch.zeros(1)])
+        started = time.perf_counter()
         keep_freed_memory()
         torch.manual_seed(seed)
         self.recipe: Recipe = entry.recipe
