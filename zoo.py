@@ -326,7 +326,7 @@ ZOO = (
         recipe=replace(
             SPRINT,
             epochs=1,
-            schedule=replace(SPRINT.schedule, max_lr=1.0),
+            schedule=OneCycle(max_lr=1.0, pct_start=0.3, div_factor=10),
             augment=(),
             finish=None,
             focus=None,
