@@ -88,7 +88,7 @@ def part_labels(figure: "Figure", labels: list["Annotation"]) -> None:
 def write_beside(
     axes: "Axes", place: tuple[float, float], text: str, colour: str, offset: tuple[int, int]
 ) -> "Annotation":
-    """Write `text` beside the point at `place`, `offset` points to the right and up.
+    """Write `text` beside the point at `place`, `offset` points to the right and up; return it.
 
     An offset to the left is where the text ends, one downwards where its top is.
     """

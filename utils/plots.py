@@ -206,12 +206,12 @@ def plot_misses(run: Run, measurement: Measurement, test: Images) -> "Figure":
 
     Above each are its index, true and predicted class, and the confidence.
     """
+    from matplotlib.patches import Rectangle
+
     confidence = measurement.logits.softmax(1)
     missed = measurement.missed
     worst = sorted(missed, key=lambda index: -confidence[index, missed[index]].item())
     worst = worst[:MAX_SHOWN]
-    from matplotlib.patches import Rectangle
-
     rows = max(1, -(-len(worst) // COLUMNS))
     figure = make_figure(figsize=(COLUMNS, CELL_HEIGHT * rows + 0.3))
     axes = figure.subplots()  # one for all images: each of its own takes seconds to lay out
