@@ -189,6 +189,7 @@ def add_trial_options(parser: "ArgumentParser") -> None:
         metavar="NAME=VALUE",
         help="try the network with this argument, such as width=12; may be given more than once",
     )
+    add("--views", type=str, help='try these, such as "View(), View(right=1)"; "()": none')
     add("--lab", type=Path, help="the lab book; default: lab/trials.jsonl beside the zoo file")
 
 

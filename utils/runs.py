@@ -95,24 +95,29 @@ def choose_store(
 
 
 def is_current(entry: Entry, seed: int, dataset: str, store: Store) -> bool:
-    """Whether `store` holds a run of this network, recipe and views, with all its weights.
+    """Whether `store` holds a run of this network, recipe and views, with all its weights."""
+    run = find_trained(entry, seed, dataset, store)
+    return run is not None and not changed_fields(run.views, describe(entry.views))
+
+
+def find_trained(entry: Entry, seed: int, dataset: str, store: Store) -> Run | None:
+    """The run in `store` of this network and recipe, whatever its views, with all its weights.
 
     Where it has a teacher, the run was taught by the weights that are in the store.
     """
     run = store.find(run_stem(entry.name, seed, dataset, []))
-    if run is None or run.views != describe(entry.views):
-        return False
+    if run is None or changed_fields(run.recipe, describe(entry.recipe)):
+        return None
     try:
         if run.teacher != digest_teacher(entry, store.weights, dataset):
-            return False
+            return None
     except WeightsError:
-        return False
-    if changed_fields(run.recipe, describe(entry.recipe)):
-        return False
+        return None
     paths = weights_paths(entry, seed, store.weights, dataset)
     if not all(path.is_file() for path in paths) or weights_digest(paths) != run.digests.weights:
-        return False
-    return run.digests.network == network_digest(build(entry.network), find_image(entry))
+        return None
+    same = run.digests.network == network_digest(build(entry.network), find_image(entry))
+    return run if same else None
 
 
 def find_image(entry: Entry) -> ImageSpec:

@@ -25,6 +25,7 @@ from utils.trials import (
     describe_misses,
     describe_trial,
     with_arguments,
+    with_views,
 )
 
 DECLARED = "declared"
@@ -33,7 +34,7 @@ DEFAULT_SEEDS = "0-4"
 MAX_SEEDS = 1_000
 EXCLUDED = ("resume", "check", "record", "all", "train_csv", "drop_overlap", "all_rows")
 """Options that make no sense of a trial."""
-OWN = ("seeds", "lab", "network")
+OWN = ("seeds", "lab", "network", "views")
 """Options that only a trial takes."""
 PLACES = ("data_root", "device", "lab", *RunPaths.__dataclass_fields__)
 """Options that decide no figure and may name folders: the lab book leaves them out."""
@@ -74,6 +75,9 @@ def try_out(
     declared = zoo[entry.name]
     entry, arguments = with_arguments(entry, options.network)
     overrides = [*overrides, *arguments]
+    if options.views is not None:
+        entry, changed = with_views(entry, options.views)
+        overrides += changed
     other = find_other(str(options.against or ""), declared, overrides, zoo, own_zoo)
     for candidate in (entry, other):
         if candidate is not None:

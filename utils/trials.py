@@ -19,12 +19,13 @@ import torch
 from torchbudget.data.images import Dataset, Images
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry, describe
+from torchbudget.declare.views import View
 from torchbudget.errors import UsageError
 from torchbudget.evidence import machine
 from torchbudget.evidence.measure import measure
 from torchbudget.evidence.record import Clock
 from torchbudget.evidence.results import Hardware
-from torchbudget.evidence.weights import round_weights
+from torchbudget.evidence.weights import load_shipped, round_weights
 from torchbudget.network.structure import count_params, network_digest
 from torchbudget.network.trace import build
 from torchbudget.suggestion import suggest
@@ -33,10 +34,11 @@ from utils.checks import check_trainable
 from utils.epochs import train_epochs
 from utils.lab_book import Trial, add_to_book, find_seeds, is_from_here, read_book
 from utils.lessons import Lessons
+from utils.literal import literal
 from utils.precision import choose_precision
 from utils.recipe import Recipe
 from utils.resume import resume_training
-from utils.runs import RunPaths, scale_val
+from utils.runs import RunPaths, find_trained, scale_val
 from utils.teachers import open_lessons
 from utils.training import Training
 
@@ -76,6 +78,30 @@ def with_arguments(entry: Entry, words: Sequence[str]) -> tuple[Entry, list[str]
         replace(entry, network=partial(entry.network, **changed)),
         [f"network.{name}={value}" for name, value in changed.items()],
     )
+
+
+def with_views(entry: Entry, text: str) -> tuple[Entry, list[str]]:
+    """`entry` with the views that `text` lists as a zoo file does; raises `UsageError`.
+
+    Second, what has changed, as "views=(View(),)".
+    """
+    try:
+        written = ast.parse(text.strip(), mode="eval").body
+        calls = written.elts if isinstance(written, ast.Tuple) else [written]
+        views = tuple(map(_read_view, calls))
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise UsageError(
+            f'--views {text}: {error}; the form is "View(), View(right=1)", and "()" for none'
+        ) from error
+    if views == entry.views:
+        return entry, []
+    return replace(entry, views=views), [f"views={literal(views)}"]
+
+
+def _read_view(call: ast.expr) -> View:
+    if not isinstance(call, ast.Call) or ast.unparse(call.func) != "View" or call.args:
+        raise ValueError(f"{ast.unparse(call)} is no View")
+    return View(**{str(word.arg): ast.literal_eval(word.value) for word in call.keywords})
 
 
 def check_triable(entry: Entry) -> None:
@@ -159,7 +185,8 @@ class Laboratory:
     def run(self, entry: Entry, overrides: list[str], seeds: tuple[int, ...]) -> Trial:
         """Train what the book lacks of `seeds`, a line in the book after each; all of them.
 
-        Raises `Diverged`, `NetworkError`, `WeightsError`, `CheckpointError` and `ResultsError`.
+        A seed whose run is shipped and was trained so is measured, not trained again. Raises
+        `Diverged`, `NetworkError`, `WeightsError`, `CheckpointError` and `ResultsError`.
         """
         plan = self.plan(entry, overrides)
         limit = entry.budget.max_params
@@ -171,7 +198,10 @@ class Laboratory:
         )
         for seed in seeds:
             found = find_seeds(read_book(self.book), plan, (seed,))
-            if found is None:
+            if found is None and (found := self.measure_shipped(entry, plan, seed)):
+                add_to_book(self.book, found)
+                origin = "by the shipped weights"
+            elif found is None:
                 found = self.train(entry, plan, seed)
                 add_to_book(self.book, found)
                 origin = f"{found.seconds[0]:.0f} s"
@@ -187,6 +217,27 @@ class Laboratory:
         known = find_seeds(read_book(self.book), plan, seeds)
         assert known is not None
         return msgspec.structs.replace(known, entry=entry.name, overrides=overrides)
+
+    def measure_shipped(self, entry: Entry, plan: Trial, seed: int) -> Trial | None:
+        """`plan` with one seed, by the weights of the shipped run, if that was trained so."""
+        store = self.paths.shipped
+        run = find_trained(entry, seed, self.dataset.name, store)
+        if run is None or run.train_seconds is None:
+            return None
+        trained = (run.digests.train, run.digests.val, run.precision)
+        if trained != (plan.train, plan.val, plan.precision):
+            return None
+        _, val = self.split(entry)
+        network = load_shipped(entry, seed, store.weights, self.dataset.name)
+        return msgspec.structs.replace(
+            plan,
+            seeds=[seed],
+            misses=[measure(network, val, views=entry.views).misses],
+            seconds=[run.train_seconds],
+            started=run.started,
+            versions=run.versions,
+            hardware=run.hardware,
+        )
 
     def train(self, entry: Entry, plan: Trial, seed: int) -> Trial:
         """`plan` with one seed, trained from its newest checkpoint, if an earlier command left one.

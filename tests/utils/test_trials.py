@@ -17,6 +17,7 @@ from torchbudget.data.loading import load_dataset
 from torchbudget.data.mnist import IDX_HEADERS
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import ResultsError
+from torchbudget.evidence.results import read_results
 from utils import checkpoint
 from utils.epochs import train_epochs
 from utils.lab_book import Trial, add_to_book, read_book
@@ -119,6 +120,30 @@ def test_candidates_in_lab_share_the_book_of_the_zoo(lab, capsys):
         "candidates.py",
         "trials.jsonl",
     ]
+
+
+def test_other_views_of_a_shipped_run_are_measured_by_its_weights(lab, contents, capsys):
+    for name in list(IDX_HEADERS)[2:]:
+        (lab.root / "MNIST/raw" / name).write_bytes(contents[name])
+    assert lab.try_out("small") == 0
+    (run,) = read_results(lab.zoo.parent / "results.json")
+    words = ("small", "--trial", "--seeds", "0")
+    assert lab.try_out(*words, "--views", "View(right=9), View(flip='vertical')") == 0
+    assert lab.try_out(*words, "--against", "loud") == 0
+    viewed, plain, loud = read_book(lab.book)
+    assert viewed.overrides == ['views=(View(right=9), View(flip="vertical"))']
+    assert plain.misses == [run.val.misses] != viewed.misses
+    assert viewed.seconds == plain.seconds == [run.train_seconds] != loud.seconds
+    assert capsys.readouterr().out.count("by the shipped weights") == 2
+
+
+def test_a_shipped_run_of_another_recipe_is_no_trial_of_this_one(lab, contents, capsys):
+    for name in list(IDX_HEADERS)[2:]:
+        (lab.root / "MNIST/raw" / name).write_bytes(contents[name])
+    assert lab.try_out("small") == 0
+    for change in ("--recipe.epochs=1", "--recipe.val-images=500", "--network=width=5"):
+        assert lab.try_out("small", "--trial", "--seeds", "0", change) == 0
+    assert "shipped weights" not in capsys.readouterr().out
 
 
 def test_an_interrupted_seed_goes_on_from_its_checkpoint(tmp_path, sample, capsys):
@@ -244,6 +269,15 @@ def test_a_trial_that_contradicts_itself_is_none(tmp_path, changes, reason):
         (("small", "--trial", "--seeds=-1"), "the form is 0-4"),
         (("small", "--trial", "--network", "widht=4"), "did you mean"),
         (("small", "--trial", "--network", "width=("), "is no number"),
+        (("small", "--views", "View()"), "goes with --trial"),
+        (("small", "--trial", "--views", ""), "the form is"),
+        (("small", "--trial", "--views", "1"), "1 is no View"),
+        (("small", "--trial", "--views", "View(1)"), "is no View"),
+        (("small", "--trial", "--views", "View(left=1)"), "left"),
+        (("small", "--trial", "--views", "View(right=exit())"), "the form is"),
+        (("small", "--trial", "--views", "View(right=99)"), "right must be from -14 to 14"),
+        (("small", "--trial", "--views", "View(), View()"), "different Views"),
+        (("small", "--trial", "--views", "()", "--against", "declared"), "nothing of small"),
         (("small", "--trial", "--against", "declared"), "nothing of small is changed"),
         (("small", "--trial", "--against", "small"), "is what is tried"),
         (("small", "--trial", "--against", "nobody"), "no entry 'nobody'"),

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,22 +10,28 @@ import torch.nn.functional as F
 from torchbudget.data.images import ImageSpec
 from torchbudget.declare.validation import INFINITY, check, reject
 
+FLIPS = {"vertical": 2, "horizontal": 3}
+"""Of each flip, the dimension of (N, C, H, W) that it reverses."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """An image moved by pixels, turned counter-clockwise by degrees, and scaled.
+    """An image flipped, then moved by pixels, turned counter-clockwise by degrees, and scaled.
 
-    By default the image is left as it is.
+    By default the image is left as it is. A horizontal flip exchanges left and right.
     """
 
     right: float = 0.0
     down: float = 0.0
     rotate: float = 0.0
     scale: float = 1.0
+    flip: Literal["horizontal", "vertical"] | None = None
 
     def __post_init__(self) -> None:
         check(self, right=(-INFINITY, INFINITY), down=(-INFINITY, INFINITY))
         check(self, rotate=(-180, 180), scale=(0.5, 2))
+        if self.flip not in (None, *FLIPS):
+            reject(self, f"flip must be 'horizontal', 'vertical' or None, not {self.flip!r}")
 
     def check_fits(self, image: ImageSpec) -> None:
         """Raises `DeclarationError` where the view moves images of this form by more than half."""
@@ -36,7 +43,9 @@ class View:
 
 def transform(view: View, images: torch.Tensor) -> torch.Tensor:
     """(N, C, H, W) in [0, 1], as `view` shows it; what comes in from outside is 0."""
-    if view == View():
+    if view.flip:
+        images = images.flip(FLIPS[view.flip])
+    if view == View(flip=view.flip):
         return images
     height, width = images.shape[2:]
     cos = math.cos(math.radians(view.rotate)) / view.scale

@@ -112,7 +112,7 @@ def find_other_recipes(entry: Entry, observation: Observation) -> Iterator[Link]
             yield run, f"recipe.{field}: {was!r} recorded, {now!r} in the zoo"
         for field in find_unknown_fields(run.recipe, declared, "recipe"):
             yield run, f"{field} is recorded, the zoo's has no such value"
-        if run.views != views:
+        if changed_fields(run.views, views):
             yield run, f"views: {run.views} recorded, {views} in the zoo"
         for field in find_unknown_fields(run.views, views, "views"):
             yield run, f"{field} is recorded, the zoo's has no such value"

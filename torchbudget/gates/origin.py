@@ -213,7 +213,7 @@ def _failed_chain(comparison: Comparison) -> bool | None:
         run = was.evidence[seed]
         if was.network and run.digests.network != was.network:
             return True
-        if changed_fields(run.recipe, was.recipe or {}) or run.views != was.views:
+        if changed_fields([run.recipe, run.views], [was.recipe or {}, was.views]):
             return True
         taught = run.teacher.weights if run.teacher else {}
         if any(shipped.get(f"{stem}.safetensors", old) != old for stem, old in taught.items()):
@@ -229,7 +229,9 @@ def _failed_chain(comparison: Comparison) -> bool | None:
 def _failed_claim(comparison: Comparison) -> bool | None:
     """By the measurement here, where the network and weights that it is of are the baseline's."""
     now, was = comparison.now, comparison.was
-    if not has_same_network(comparison) or was.views != describe(now.entry.views):
+    if not has_same_network(comparison):
+        return None
+    if changed_fields(was.views, describe(now.entry.views)):
         return None
     seeds = range(was.budget["seeds"])
     if not set(seeds) <= set(was.evidence) or not set(seeds) <= set(now.measurements):

@@ -9,6 +9,7 @@ from model import Slim
 from torchbudget.data.images import as_floats
 from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.views import View, transform
+from torchbudget.errors import DeclarationError
 from torchbudget.evidence.measure import infer, infer_views, measure
 
 MOVES = st.integers(-5, 5)
@@ -20,6 +21,20 @@ def test_a_move_by_whole_pixels_moves_every_pixel(right, down):
     images[0, 0, 10:18, 9:20] = torch.rand(8, 11)
     moved = transform(View(right=right, down=down), images)
     torch.testing.assert_close(moved, images.roll((down, right), (2, 3)), atol=1e-4, rtol=0)
+
+
+def test_a_flip_comes_before_the_move():
+    images = torch.zeros(1, 1, 28, 28)
+    images[0, 0, 10:18, 9:20] = torch.rand(8, 11)
+    assert torch.equal(transform(View(flip="horizontal"), images), images.flip(3))
+    moved = transform(View(flip="vertical", right=3), images)
+    torch.testing.assert_close(moved, images.flip(2).roll(3, 3), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("flip", ["left", "", True, 3, ["horizontal"]])
+def test_a_flip_of_no_known_direction_is_refused(flip):
+    with pytest.raises(DeclarationError, match="flip must be 'horizontal', 'vertical' or None"):
+        View(flip=flip)
 
 
 def test_what_comes_in_from_outside_is_black():
