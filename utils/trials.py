@@ -83,7 +83,7 @@ def with_arguments(entry: Entry, words: Sequence[str]) -> tuple[Entry, list[str]
 def with_views(entry: Entry, text: str) -> tuple[Entry, list[str]]:
     """`entry` with the views that `text` lists as a zoo file does; raises `UsageError`.
 
-    Second, what has changed, as "views=(View(),)".
+    Second, what has changed, as "views=(View())".
     """
     try:
         written = ast.parse(text.strip(), mode="eval").body
@@ -95,7 +95,7 @@ def with_views(entry: Entry, text: str) -> tuple[Entry, list[str]]:
         ) from error
     if views == entry.views:
         return entry, []
-    return replace(entry, views=views), [f"views={literal(views)}"]
+    return replace(entry, views=views), [f"views=({', '.join(map(literal, views))})"]
 
 
 def _read_view(call: ast.expr) -> View:
