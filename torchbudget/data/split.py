@@ -1,5 +1,6 @@
 """The fixed, recorded split of training images into train and val."""
 
+import functools
 import hashlib
 
 import torch
@@ -18,6 +19,12 @@ def fixed_permutation(name: str, count: int) -> list[int]:
     )
 
 
+@functools.lru_cache(maxsize=4)
+def _order(name: str, count: int) -> torch.Tensor:
+    """`fixed_permutation` as a tensor; entries that share a data set share it."""
+    return torch.tensor(fixed_permutation(name, count), dtype=torch.long)
+
+
 def split_train_val(dataset: Dataset, val_images: int) -> tuple[Images, Images]:
     """Train and val: the first `val_images` of the fixed permutation of `dataset.train` are val.
 
@@ -28,6 +35,6 @@ def split_train_val(dataset: Dataset, val_images: int) -> tuple[Images, Images]:
             f"{dataset.name} has {len(dataset.train)} training images; "
             f"{val_images} for val leave none to train on"
         )
-    order = torch.tensor(fixed_permutation(dataset.name, len(dataset.train)), dtype=torch.long)
+    order = _order(dataset.name, len(dataset.train))
     val, train = order[:val_images].sort().values, order[val_images:].sort().values
     return dataset.train[train], dataset.train[val]

@@ -6,7 +6,7 @@ channel by channel, with what the norm has stored.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import fx
@@ -14,7 +14,7 @@ from torch import fx
 from torchbudget.network.captured import Network
 from torchbudget.network.nodes import arguments_of, kind_of
 from torchbudget.network.statistics import NORMS, STATISTICS
-from torchbudget.network.trace import run_through
+from torchbudget.network.trace import Trace, run_through
 
 MEAN_TOLERANCE = 1.5
 """In standard deviations of the channel, the larger of the stored and the images' own.
@@ -100,9 +100,10 @@ def compare(
     form = network.train if training else network.evaluating
     size = form.fixed or min(BATCH, len(images))
     inputs: dict[tuple[str, str], list[_Input]] = {}
+    traced = network.form(training, images[:size], state)
     for batch in images.split(size):
         if len(batch) == size:
-            _watch(network, state, batch, training, inputs)
+            _watch(replace(traced, images=batch), inputs)
     return [_judge(pair, uses, state) for pair, uses in inputs.items() if set(pair) <= set(names)]
 
 
@@ -115,15 +116,8 @@ class _Input:
     variances: list[torch.Tensor] = field(default_factory=list)
 
 
-def _watch(
-    network: Network,
-    state: Mapping[str, torch.Tensor],
-    batch: torch.Tensor,
-    training: bool,
-    inputs: dict[tuple[str, str], list[_Input]],
-) -> None:
+def _watch(traced: Trace, inputs: dict[tuple[str, str], list[_Input]]) -> None:
     """Run one batch, and add what goes into each norm to `inputs`, by the statistics it reads."""
-    traced = network.form(training, batch, state)
     seen: dict[tuple[str, str], int] = {}
 
     def meet(node: fx.Node, call: Callable[[], object], operands: object) -> object:
@@ -163,11 +157,17 @@ def _moments(data: torch.Tensor, kind: str) -> tuple[torch.Tensor, torch.Tensor]
     An instance norm stores the latter.
     """
     if kind == "instance_norm":
-        variance, mean = torch.var_mean(data.flatten(2), 2, correction=0)
+        data = data.flatten(2)  # (N, C, ...)
+        mean, variance = _mean_and_variance(data, [2])
         return mean.mean(0).double(), variance.mean(0).double()
-    dims = [dim for dim in range(data.ndim) if dim != 1]
-    variance, mean = torch.var_mean(data, dims, correction=0)
+    mean, variance = _mean_and_variance(data, [dim for dim in range(data.ndim) if dim != 1])
     return mean.double(), variance.double()
+
+
+def _mean_and_variance(data: torch.Tensor, dims: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Over `dims`, in two passes: several times faster than `torch.var_mean` on a CPU."""
+    mean = data.mean(dims, keepdim=True)
+    return mean.squeeze(dims), (data - mean).square().mean(dims)
 
 
 def _judge(pair: tuple[str, str], uses: list[_Input], state: Mapping[str, torch.Tensor]) -> Kept:

@@ -122,35 +122,61 @@ class Program:
         """
         calls = self._calls_for(len(images))
         values: list[Any] = [None] * len(self.steps)
-        for number, (call, step, args, kwargs) in enumerate(calls):
+        for number, (step, call) in enumerate(zip(self.steps, calls, strict=True)):
             if call is None:
                 values[number] = _take(step, images, state, constants)
             else:
-                values[number] = call(*fill(args, values), **fill(kwargs, values))
+                values[number] = call.run(values)
             for used in self._last_uses[number]:
                 values[used] = None
         logits: torch.Tensor = values[self.output]
         return logits
 
-    def _calls_for(self, num_images: int) -> list[tuple[Any, Step, Any, Any]]:
-        """Each step with its operation and its arguments for that many images."""
+    def _calls_for(self, num_images: int) -> list["_Call | None"]:
+        """What each step calls with that many images; None where it gives an operand."""
         if self.fixed not in (None, num_images):
             raise NetworkError(f"forward takes {self.fixed} images at a time, no other number")
         if num_images not in self._calls:
             self._calls[num_images] = [
-                (
-                    None if step.operation in SOURCES else find_operation(step.operation),
-                    step,
-                    _with_batch(list(step.args), num_images),
-                    _with_batch(dict(step.kwargs), num_images),
-                )
+                None if step.operation in SOURCES else _Call.of(step, num_images)
                 for step in self.steps
             ]
         return self._calls[num_images]
 
     @cached_property
-    def _calls(self) -> dict[int, list[tuple[Any, Step, Any, Any]]]:
+    def _calls(self) -> dict[int, list["_Call | None"]]:
         return {}
+
+
+@dataclass(frozen=True)
+class _Call:
+    """An operation with its arguments; `places` are those that are values, and the steps of these.
+
+    `is_nested` tells whether a list, or an argument by name, holds a value as well.
+    """
+
+    operation: Any
+    args: list[Any]
+    kwargs: dict[str, Any]
+    places: list[tuple[int, int]]
+    is_nested: bool
+
+    @classmethod
+    def of(cls, step: Step, num_images: int) -> "_Call":
+        args = _with_batch(list(step.args), num_images)
+        kwargs = _with_batch(dict(step.kwargs), num_images)
+        places = [(place, arg.step) for place, arg in enumerate(args) if isinstance(arg, Ref)]
+        is_nested = len(list(references((args, kwargs)))) > len(places)
+        return cls(find_operation(step.operation), args, kwargs, places, is_nested)
+
+    def run(self, values: Sequence[Any]) -> Any:
+        """Its value, where `values` are those of the steps before it."""
+        if self.is_nested:
+            return self.operation(*fill(self.args, values), **fill(self.kwargs, values))
+        args = self.args.copy()
+        for place, step in self.places:
+            args[place] = values[step]
+        return self.operation(*args, **self.kwargs)
 
 
 def _take(
