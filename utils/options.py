@@ -174,6 +174,7 @@ def make_parser(entry: Entry, zoo: dict[str, Entry]) -> "ArgumentParser":
         add(f"--{field}", type=Path, default=None, help="default: beside the zoo file")
     if isinstance(entry.recipe, Recipe):
         add("--recipe", type=Recipe, default=replace(entry.recipe, teacher=None))
+        parser.groups["recipe"].title = "the recipe, field by field"
     return parser
 
 
