@@ -162,6 +162,15 @@ MIXED_ENSEMBLE = Ensemble(
 RARELY_MIXED = Mix(p=0.102, cutmix=0.8, mixup_alpha=0.091, cutmix_alpha=0.35)
 FIVE_VIEWS = (View(), View(right=1), View(right=-1), View(down=1), View(down=-1))
 
+MIRRORED_VIEWS = (
+    View(),
+    View(right=1, down=1),
+    View(right=-1, down=-1),
+    View(flip="horizontal"),
+    View(flip="horizontal", right=1, down=1),
+    View(flip="horizontal", right=-1, down=-1),
+)
+
 WIDE = Recipe(
     epochs=30,
     batch_size=256,
@@ -388,16 +397,17 @@ ZOO = (
     ),
     Entry(
         name="fashion_slim",
-        network=partial(Narrow, widths=(32, 48, 64, 80, 80)),
+        network=partial(Narrow, widths=(32, 112, 112, 112, 112), shared=3),
         data=FASHION_MNIST,
         recipe=replace(
             PATIENT,
-            epochs=40,
+            epochs=24,
             schedule=OneCycle(max_lr=0.2),
             augment=(Flip(), PadCrop(padding=2)),
-            finish=Finish(epochs=8, augment=(Flip(),)),
+            finish=Finish(epochs=5, augment=(Flip(),)),
         ),
-        budget=Budget(max_params=20_000, max_epochs=100, max_misses=730, seeds=5, requires=NORMED),
+        views=MIRRORED_VIEWS,
+        budget=Budget(max_params=20_000, max_epochs=100, max_misses=700, seeds=5, requires=NORMED),
     ),
     Entry(
         name="net3",

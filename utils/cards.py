@@ -144,6 +144,8 @@ def describe(entry: Entry, evidence: list[Run]) -> str:
     source = ""
     if first.teacher:
         source = f"- **Taught by**: {first.teacher.entry}, beside the labels.\n"
+    if first.views:
+        source += describe_views(evidence)
     if entry.published is not None:
         source += (
             f"- **Published**: {entry.published:g} % by {entry.source}; see docs/references.md.\n"
@@ -166,6 +168,17 @@ def describe(entry: Entry, evidence: list[Run]) -> str:
         classes=first.form.num_classes,
         hardware="; ".join(sorted({run.hardware.device for run in evidence})),
         source=source,
+    )
+
+
+def describe_views(evidence: list[Run]) -> str:
+    """What a card says of the views of an image that its misses are by."""
+    plain = [str(run.test_without_views.misses) for run in evidence if run.test_without_views]
+    return (
+        f"- **Views**: a prediction is the mean of the probabilities of {len(evidence[0].views)} "
+        f"views of an image. One view, as the network below takes, misses {', '.join(plain)}, by "
+        "seed; `hubconf.py` gives the network with its views. "
+        "Multiply-adds are those of one view.\n"
     )
 
 

@@ -30,7 +30,7 @@ def plot_frontier(rows: Sequence[Row], published: Sequence[PublicFigure]) -> "Fi
 
     An entry is a point, at the mean of its seeds, with a line up to the worst. A public figure is
     hollow and numbered; the key says how it came about. The stairs join the entries that no other
-    one beats.
+    one beats; each of these has its name, and its number of views where it has any.
     """
     from matplotlib.ticker import EngFormatter
 
@@ -60,8 +60,12 @@ def plot_frontier(rows: Sequence[Row], published: Sequence[PublicFigure]) -> "Fi
     axes.plot(
         *zip(*places.values(), strict=True), "o", color="C0", label="this zoo: mean to worst seed"
     )
+    views = {row.entry: f", {row.views} views" for row in rows if row.views}
     named = sorted((place, name) for name, place in places.items() if place in front)
-    names = [write_beside(axes, place, name, "C0", (-5, -4)) for place, name in named]
+    names = [
+        write_beside(axes, place, name + views.get(name, ""), "C0", (-5, -4))
+        for place, name in named
+    ]
     for number, claim in enumerate(known, 1):
         assert claim.params
         place = (claim.params, claim.misses)

@@ -30,12 +30,15 @@ COLUMNS = (
     "digest",
     "date",
     "taught_by",
+    "views",
+    "misses_without_views",
 )
 """`bytes` are those of the weights files, of an ensemble all its members'; `top1` is in per cent.
 
 `misses` are of `total` test images. `seconds` are of training, `digest` is the SHA-256 of the
 weights, `date` the day on which the run began, `taught_by` the entry of its teacher. What was not
-told, or is not, is empty.
+told, or is not, is empty. With `views` a prediction is the mean over so many; `multiply_adds` are
+those of one.
 """
 
 
@@ -74,4 +77,6 @@ def make_cells(entry: Entry, run: Run, weights: Path) -> list[object]:
         run.digests.weights,
         run.started[:10],
         run.teacher.entry if run.teacher else None,
+        len(run.views) or None,
+        run.test_without_views.misses if run.test_without_views else None,
     ]

@@ -42,7 +42,9 @@ class Row:
     """An entry with what its evidence says; None where there is none.
 
     `published` is its source's accuracy in per cent, `difference` how many points seed 0, the one
-    that ships, is above it. `headroom` is the budget's misses less the worst seed's.
+    that ships, is above it. `headroom` is the budget's misses less the worst seed's. `views` are
+    those that a prediction averages over, `without_views` the misses of the image alone, by seed.
+    Multiply-adds are those of one view.
     """
 
     entry: str
@@ -61,6 +63,7 @@ class Row:
     worst: int | None = None
     mean: float | None = None
     headroom: int | None = None
+    views: int | None = None
     without_views: list[int] | None = None
     taught_by: str | None = None
 
@@ -101,6 +104,7 @@ def make_row(entry: Entry, runs: list[Run]) -> Row:
         worst=max(misses),
         mean=statistics.mean(misses),
         headroom=headroom,
+        views=len(first.views) or None,
         without_views=[score.misses for score in without_views] or None,
         taught_by=first.teacher.entry if first.teacher else None,
     )
@@ -124,6 +128,13 @@ def show_seconds(row: Row) -> str:
     return show(seconds, "{:.1f}" if seconds is not None and seconds < 9.95 else "{:.0f}")
 
 
+def show_views(row: Row) -> str:
+    """How many there are, and the mean of the misses without them."""
+    if not row.views or not row.without_views:
+        return ""
+    return f"{row.views} ({statistics.mean(row.without_views):.1f} without)"
+
+
 def show(value: object, form: str) -> str:
     """`value` in a format such as "{:,}"; "" where there is none."""
     return "" if value is None else form.format(value)
@@ -145,6 +156,7 @@ COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("multiply-adds", lambda row: show(row.multiply_adds and row.multiply_adds / 1e6, "{:.2f} M")),
     ("epochs", lambda row: show(row.epochs, "{:.0f}")),
     ("seconds", show_seconds),
+    ("views", show_views),
     ("taught by", lambda row: row.taught_by or ""),
 )
 """Heading of each column, and the cell of a row; "" is shown as a dash."""
@@ -158,10 +170,11 @@ NARROW = ("entry", "ours", "misses, worst", "at most", "parameters", "seconds")
 def list_headings(rows: list[Row], wide: bool = True) -> list[str]:
     """The columns of a table of `rows`.
 
-    A wide one says who taught where any was taught, and whose test images they are where they
-    differ.
+    A wide one says who taught where any was taught, how many views there are where there are any,
+    and whose test images they are where they differ.
     """
     also = {
+        "views": wide and any(row.views for row in rows),
         "taught by": wide and any(row.taught_by for row in rows),
         "test images": wide and len({row.dataset for row in rows}) > 1,
     }
@@ -207,7 +220,9 @@ def readme_table(rows: list[Row]) -> str:
     note = (
         "Misses of the test images by the final weights, which read them once. Ours: seed 0, in "
         "per cent, and the difference in points. Seconds: training and augmentation, median over "
-        f"the seeds, of an ensemble those of all its members together, on {_devices(rows)}."
+        f"the seeds, of an ensemble those of all its members together, on {_devices(rows)}. "
+        "Views: of how many a prediction is the mean, and the mean of the misses without; "
+        "multiply-adds are those of one view."
     )
     return "\n".join([BEGIN, *lines, "", note, END])
 

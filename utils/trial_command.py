@@ -1,19 +1,23 @@
 """What `train.py ENTRY --trial` does: train, judge by val, compare, and keep it in the lab book."""
 
+import ast
 import os
 import re
 import shlex
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torchbudget.data.loading import load_or_sample
 from torchbudget.declare.entry import Entry
+from torchbudget.declare.views import View
 from torchbudget.declare.zoofile import load_zoo, select_entries
 from torchbudget.errors import EXIT_PASS, Interrupted, UsageError
 from torchbudget.evidence.files import check_outputs
 from torchbudget.evidence.results import lock
 from utils.lab_book import BOOK, read_book
+from utils.literal import literal
 from utils.options import normalise_flags
 from utils.runs import RunPaths
 from utils.trials import (
@@ -25,7 +29,6 @@ from utils.trials import (
     describe_misses,
     describe_trial,
     with_arguments,
-    with_views,
 )
 
 DECLARED = "declared"
@@ -115,6 +118,30 @@ def try_out(
         print(describe_difference(compare(trial, compared)))
     print(f"val only: no test image was loaded; kept in {book} (make trials)")
     return EXIT_PASS
+
+
+def with_views(entry: Entry, text: str) -> tuple[Entry, list[str]]:
+    """`entry` with the views that `text` lists as a zoo file does; raises `UsageError`.
+
+    Second, what has changed, as "views=(View())".
+    """
+    try:
+        written = ast.parse(text.strip(), mode="eval").body
+        calls = written.elts if isinstance(written, ast.Tuple) else [written]
+        views = tuple(map(_read_view, calls))
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise UsageError(
+            f'--views {text}: {error}; the form is "View(), View(right=1)", and "()" for none'
+        ) from error
+    if views == entry.views:
+        return entry, []
+    return replace(entry, views=views), [f"views=({', '.join(map(literal, views))})"]
+
+
+def _read_view(call: ast.expr) -> View:
+    if not isinstance(call, ast.Call) or ast.unparse(call.func) != "View" or call.args:
+        raise ValueError(f"{ast.unparse(call)} is no View")
+    return View(**{str(word.arg): ast.literal_eval(word.value) for word in call.keywords})
 
 
 def read_seeds(text: str) -> tuple[int, ...]:

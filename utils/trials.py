@@ -19,7 +19,6 @@ import torch
 from torchbudget.data.images import Dataset, Images
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry, describe
-from torchbudget.declare.views import View
 from torchbudget.errors import UsageError
 from torchbudget.evidence import machine
 from torchbudget.evidence.measure import measure
@@ -34,7 +33,6 @@ from utils.checks import check_trainable
 from utils.epochs import train_epochs
 from utils.lab_book import Trial, add_to_book, find_seeds, is_from_here, read_book
 from utils.lessons import Lessons
-from utils.literal import literal
 from utils.precision import choose_precision
 from utils.recipe import Recipe
 from utils.resume import resume_training
@@ -78,30 +76,6 @@ def with_arguments(entry: Entry, words: Sequence[str]) -> tuple[Entry, list[str]
         replace(entry, network=partial(entry.network, **changed)),
         [f"network.{name}={value}" for name, value in changed.items()],
     )
-
-
-def with_views(entry: Entry, text: str) -> tuple[Entry, list[str]]:
-    """`entry` with the views that `text` lists as a zoo file does; raises `UsageError`.
-
-    Second, what has changed, as "views=(View())".
-    """
-    try:
-        written = ast.parse(text.strip(), mode="eval").body
-        calls = written.elts if isinstance(written, ast.Tuple) else [written]
-        views = tuple(map(_read_view, calls))
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-        raise UsageError(
-            f'--views {text}: {error}; the form is "View(), View(right=1)", and "()" for none'
-        ) from error
-    if views == entry.views:
-        return entry, []
-    return replace(entry, views=views), [f"views=({', '.join(map(literal, views))})"]
-
-
-def _read_view(call: ast.expr) -> View:
-    if not isinstance(call, ast.Call) or ast.unparse(call.func) != "View" or call.args:
-        raise ValueError(f"{ast.unparse(call)} is no View")
-    return View(**{str(word.arg): ast.literal_eval(word.value) for word in call.keywords})
 
 
 def check_triable(entry: Entry) -> None:

@@ -24,7 +24,8 @@ def test_every_entry_of_mnist_and_every_public_figure_with_a_size_has_its_point(
     assert set(points["D"]) == known and len(known) > 5
     front = find_front(list(ours.values()))
     named = {text.get_text() for text in axes.texts}
-    assert {name for name, place in ours.items() if place in front} <= named
+    views = {row.entry: f", {row.views} views" for row in rows if row.views}
+    assert {name + views.get(name, "") for name, place in ours.items() if place in front} <= named
 
 
 def test_no_name_lies_on_another():

@@ -56,6 +56,9 @@ def test_a_row_is_a_run_and_its_numbers_are_those_of_the_record_and_of_the_file(
             100 * run.test.misses / run.test.total, abs=6e-4
         )
         assert row["taught_by"] == (run.teacher.entry if run.teacher else "")
+        plain = run.test_without_views
+        assert row["views"] == (str(len(run.views)) if run.views else "")
+        assert row["misses_without_views"] == (str(plain.misses) if plain else "")
         files = [ROOT / name for name in row["weights"].split()]
         assert sum(path.stat().st_size for path in files) == int(row["bytes"])
         if len(files) == 1:
@@ -85,6 +88,16 @@ def test_a_cards_metadata_is_its_evidence_and_claims_no_verification(entries, re
             for _, run in sorted(evidence.items())
         ]
         assert all(result.verified is None for result in metadata.eval_results)
+
+
+def test_a_card_tells_the_views_and_the_misses_without_them(entries, recorded):
+    viewed = [entry for entry in entries if entry.views and evidence_of(entry, recorded)]
+    assert viewed
+    for entry in viewed:
+        card = (ROOT / "cards" / f"{entry.name}.md").read_text(encoding="utf-8")
+        evidence = sorted(evidence_of(entry, recorded).items())
+        plain = ", ".join(str(run.test_without_views.misses) for _, run in evidence)
+        assert f"probabilities of {len(entry.views)} views" in card and f"misses {plain}," in card
 
 
 @pytest.mark.parametrize("name", ["slim", "vgg_ensemble"])
