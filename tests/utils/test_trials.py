@@ -58,6 +58,15 @@ def lab(tmp_path, contents) -> Lab:
     return make_lab(tmp_path, contents)
 
 
+@pytest.fixture
+def trained_lab(lab, contents) -> Lab:
+    """The same with the files of the test images, and a shipped run of `small`."""
+    for name in list(IDX_HEADERS)[2:]:
+        (lab.root / "MNIST/raw" / name).write_bytes(contents[name])
+    assert lab.try_out("small") == 0
+    return lab
+
+
 def test_a_trial_loads_no_test_image(lab, sample, capsys):
     """There is none to load: the files of the test images are missing."""
     assert lab.try_out("small", "--trial", "--seeds", "0-1", "--recipe.epochs", "1") == 0
@@ -122,10 +131,8 @@ def test_candidates_in_lab_share_the_book_of_the_zoo(lab, capsys):
     ]
 
 
-def test_other_views_of_a_shipped_run_are_measured_by_its_weights(lab, contents, capsys):
-    for name in list(IDX_HEADERS)[2:]:
-        (lab.root / "MNIST/raw" / name).write_bytes(contents[name])
-    assert lab.try_out("small") == 0
+def test_other_views_of_a_shipped_run_are_measured_by_its_weights(trained_lab, capsys):
+    lab = trained_lab
     (run,) = read_results(lab.zoo.parent / "results.json")
     words = ("small", "--trial", "--seeds", "0")
     assert lab.try_out(*words, "--views", "View(right=9), View(flip='vertical')") == 0
@@ -137,12 +144,9 @@ def test_other_views_of_a_shipped_run_are_measured_by_its_weights(lab, contents,
     assert capsys.readouterr().out.count("by the shipped weights") == 2
 
 
-def test_a_shipped_run_of_another_recipe_is_no_trial_of_this_one(lab, contents, capsys):
-    for name in list(IDX_HEADERS)[2:]:
-        (lab.root / "MNIST/raw" / name).write_bytes(contents[name])
-    assert lab.try_out("small") == 0
+def test_a_shipped_run_of_another_recipe_is_no_trial_of_this_one(trained_lab, capsys):
     for change in ("--recipe.epochs=1", "--recipe.val-images=500", "--network=width=5"):
-        assert lab.try_out("small", "--trial", "--seeds", "0", change) == 0
+        assert trained_lab.try_out("small", "--trial", "--seeds", "0", change) == 0
     assert "shipped weights" not in capsys.readouterr().out
 
 

@@ -165,7 +165,11 @@ def _moments(data: torch.Tensor, kind: str) -> tuple[torch.Tensor, torch.Tensor]
 
 
 def _mean_and_variance(data: torch.Tensor, dims: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Over `dims`, in two passes: several times faster than `torch.var_mean` on a CPU."""
+    """Over `dims`, in two passes: several times faster than `torch.var_mean` on a CPU.
+
+    Half precision, in which a square may be infinite, becomes float32.
+    """
+    data = data.to(torch.promote_types(data.dtype, torch.float32))
     mean = data.mean(dims, keepdim=True)
     return mean.squeeze(dims), (data - mean).square().mean(dims)
 

@@ -21,7 +21,7 @@ from torchbudget.evidence.record import record_ensemble, record_run
 from torchbudget.gates.claim import judge_claim
 from torchbudget.network.capture import capture
 from torchbudget.network.captured import Network
-from torchbudget.network.given_back import find_strange
+from torchbudget.network.given_back import _moments, find_strange
 from torchbudget.network.information import count_information
 from torchbudget.report.verdict import Status
 
@@ -184,3 +184,12 @@ def test_an_ensembles_strange_statistics_count_once_a_vote(trained, sample, tmp_
     observation = observe_runs(jury, runs, weights=tmp_path / "weights", dataset=sample)
     verdict = judge_claim(jury, observation)
     assert verdict.status is Status.FAIL and "354 in all" in verdict.observed
+
+
+def test_a_deviation_whose_square_half_precision_cannot_hold_is_measured():
+    maps = torch.zeros(64, 2, 8, 8)
+    maps[0, 0, 0, 0] = 300.0
+    exact = torch.var_mean(maps.double(), (0, 2, 3), correction=0)
+    for dtype in (torch.float16, torch.float32, torch.float64):
+        mean, variance = _moments(maps.to(dtype), "batch_norm")
+        torch.testing.assert_close((variance, mean), exact, rtol=1e-5, atol=1e-7)
