@@ -289,7 +289,9 @@ class Observation:
                 network = EnsembleNetwork(
                     [partial(_give, module) for module in modules], entry.vote
                 )
-            return measure(network, images, views=entry.views)
+            # a captured network is a graph, which batches may run at once
+            at_once = torch.get_num_threads()
+            return measure(network, images, views=entry.views, batches_at_once=at_once)
         except (WeightsError, NetworkError) as error:
             raise Unmeasurable(str(error), self.renewal(seed)) from error
 

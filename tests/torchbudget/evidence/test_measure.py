@@ -1,6 +1,7 @@
 """A measurement's integers agree with each other, and it leaves the network as it was."""
 
 import hashlib
+import threading
 
 import pytest
 import torch
@@ -11,8 +12,11 @@ from torch import nn
 
 from model import Slim
 from torchbudget.data.images import Images, as_floats
+from torchbudget.declare.views import View
 from torchbudget.errors import NetworkError
 from torchbudget.evidence.measure import BATCH, Measurement, measure, predictions_digest
+
+VIEWS = (View(), View(right=1))
 
 
 @st.composite
@@ -113,6 +117,40 @@ def test_every_image_is_measured_whatever_is_left_after_whole_batches(slim, samp
     )
 
 
+def test_batches_at_once_give_what_one_after_the_other_gives(slim, sample):
+    images = sample.test[torch.arange(3 * BATCH + 7)]
+    one_by_one = measure(slim, images, views=VIEWS)
+    torch.set_num_threads(2)
+    try:
+        at_once = measure(slim, images, views=VIEWS, batches_at_once=2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert torch.equal(at_once.logits, one_by_one.logits)
+    assert torch.equal(at_once.plain, one_by_one.plain)
+
+
+class Meeting(nn.Module):
+    """Its forward ends only if another runs at the same time, each on one thread of torch's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.barrier = threading.Barrier(2, timeout=10)
+        self.threads: set[int] = set()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.barrier.wait()
+        self.threads.add(torch.get_num_threads())
+        return torch.zeros(len(x), 10)
+
+
+def test_batches_at_once_run_at_the_same_time_on_a_thread_each(sample):
+    network = Meeting()
+    found = measure(network, sample.test[torch.arange(2 * BATCH)], batches_at_once=2)
+    assert found.total == 2 * BATCH
+    assert network.threads == {1}
+
+
 class Broken(nn.Module):
     """Gives `logits` whatever it is shown."""
 
@@ -143,10 +181,11 @@ def test_logits_that_are_not_finite_n_by_10_are_refused(name, sample):
     assert network.training
 
 
-def test_a_network_that_fails_keeps_its_mode(sample):
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_network_that_fails_keeps_its_mode(at_once, sample):
     network = Broken(lambda logits: logits.no_such_method())
     with pytest.raises(AttributeError):
-        measure(network, sample.test[torch.arange(5)])
+        measure(network, sample.test[torch.arange(5)], batches_at_once=at_once)
     assert network.training
 
 
