@@ -17,6 +17,8 @@ CLOSE = 0.03
 
 The epsilon of a norm leaves a difference of its share in the variance.
 """
+SLACK = 1e-6
+"""What two values may differ by in any case."""
 NUM_SHUFFLES = 4
 """Orders of its elements that stand for other values of an operand."""
 
@@ -174,8 +176,10 @@ def same(first: object, second: object, tolerance: float, by_mean: bool = False)
     if not first.is_floating_point() or first.numel() == 0:
         return torch.equal(first, second)
     differences = (first - second).abs()
+    if tolerance == 0:
+        return bool(differences.max() <= SLACK)  # NaN is not
     difference = differences.mean() if by_mean else differences.max()
-    return bool(difference <= tolerance * (first - first.mean()).abs().mean() + 1e-6)
+    return bool(difference <= tolerance * (first - first.mean()).abs().mean() + SLACK)
 
 
 def mixes_elements(experiment: Experiment, node: fx.Node, operand: fx.Node) -> bool:

@@ -1,8 +1,8 @@
 """Maps: values (N, C, H, W) whose pixels are apart, as those of the images are."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import fx
@@ -10,6 +10,7 @@ from torch import fx
 from torchbudget.network.experiment import Experiment, masks_of_change, poison, poisoned
 from torchbudget.network.nodes import arguments_of, kind_of, reachable
 from torchbudget.network.private_torch import Operation
+from torchbudget.network.sight import Folding, Sight, Sighting
 from torchbudget.network.structure import CONVOLUTIONS, DROPOUTS, NORMALISATIONS
 from torchbudget.network.trace import Trace
 
@@ -22,50 +23,7 @@ CROPS = {"cat", "slice", "narrow", "constant_pad_nd", "pad", "roll", "clone"}
 MAX_COUNTED = 2**27
 """Elements of values whose lines are counted at a time, two bytes each."""
 
-
-@dataclass(frozen=True)
-class Sight:
-    """What the elements of a value see of a map's rows and columns.
-
-    `most` are the most rows plus the most columns that one depends on; `whole` says whether one
-    depends on all rows or on all columns, `apart` whether some depend on other lines than others.
-    """
-
-    most: int = 0
-    whole: bool = False
-    apart: bool = False
-
-    def with_lines(self, tally: "_Tally", num_lines: int) -> "Sight":
-        """The same with what a tally of all rows, or of all columns, adds."""
-        most = tally.most
-        return Sight(self.most + most, self.whole or most == num_lines, self.apart or tally.apart)
-
-
-class _Tally:
-    """How many lines each element of a value sees, and whether some see others."""
-
-    def __init__(self) -> None:
-        self.apart = False
-        self._counts: torch.Tensor | None = None
-
-    def add(self, seeing: torch.Tensor) -> None:
-        """Count one more line; bool (elements,): which elements see it."""
-        if self._counts is None:
-            self._counts = seeing.short()
-            return
-        if not self.apart:
-            known = self._counts > 0
-            again = seeing & known
-            some_only = bool(again.any()) and not torch.equal(again, known)
-            new = bool(known.any()) and bool((seeing & ~known).any())
-            self.apart = some_only or new
-        self._counts += seeing
-
-    @property
-    def most(self) -> int:
-        """The most lines that one element sees."""
-        counts = self._counts
-        return int(counts.max()) if counts is not None and counts.numel() else 0
+Look = TypeVar("Look", Sighting, Folding)
 
 
 class Maps:
@@ -75,6 +33,7 @@ class Maps:
         self._traced = traced
         self._experiment = experiment
         self._seen: dict[tuple[fx.Node, fx.Node], Sight] = {}
+        self._folded: dict[tuple[fx.Node, fx.Node], bool] = {}
 
     @cached_property
     def nodes(self) -> set[fx.Node]:
@@ -110,8 +69,7 @@ class Maps:
         if value is None or value.ndim != 4 or self._keeps_pixels(operand, maps):
             return True
         return not any(
-            self._is_folded(source, operand, value.shape)
-            for source in self._list_before(operand, maps)
+            self._is_folded(source, operand) for source in self._list_before(operand, maps)
         )
 
     def _keeps_pixels(self, node: fx.Node, maps: set[fx.Node]) -> bool:
@@ -125,24 +83,28 @@ class Maps:
         ]
         return all(self._keeps_pixels(operand, maps) for operand in varying)
 
-    def _is_folded(self, source: fx.Node, target: fx.Node, shape: torch.Size) -> bool:
-        channels_differ = False
-        for dim in (2, 3):
-            rows = []
-            for seen in self._each_line(source, target, dim):
-                if seen.numel() != shape.numel():
-                    return False
-                first = seen.view(shape)[0]  # (C, H, W) of the first image
-                together = first.any(0)
-                if bool((together != together[0, 0]).any()):
-                    return False
-                rows.append(first)
-            lines = torch.stack(rows)
-            seeing = lines[:, lines.flatten(2).any(2).any(0)]  # channels that see anything
-            if not seeing.numel():
-                return False
-            channels_differ |= bool((seeing != seeing[:, :1]).any())
-        return channels_differ
+    def _is_folded(self, source: fx.Node, target: fx.Node) -> bool:
+        """Whether a value of four dimensions is a map, folded; of all that are read, at once."""
+        if (source, target) not in self._folded:
+            others = self._unknown(source, [target, *self._read], self._folded)
+            foldings = self._look_at(source, others, lambda node: Folding(self._shape(node)))
+            for node, folding in foldings.items():
+                self._folded[source, node] = folding.is_folded
+        return self._folded[source, target]
+
+    @cached_property
+    def _read(self) -> list[fx.Node]:
+        """What convolutions, norms and pools read that is not their own value."""
+        operands = [node.all_input_nodes[0] for node in self._traced.path if kind_of(node) in MAPS]
+        return [
+            operand
+            for operand in dict.fromkeys(operands)
+            if kind_of(operand) not in MAPS and len(self._shape(operand)) == 4
+        ]
+
+    def _shape(self, node: fx.Node) -> torch.Size:
+        value = self._experiment.tensor(node)
+        return torch.Size() if value is None else value.shape
 
     def _is_vouched(self, node: fx.Node, value: torch.Tensor, maps: set[fx.Node]) -> bool:
         varying = self._experiment.varying
@@ -175,16 +137,23 @@ class Maps:
         What is known of `target` soon is kept of `others` too: they are looked at in the same runs.
         """
         if (source, target) not in self._seen:
-            below = reachable([source], lambda node: node.users)
-            waiting = [
-                node
-                for node in dict.fromkeys([target, *others])
-                if node in below and (source, node) not in self._seen
-            ]
-            for group in self._group(waiting or [target]):
-                for node, sight in zip(group, self._look(source, group), strict=True):
-                    self._seen[source, node] = sight
+            unknown = self._unknown(source, [target, *others], self._seen)
+            sightings = self._look_at(source, unknown or [target], lambda node: Sighting())
+            for node, sighting in sightings.items():
+                self._seen[source, node] = sighting.sight
         return self._seen[source, target]
+
+    def _unknown(
+        self,
+        source: fx.Node,
+        nodes: Iterable[fx.Node],
+        known: Container[tuple[fx.Node, fx.Node]],
+    ) -> list[fx.Node]:
+        """Those of the nodes that `source` leads to and of which nothing is known yet."""
+        below = reachable([source], lambda node: node.users)
+        return [
+            node for node in dict.fromkeys(nodes) if node in below and (source, node) not in known
+        ]
 
     def _group(self, nodes: list[fx.Node]) -> Iterator[list[fx.Node]]:
         """The nodes in groups of which not too many elements are counted at a time."""
@@ -200,41 +169,48 @@ class Maps:
             size += elements
         yield group
 
-    def _look(self, source: fx.Node, targets: list[fx.Node]) -> list[Sight]:
-        """What the elements of each of `targets` see of a map."""
+    def _look_at(
+        self, source: fx.Node, targets: list[fx.Node], make: Callable[[fx.Node], Look]
+    ) -> dict[fx.Node, Look]:
+        """What `make` gives for each target, when it has seen each line of the map `source`."""
+        looks: dict[fx.Node, Look] = {}
+        for group in self._group(targets):
+            try:
+                looks |= self._look_together(source, group, make)
+            except (RuntimeError, IndexError):
+                if len(group) == 1:
+                    raise
+                for target in group:
+                    looks |= self._look_together(source, [target], make)
+        return looks
+
+    def _look_together(
+        self, source: fx.Node, targets: list[fx.Node], make: Callable[[fx.Node], Look]
+    ) -> dict[fx.Node, Look]:
+        """The same in runs that all targets share; raises what `_see_line` raises."""
         start = self._experiment.tensor(source)
         assert start is not None
-        only = self._between(source, targets)
-        sights = [Sight() for _ in targets]
+        looks = {target: make(target) for target in targets}
         for dim in (2, 3):
-            tallies = [_Tally() for _ in targets]
+            waiting: list[fx.Node] = []
             for line in range(start.shape[dim]):
-                try:
-                    seen = self._see_line(source, targets, only, dim, line)
-                except (RuntimeError, IndexError):
-                    if len(targets) == 1:
-                        raise
-                    return [self._look(source, [target])[0] for target in targets]
-                for tally, elements in zip(tallies, seen, strict=True):
-                    tally.add(elements)
-            sights = [
-                sight.with_lines(tally, start.shape[dim])
-                for sight, tally in zip(sights, tallies, strict=True)
-            ]
-        return sights
+                before = waiting
+                waiting = [target for target in targets if not looks[target].is_done]
+                if not waiting:
+                    break
+                if waiting != before:
+                    only = self._between(source, waiting)
+                seen = self._see_line(source, waiting, only, dim, line)
+                for target, elements in zip(waiting, seen, strict=True):
+                    looks[target].add(elements)
+            for look in looks.values():
+                look.end(start.shape[dim])
+        return looks
 
     def _between(self, source: fx.Node, targets: list[fx.Node]) -> set[fx.Node]:
         """What runs again from `source` to any of `targets`."""
         below = reachable([source], lambda node: node.users)
         return below & reachable(targets, lambda node: node.all_input_nodes)
-
-    def _each_line(self, source: fx.Node, target: fx.Node, dim: int) -> Iterator[torch.Tensor]:
-        """bool (elements,) for each row or column of a map: which elements of `target` see it."""
-        start = self._experiment.tensor(source)
-        assert start is not None
-        only = self._between(source, [target])
-        for line in range(start.shape[dim]):
-            yield self._see_line(source, [target], only, dim, line)[0]
 
     def _see_line(
         self, source: fx.Node, targets: list[fx.Node], only: set[fx.Node], dim: int, line: int

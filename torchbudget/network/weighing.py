@@ -14,8 +14,9 @@ import torch
 from torch import fx
 
 from torchbudget.network.experiment import Experiment, Values, mixes_elements
-from torchbudget.network.maps import Maps, Sight
+from torchbudget.network.maps import Maps
 from torchbudget.network.nodes import kind_of, reachable, run_node
+from torchbudget.network.sight import Sight
 from torchbudget.network.structure import CONVOLUTIONS, NORMALISATIONS
 from torchbudget.network.trace import Trace
 
