@@ -96,16 +96,6 @@ def time_parts(training: Training) -> dict[str, float]:
     }
 
 
-def count_operations(training: Training) -> int:
-    """Operations of convolutions and matrix products in one epoch, forward and backward.
-
-    A multiply-add is two operations.
-    """
-    with FlopCounterMode(display=False) as counter:
-        training.epoch()
-    return counter.get_total_flops()
-
-
 class BytesMode(TorchDispatchMode):
     """Counts the bytes of all tensors that operations take and give, but for those of views.
 
@@ -131,20 +121,22 @@ class BytesMode(TorchDispatchMode):
         return result
 
 
-def count_bytes(training: Training) -> int:
-    """Bytes that the operations of one epoch take and give."""
-    with BytesMode() as counter:
+def count(training: Training) -> tuple[int, int]:
+    """Of one epoch: the operations of convolutions and matrix products, forward and backward.
+
+    A multiply-add is two operations. Second, the bytes that all operations take and give.
+    """
+    with FlopCounterMode(display=False) as operations, BytesMode() as moved:
         training.epoch()
-    return counter.total
+    return operations.get_total_flops(), moved.total
 
 
 def measure(choice: Choice) -> dict:
     """Time the first epochs of a run, one by one.
 
-    Two epochs of other runs before them warm up, and count the operations and the bytes.
+    An epoch of another run before them warms up; its operations and bytes are counted.
     """
-    operations = count_operations(next(epochs_of(choice.entry, choice.dataset)))
-    moved = count_bytes(next(epochs_of(choice.entry, choice.dataset)))
+    operations, moved = count(next(epochs_of(choice.entry, choice.dataset)))
     rows = [
         time_parts(training)
         for training, _ in zip(

@@ -123,7 +123,7 @@ def try_out(
 def with_views(entry: Entry, text: str) -> tuple[Entry, list[str]]:
     """`entry` with the views that `text` lists as a zoo file does; raises `UsageError`.
 
-    Second, what has changed, as "views=(View())".
+    Second, what has changed, as "views=(View(),)".
     """
     try:
         written = ast.parse(text.strip(), mode="eval").body
@@ -135,7 +135,8 @@ def with_views(entry: Entry, text: str) -> tuple[Entry, list[str]]:
         ) from error
     if views == entry.views:
         return entry, []
-    return replace(entry, views=views), [f"views=({', '.join(map(literal, views))})"]
+    listed = " ".join(f"{literal(view)}," for view in views)
+    return replace(entry, views=views), [f"views=({listed if len(views) == 1 else listed[:-1]})"]
 
 
 def _read_view(call: ast.expr) -> View:

@@ -136,12 +136,14 @@ def test_other_views_of_a_shipped_run_are_measured_by_its_weights(trained_lab, c
     (run,) = read_results(lab.zoo.parent / "results.json")
     words = ("small", "--trial", "--seeds", "0")
     assert lab.try_out(*words, "--views", "View(right=9), View(flip='vertical')") == 0
+    assert lab.try_out(*words, "--views", "View(right=9)") == 0
     assert lab.try_out(*words, "--against", "loud") == 0
-    viewed, plain, loud = read_book(lab.book)
+    viewed, moved, plain, loud = read_book(lab.book)
     assert viewed.overrides == ['views=(View(right=9), View(flip="vertical"))']
+    assert moved.overrides == ["views=(View(right=9),)"]
     assert plain.misses == [run.val.misses] != viewed.misses
     assert viewed.seconds == plain.seconds == [run.train_seconds] != loud.seconds
-    assert capsys.readouterr().out.count("by the shipped weights") == 2
+    assert capsys.readouterr().out.count("by the shipped weights") == 3
 
 
 def test_a_shipped_run_of_another_recipe_is_no_trial_of_this_one(trained_lab, capsys):
