@@ -47,10 +47,12 @@ MAX_LINES = {"model.py": 450, "zoo.py": 600}
 PROMISED = """setup env-update train train-all search test test-model test-training lint check
 check-model check-params verify view-results show-augment predict badge bench selftest clean
 clean-checkpoints help""".split()
+BUILT = "build"
+"""What `make dist` leaves: a copy of the package."""
 SOURCES = sorted(
     path
     for place in ROOT.iterdir()
-    if not place.name.startswith(".")
+    if not place.name.startswith(".") and place.name != BUILT
     for path in ([place] if place.is_file() else place.rglob("*"))
     if path.suffix == ".py"
 )

@@ -10,7 +10,7 @@ from torch import fx
 from torchbudget.network.experiment import Experiment, masks_of_change, poison, poisoned
 from torchbudget.network.nodes import arguments_of, kind_of, reachable
 from torchbudget.network.private_torch import Operation
-from torchbudget.network.sight import Folding, Sight, Sighting
+from torchbudget.network.sight import Folding, Sight, Sighting, spread
 from torchbudget.network.structure import CONVOLUTIONS, DROPOUTS, NORMALISATIONS
 from torchbudget.network.trace import Trace
 
@@ -193,7 +193,7 @@ class Maps:
         looks = {target: make(target) for target in targets}
         for dim in (2, 3):
             waiting: list[fx.Node] = []
-            for line in range(start.shape[dim]):
+            for line in spread(start.shape[dim]):
                 before = waiting
                 waiting = [target for target in targets if not looks[target].is_done]
                 if not waiting:

@@ -128,10 +128,9 @@ def _separate(changing: fx.Node, current: dict[fx.Node, object]) -> None:
         current[changing] = tensor.clone()
         return
     memory = tensor.untyped_storage()
+    address = memory.data_ptr()
     copied = memory.clone()
     for node, value in current.items():
-        if isinstance(value, torch.Tensor) and value.untyped_storage().data_ptr() == (
-            memory.data_ptr()
-        ):
+        if isinstance(value, torch.Tensor) and value.untyped_storage().data_ptr() == address:
             view = torch.empty(0, dtype=value.dtype)
             current[node] = view.set_(copied, value.storage_offset(), value.shape, value.stride())

@@ -92,6 +92,7 @@ class _Ways:
         self._computing = structure.traced.computing
         self._ends = ends
         self._norms = norms
+        self._normalised: dict[tuple[fx.Node, ...], bool] = {}
 
     def escape(self, layer: fx.Node) -> bool:
         """Whether a way from `layer` leads past every norm."""
@@ -116,7 +117,14 @@ class _Ways:
         return False
 
     def _is_normalised(self, node: fx.Node, readers: list[fx.Node]) -> bool:
-        """Whether a map can be scaled and shifted by channel, as `readers` read it, unnoticed.
+        """Whether a map can be scaled and shifted by channel, as `readers` read it, unnoticed."""
+        key = (node, *readers)
+        if key not in self._normalised:
+            self._normalised[key] = self._may_be_scaled(node, readers)
+        return self._normalised[key]
+
+    def _may_be_scaled(self, node: fx.Node, readers: list[fx.Node]) -> bool:
+        """The same, found by trying it.
 
         Where a norm's epsilon shows, since a channel hardly varies yet, that is tried again on a
         map whose channels all vary.

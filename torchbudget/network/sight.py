@@ -1,8 +1,21 @@
-"""What the elements of a value see of a map's rows and columns, found line by line."""
+"""What the elements of a value see of a map's rows and columns, found line by line.
+
+Where the same elements see the first lines that are looked at, as after attention, they are taken
+to see all lines of that dimension: rows or columns that are told apart are told apart there, too.
+"""
 
 from dataclasses import dataclass
 
 import torch
+
+NUM_ALIKE = 3
+"""Lines after which what has seen them all alike is looked at no further."""
+
+
+def spread(num_lines: int) -> list[int]:
+    """All lines of a dimension, the outermost and the middle one first."""
+    first = dict.fromkeys((0, num_lines - 1, num_lines // 2))
+    return [*first, *(line for line in range(num_lines) if line not in first)]
 
 
 @dataclass(frozen=True)
@@ -19,7 +32,7 @@ class Sight:
 
     def with_lines(self, tally: "_Tally", num_lines: int) -> "Sight":
         """The same with what a tally of all rows, or of all columns, adds."""
-        most = tally.most
+        most = num_lines if tally.is_alike else tally.most
         return Sight(self.most + most, self.whole or most == num_lines, self.apart or tally.apart)
 
 
@@ -28,10 +41,12 @@ class _Tally:
 
     def __init__(self) -> None:
         self.apart = False
+        self._num_lines = 0
         self._counts: torch.Tensor | None = None
 
     def add(self, seeing: torch.Tensor) -> None:
         """Count one more line; bool (elements,): which elements see it."""
+        self._num_lines += 1
         if self._counts is None:
             self._counts = seeing.short()
             return
@@ -44,6 +59,12 @@ class _Tally:
         self._counts += seeing
 
     @property
+    def is_alike(self) -> bool:
+        """Whether enough lines were counted, and the same elements see each of them."""
+        is_seen = self.most == self._num_lines
+        return self._num_lines >= NUM_ALIKE and not self.apart and is_seen
+
+    @property
     def most(self) -> int:
         """The most lines that one element sees."""
         counts = self._counts
@@ -53,12 +74,14 @@ class _Tally:
 class Sighting:
     """What the elements of a value see of a map, found line by line."""
 
-    is_done = False
-    """Whether further lines of this dimension would tell nothing more."""
-
     def __init__(self) -> None:
         self.sight = Sight()
         self._tally = _Tally()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether further lines of this dimension are not needed."""
+        return self._tally.is_alike
 
     def add(self, seeing: torch.Tensor) -> None:
         """Note which elements see the next line of a dimension; bool (elements,)."""
@@ -74,14 +97,12 @@ class Folding:
     """Whether a value (N, C, H, W) is a flat map, folded: found line by line, as a `Sighting`.
 
     It is one if its channels see different lines of the map, and each of its pixels the same ones.
-    Where all elements see the first line, as after attention, they are taken to see all lines.
     """
 
     def __init__(self, shape: torch.Size) -> None:
         self._shape = shape
         self._differs = False
         self._is_none = False
-        self._sees_all = False
         self._lines: list[torch.Tensor] = []
 
     @property
@@ -90,7 +111,11 @@ class Folding:
 
     @property
     def is_done(self) -> bool:
-        return self._is_none or self._sees_all
+        return self._is_none or self._is_alike
+
+    @property
+    def _is_alike(self) -> bool:
+        return len(self._lines) >= NUM_ALIKE and all(bool(line.all()) for line in self._lines)
 
     def add(self, seeing: torch.Tensor) -> None:
         if seeing.numel() != self._shape.numel():
@@ -99,7 +124,6 @@ class Folding:
         first = seeing.view(self._shape)[0]  # (C, H, W) of the first image
         together = first.any(0)
         self._is_none |= bool((together != together[0, 0]).any())
-        self._sees_all = not self._lines and bool(first.all())
         self._lines.append(first)
 
     def end(self, num_lines: int) -> None:
@@ -108,5 +132,4 @@ class Folding:
             seeing = lines[:, lines.flatten(2).any(2).any(0)]  # channels that see anything
             self._is_none = not seeing.numel()
             self._differs |= bool((seeing != seeing[:, :1]).any())
-        self._sees_all = False
         self._lines = []

@@ -9,7 +9,7 @@ from torchbudget.data.images import ImageSpec
 from torchbudget.network.capture import capture
 from torchbudget.network.experiment import Experiment, Values
 from torchbudget.network.maps import Maps
-from torchbudget.network.sight import Folding, Sight, Sighting
+from torchbudget.network.sight import NUM_ALIKE, Folding, Sight, Sighting, spread
 from torchbudget.network.trace import Trace
 
 IMAGE = ImageSpec(shape=(1, 8, 8), num_classes=10)
@@ -23,9 +23,10 @@ def lines_of(pixels: torch.Tensor, num_lines: int) -> list[torch.Tensor]:
 
 def look(what: Sighting | Folding, pixels: torch.Tensor) -> None:
     for numbers in (pixels, pixels % 8 * 8 + pixels // 8):  # rows, then columns
-        for seeing in lines_of(numbers, 8):
+        seen = lines_of(numbers, 8)
+        for line in spread(8):
             if not what.is_done:
-                what.add(seeing)
+                what.add(seen[line])
         what.end(8)
 
 
@@ -50,12 +51,34 @@ def test_what_sees_every_line_everywhere_is_not_folded():
     folding, sighting = Folding(torch.Size((1, 4, 2, 2))), Sighting()
     for what in (folding, sighting):
         for _ in range(2):
-            for _ in range(8):
-                if not what.is_done:
-                    what.add(torch.ones(16, dtype=torch.bool))
+            for _ in range(NUM_ALIKE):
+                assert not what.is_done
+                what.add(torch.ones(16, dtype=torch.bool))
+            assert what.is_done
             what.end(8)
     assert not folding.is_folded
     assert sighting.sight == Sight(most=16, whole=True, apart=False)
+
+
+def test_lines_that_some_see_only_are_all_looked_at():
+    sighting = Sighting()
+    for _ in range(2):
+        for line in spread(8):
+            assert not sighting.is_done
+            sighting.add(torch.arange(16) == line)
+        sighting.end(8)
+    assert sighting.sight == Sight(most=2, whole=False, apart=True)
+    assert [sorted(spread(num_lines)) for num_lines in (1, 2, 5)] == [[0], [0, 1], list(range(5))]
+
+
+def test_lines_that_nobody_sees_are_no_lines_that_all_see():
+    sighting = Sighting()
+    for _ in range(2):
+        for line in spread(8):
+            assert not sighting.is_done
+            sighting.add(torch.full((16,), line in (3, 4)))
+        sighting.end(8)
+    assert sighting.sight == Sight(most=4, whole=False, apart=False)
 
 
 def test_what_sees_nothing_is_not_folded():
