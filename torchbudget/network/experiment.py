@@ -7,7 +7,13 @@ from functools import cached_property
 import torch
 from torch import fx
 
-from torchbudget.network.nodes import draws_numbers, reachable, run_node, written_operands
+from torchbudget.network.nodes import (
+    Addresses,
+    draws_numbers,
+    reachable,
+    run_node,
+    written_operands,
+)
 from torchbudget.network.trace import Trace
 
 Values = dict[fx.Node, object]
@@ -121,8 +127,8 @@ class Experiment:
                         moved.add(node)
                         values[node] = value
                         meet(node, value)
-                elif node in self._changing:
-                    run_node(node, values)  # what it changes is read later
+                elif node in self._changing:  # what it writes to is read later
+                    run_node(node, values, addresses=self._addresses)
         return values, moved
 
     def _run_again(
@@ -138,7 +144,11 @@ class Experiment:
         if readers is not None and node not in readers:
             values = {**values, **{operand: self.values[operand] for operand in changed}}
         in_place = node not in self._changing and set(node.all_input_nodes) <= fresh
-        return run_node(node, values, in_place)
+        return run_node(node, values, in_place, addresses=self._addresses)
+
+    @cached_property
+    def _addresses(self) -> Addresses:
+        return Addresses(self.values.values())
 
     @cached_property
     def _changing(self) -> set[fx.Node]:

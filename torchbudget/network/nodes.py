@@ -81,17 +81,41 @@ def draws_numbers(node: fx.Node) -> bool:
     )
 
 
+class Addresses:
+    """Where tensors have their memory; that of the tensors that are given is asked for once."""
+
+    def __init__(self, values: Iterable[object] = ()) -> None:
+        tensors = [value for value in values if isinstance(value, torch.Tensor)]
+        self._known = {id(tensor): (tensor, _find_address(tensor)) for tensor in tensors}
+
+    def of(self, tensor: torch.Tensor) -> int:
+        """The address of the memory of a tensor, which views of it share; 0 of an empty one."""
+        known = self._known.get(id(tensor))
+        return _find_address(tensor) if known is None else known[1]
+
+
+def _find_address(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+NOTHING_KNOWN = Addresses()
+
+
 def run_node(
-    node: fx.Node, current: dict[fx.Node, object], in_place: bool = False, seed: int = 0
+    node: fx.Node,
+    current: dict[fx.Node, object],
+    in_place: bool = False,
+    seed: int = 0,
+    addresses: Addresses = NOTHING_KNOWN,
 ) -> object:
     """The value of one operation on `current` values; see `replay`.
 
     Each operation that draws random numbers has a seed of its own, so that it draws the same ones
-    when only a part of the graph runs again.
+    when only a part of the graph runs again. `addresses` may know those of `current` values.
     """
     if not in_place:
         for operand in written_operands(node):
-            _separate(operand, current)
+            _separate(operand, current, addresses)
     if draws_numbers(node):
         torch.default_generator.manual_seed(seed + zlib.crc32(node.name.encode()))
 
@@ -116,7 +140,7 @@ def _write(node: fx.Node, out: torch.Tensor, args: Any, kwargs: dict[str, Any]) 
     return out.copy_(value)
 
 
-def _separate(changing: fx.Node, current: dict[fx.Node, object]) -> None:
+def _separate(changing: fx.Node, current: dict[fx.Node, object], addresses: Addresses) -> None:
     """Give `changing`, and all `current` values that share its memory, a copy of that memory.
 
     Empty tensors share none: all of them have the address 0.
@@ -131,6 +155,6 @@ def _separate(changing: fx.Node, current: dict[fx.Node, object]) -> None:
     address = memory.data_ptr()
     copied = memory.clone()
     for node, value in current.items():
-        if isinstance(value, torch.Tensor) and value.untyped_storage().data_ptr() == address:
+        if isinstance(value, torch.Tensor) and addresses.of(value) == address:
             view = torch.empty(0, dtype=value.dtype)
             current[node] = view.set_(copied, value.storage_offset(), value.shape, value.stride())
