@@ -7,14 +7,14 @@ side by side then take half the time of one after the other. A large network may
 import os
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
 
 from torchbudget.data.images import Images
 from torchbudget.declare.entry import Entry
+from torchbudget.evidence.measure import on_threads
 from utils.training import Training
 
 STEPS = 8
@@ -125,14 +125,3 @@ def measure_step(load: Load, threads: int, enough: float) -> float:
                 if len(seconds) > 1 and sum(seconds) / len(seconds) > 4 * enough:
                     return sum(seconds) / len(seconds)
     return sum(seconds) / len(seconds)
-
-
-@contextmanager
-def on_threads(threads: int) -> Iterator[None]:
-    """Compute on so many threads meanwhile."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -114,7 +114,6 @@ def predictions_digest(predictions: torch.Tensor, num_classes: int) -> str:
     return hashlib.sha256(label_bytes(predictions, num_classes)).hexdigest()
 
 
-@torch.no_grad()
 def infer(
     network: nn.Module,
     pixels: torch.Tensor,
@@ -126,15 +125,14 @@ def infer(
     """Logits (N, classes) of `network` in eval mode for uint8 `pixels` (N, C, H, W).
 
     They are averaged over `views`. The network keeps its mode. `batches_at_once` may be more than
-    1 for a network that a forward leaves as it is: each batch then runs on one thread of torch's,
-    which is faster than one batch on all of them. Raises `NetworkError` where the logits are not
-    finite or not of that shape.
+    1 for a network that a forward leaves as it is: each batch then runs on its share of torch's
+    threads, which is faster than one batch on all of them. Raises `NetworkError` where the logits
+    are not finite or not of that shape.
     """
     logits = infer_views(network, pixels, image, device, views or (View(),), batches_at_once)
     return vote(logits, "probabilities") if views else logits[0]
 
 
-@torch.no_grad()
 def infer_views(
     network: nn.Module,
     pixels: torch.Tensor,
@@ -174,18 +172,25 @@ def infer_views(
 
 
 @contextmanager
+def on_threads(threads: int) -> Iterator[None]:
+    """Compute on so many threads meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def _map(at_once: int) -> Iterator[Callable[..., Iterator[torch.Tensor]]]:
-    """A `map` that makes that many calls at once, each on one thread of torch's if several."""
+    """A `map` that makes that many calls at once; torch's threads are divided between them."""
     if at_once == 1:
         yield map
         return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(at_once) as pool:
-            yield pool.map
-    finally:
-        torch.set_num_threads(threads)
+    share = max(1, torch.get_num_threads() // at_once)
+    with on_threads(share), ThreadPoolExecutor(at_once) as pool:
+        yield pool.map
 
 
 def measure(

@@ -29,6 +29,8 @@ from torchbudget.network.trace import Trace
 
 NUM_SENT_AGAIN = 256
 """Training images that are sent through a network again, for the statistics that they give."""
+MAX_BATCHES_AT_ONCE = 4
+"""Batches that are measured at once: each holds its own maps, 0.2 GB of the zoo's largest ones."""
 TRAIN_COMMAND = (
     "train it and record the run: torchbudget record {entry} --seed {seed} --weights FILE"
 )
@@ -290,7 +292,7 @@ class Observation:
                     [partial(_give, module) for module in modules], entry.vote
                 )
             # a captured network is a graph, which batches may run at once
-            at_once = torch.get_num_threads()
+            at_once = min(torch.get_num_threads(), MAX_BATCHES_AT_ONCE)
             return measure(network, images, views=entry.views, batches_at_once=at_once)
         except (WeightsError, NetworkError) as error:
             raise Unmeasurable(str(error), self.renewal(seed)) from error

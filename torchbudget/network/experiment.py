@@ -165,11 +165,10 @@ class Experiment:
         value = self.tensor(node)
         if value is None or node.op != "call_function":
             return True
-        address = value.untyped_storage().data_ptr()
+        address = self._addresses.of(value)
         operands = [self.tensor(operand) for operand in node.all_input_nodes]
         return any(
-            operand is not None and operand.untyped_storage().data_ptr() == address
-            for operand in operands
+            operand is not None and self._addresses.of(operand) == address for operand in operands
         )
 
 
@@ -186,10 +185,9 @@ def same(first: object, second: object, tolerance: float, by_mean: bool = False)
     if not first.is_floating_point() or first.numel() == 0:
         return torch.equal(first, second)
     differences = (first - second).abs()
-    if tolerance == 0:
-        return bool(differences.max() <= SLACK)  # NaN is not
     difference = differences.mean() if by_mean else differences.max()
-    return bool(difference <= tolerance * (first - first.mean()).abs().mean() + SLACK)
+    allowed = tolerance and tolerance * (first - first.mean()).abs().mean()
+    return bool(difference <= allowed + SLACK)  # NaN is not
 
 
 def mixes_elements(experiment: Experiment, node: fx.Node, operand: fx.Node) -> bool:

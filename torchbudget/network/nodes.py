@@ -82,7 +82,10 @@ def draws_numbers(node: fx.Node) -> bool:
 
 
 class Addresses:
-    """Where tensors have their memory; that of the tensors that are given is asked for once."""
+    """Where tensors have their memory; that of the tensors that are given is asked for once.
+
+    Those are kept: the id of a tensor that is gone may become that of another.
+    """
 
     def __init__(self, values: Iterable[object] = ()) -> None:
         tensors = [value for value in values if isinstance(value, torch.Tensor)]
@@ -151,9 +154,8 @@ def _separate(changing: fx.Node, current: dict[fx.Node, object], addresses: Addr
     if tensor.requires_grad or not tensor.untyped_storage().nbytes():
         current[changing] = tensor.clone()
         return
-    memory = tensor.untyped_storage()
-    address = memory.data_ptr()
-    copied = memory.clone()
+    address = addresses.of(tensor)
+    copied = tensor.untyped_storage().clone()
     for node, value in current.items():
         if isinstance(value, torch.Tensor) and addresses.of(value) == address:
             view = torch.empty(0, dtype=value.dtype)

@@ -61,8 +61,9 @@ class _Tally:
     @property
     def is_alike(self) -> bool:
         """Whether enough lines were counted, and the same elements see each of them."""
-        is_seen = self.most == self._num_lines
-        return self._num_lines >= NUM_ALIKE and not self.apart and is_seen
+        if self.apart or self._num_lines < NUM_ALIKE:
+            return False
+        return self.most == self._num_lines
 
     @property
     def most(self) -> int:

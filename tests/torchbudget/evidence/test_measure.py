@@ -14,7 +14,7 @@ from model import Slim
 from torchbudget.data.images import Images, as_floats
 from torchbudget.declare.views import View
 from torchbudget.errors import NetworkError
-from torchbudget.evidence.measure import BATCH, Measurement, measure, predictions_digest
+from torchbudget.evidence.measure import BATCH, Measurement, measure, on_threads, predictions_digest
 
 VIEWS = (View(), View(right=1))
 
@@ -120,12 +120,9 @@ def test_every_image_is_measured_whatever_is_left_after_whole_batches(slim, samp
 def test_batches_at_once_give_what_one_after_the_other_gives(slim, sample):
     images = sample.test[torch.arange(3 * BATCH + 7)]
     one_by_one = measure(slim, images, views=VIEWS)
-    torch.set_num_threads(2)
-    try:
+    with on_threads(2):
         at_once = measure(slim, images, views=VIEWS, batches_at_once=2)
         assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(1)
     assert torch.equal(at_once.logits, one_by_one.logits)
     assert torch.equal(at_once.plain, one_by_one.plain)
 

@@ -99,8 +99,8 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (N, T, C)
         x = x + x @ (x.transpose(1, 2) @ x).softmax(2)
-        spread = x.transpose(1, 2).reshape(-1, 6, 4, 4)
-        return x + self.convolve(spread).flatten(2).transpose(1, 2)
+        maps = x.transpose(1, 2).reshape(-1, 6, 4, 4)
+        return x + self.convolve(maps).flatten(2).transpose(1, 2)
 
 
 class Tokens(nn.Module):
