@@ -63,14 +63,17 @@ class Experiment:
     @cached_property
     def varying(self) -> set[fx.Node]:
         """The nodes on the path whose value is another one for other images."""
-        generator = torch.Generator().manual_seed(1)
-        other = torch.randn(self.traced.images.shape, generator=generator)
-        values = self._run(other)
+        values = self.run_others()
         return {
             node
             for node in self.images_path
             if node is self.traced.input or not same(self.values[node], values[node], 1e-3)
         }
+
+    def run_others(self) -> Values:
+        """The value of each node for other images."""
+        generator = torch.Generator().manual_seed(1)
+        return self._run(torch.randn(self.traced.images.shape, generator=generator))
 
     @cached_property
     def learned(self) -> set[fx.Node]:
@@ -190,6 +193,11 @@ def same(first: object, second: object, tolerance: float, by_mean: bool = False)
     return bool(difference <= allowed + SLACK)  # NaN is not
 
 
+def has_gradient(value: torch.Tensor) -> bool:
+    """Whether numbers of its kind can have a gradient: real or complex ones."""
+    return value.is_floating_point() or value.is_complex()
+
+
 def mixes_elements(experiment: Experiment, node: fx.Node, operand: fx.Node) -> bool:
     """Whether an element of an operation's value depends on several elements of one operand.
 
@@ -197,7 +205,7 @@ def mixes_elements(experiment: Experiment, node: fx.Node, operand: fx.Node) -> b
     several.
     """
     value = experiment.tensor(operand)
-    if value is None or not value.is_floating_point() or value.numel() < 2:
+    if value is None or not has_gradient(value) or value.numel() < 2:
         return False
     generator = torch.Generator().manual_seed(0)
     half = torch.rand(value.shape, generator=generator) < 0.5

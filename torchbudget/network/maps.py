@@ -7,6 +7,7 @@ from typing import TypeVar
 import torch
 from torch import fx
 
+from torchbudget.network.dependence import APART, SPREAD, Gradients
 from torchbudget.network.experiment import Experiment, masks_of_change, poison, poisoned
 from torchbudget.network.nodes import arguments_of, kind_of, reachable
 from torchbudget.network.private_torch import Operation
@@ -20,6 +21,8 @@ MAPS = CONVOLUTIONS | NORMALISATIONS | POOLS | UPSAMPLINGS
 """Operations whose value of four dimensions is a map (N, C, H, W)."""
 CROPS = {"cat", "slice", "narrow", "constant_pad_nd", "pad", "roll", "clone"}
 """Operations that leave the pixels of maps apart, as far as they join no rows or columns."""
+NUM_CHANNELS = 128
+"""Channels of a folded map that are compared with each other."""
 MAX_COUNTED = 2**27
 """Elements of values whose lines are counted at a time, two bytes each."""
 
@@ -89,8 +92,27 @@ class Maps:
             others = self._unknown(source, [target, *self._read], self._folded)
             foldings = self._look_at(source, others, lambda node: Folding(self._shape(node)))
             for node, folding in foldings.items():
-                self._folded[source, node] = folding.is_folded
+                self._folded[source, node] = folding.is_folded or (
+                    folding.sees_all and self._folds(source, node)
+                )
         return self._folded[source, target]
+
+    def _folds(self, source: fx.Node, target: fx.Node) -> bool:
+        """Whether a value is a map, folded, by how much its elements depend on parts of the map.
+
+        Its channels depend on different parts, and its outermost pixels on the same ones.
+        """
+        shape = self._shape(target)
+        pixels = shape[2:].numel()
+        generator = torch.Generator().manual_seed(0)
+        chosen = torch.randperm(shape[1], generator=generator)[:NUM_CHANNELS] * pixels
+        try:
+            gradients = Gradients(self._traced, self._experiment.values, source, [target])
+            first = gradients.of(target, chosen.tolist())
+            last = gradients.of(target, (chosen + pixels - 1).tolist())
+        except RuntimeError:  # no gradient: nothing before it is learned by training
+            return False
+        return first.overlap < APART and first.together.overlap_with(last.together) > SPREAD
 
     @cached_property
     def _read(self) -> list[fx.Node]:

@@ -104,6 +104,7 @@ class Folding:
         self._shape = shape
         self._differs = False
         self._is_none = False
+        self.sees_all = True
         self._lines: list[torch.Tensor] = []
 
     @property
@@ -128,6 +129,7 @@ class Folding:
         self._lines.append(first)
 
     def end(self, num_lines: int) -> None:
+        self.sees_all &= self._is_alike
         if not self.is_done:
             lines = torch.stack(self._lines)
             seeing = lines[:, lines.flatten(2).any(2).any(0)]  # channels that see anything

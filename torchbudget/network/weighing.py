@@ -13,9 +13,10 @@ from functools import cached_property
 import torch
 from torch import fx
 
-from torchbudget.network.experiment import Experiment, Values, mixes_elements
+from torchbudget.network.experiment import Experiment, Values, has_gradient, mixes_elements
 from torchbudget.network.maps import Maps
 from torchbudget.network.nodes import kind_of, reachable, run_node
+from torchbudget.network.places import Places
 from torchbudget.network.sight import Sight
 from torchbudget.network.structure import CONVOLUTIONS, NORMALISATIONS
 from torchbudget.network.trace import Trace
@@ -51,7 +52,8 @@ class Structure:
         for node in self.traced.path:
             if self._moves_logits(node) and kind_of(node) not in NORMALISATIONS:
                 for weighing in self._weighings_at(node):
-                    weighings.setdefault(weighing.node, weighing)
+                    if weighing.node not in weighings or weighing.scaling is None:
+                        weighings[weighing.node] = weighing
         order = {node: number for number, node in enumerate(self.traced.path)}
         return sorted(weighings.values(), key=lambda weighing: order[weighing.node])
 
@@ -123,9 +125,9 @@ class Structure:
         weights = learned[-1]
         value = self.experiment.tensor(weights)
         start = self.experiment.tensor(data)
-        if value is None or start is None or not value.is_floating_point():
+        if value is None or start is None or value.numel() < 2:
             return False
-        if not start.is_floating_point() or value.numel() < 2:
+        if not (has_gradient(value) and has_gradient(start)):
             return False
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(value.shape, generator=generator).to(value.dtype)
@@ -168,9 +170,14 @@ class Structure:
         operand = self.experiment.tensor(weighing.operand)
         if kind_of(weighing.node) in CONVOLUTIONS:
             return operand is not None and operand.shape[2:].numel() > 1
+        sources = self.maps.list_before(weighing.operand)
+        if any(self._see(source, weighing.node).apart for source in sources):
+            return True
+        places = self._places
         return any(
-            self._see(source, weighing.node).apart
-            for source in self.maps.list_before(weighing.operand)
+            places.are_kept(source, weighing.operand, weighing.node)
+            and not places.are_joined(source, weighing.operand, weighing.node)
+            for source in sources
         )
 
     def is_dense_on_map(self, weighing: Weighing) -> bool:
@@ -181,12 +188,16 @@ class Structure:
         """
         if self._convolves_to_a_map(weighing):
             return False
-        for source in self.maps.list_before(weighing.operand):
-            before = self._see(source, weighing.operand)
-            after = self._see(source, weighing.node)
-            if after.most > before.most and (after.whole or not after.apart):
-                return True
-        return False
+        return any(
+            self._sees_more(source, weighing)
+            or self._places.are_joined(source, weighing.operand, weighing.node)
+            for source in self.maps.list_before(weighing.operand)
+        )
+
+    def _sees_more(self, source: fx.Node, weighing: Weighing) -> bool:
+        before = self._see(source, weighing.operand)
+        after = self._see(source, weighing.node)
+        return after.most > before.most and (after.whole or not after.apart)
 
     def _convolves_to_a_map(self, weighing: Weighing) -> bool:
         value = self.experiment.tensor(weighing.node)
@@ -195,6 +206,11 @@ class Structure:
 
     def _see(self, source: fx.Node, target: fx.Node) -> Sight:
         return self.maps.see(source, target, self._targets.get(source, ()))
+
+    @cached_property
+    def _places(self) -> Places:
+        layers = {weighing.node for weighing in self.weighings}
+        return Places(self.experiment, layers, layers)
 
     @cached_property
     def _targets(self) -> dict[fx.Node, list[fx.Node]]:

@@ -131,3 +131,92 @@ class Bare(Net):
 def test_what_is_not_normalised_is_named_with_its_module_shape_and_line():
     (bare,) = bare_weighings(Structure(trace(Bare(), IMAGE, training=True)))
     assert bare.operation.startswith("the conv2d of conv2 to (6, 24, 24) (test_weighing.py:")
+
+
+ROTATION = torch.linalg.qr(torch.randn(49, 49, generator=torch.Generator().manual_seed(1)))[0]
+
+
+def mean_added(tokens, share):
+    return tokens + share * tokens.mean(1, keepdim=True)
+
+
+def scaled_by_the_mean(tokens, share):
+    return tokens * (1 + share * tokens.mean(1, keepdim=True))
+
+
+def scaled_by_a_norm(tokens, share):
+    return F.layer_norm(tokens, tokens.shape[1:], eps=share)
+
+
+def attended(tokens, share):
+    return tokens + share * F.scaled_dot_product_attention(tokens, tokens, tokens)
+
+
+def rotated(tokens, share):
+    return ROTATION @ tokens
+
+
+def summed(tokens, share):
+    return tokens.cumsum(1)
+
+
+MIXINGS = [mean_added, scaled_by_the_mean, scaled_by_a_norm, attended, rotated, summed]
+
+
+class Mixed(nn.Module):
+    """Tokens (N, 49, C) of a normed map, which see each other before `end` reads them."""
+
+    def __init__(self, mixing, share, channels, end):
+        super().__init__()
+        self.mixing, self.share = mixing, share
+        self.conv = nn.Conv2d(1, channels, 4, stride=4)
+        self.norm = nn.BatchNorm2d(channels)
+        self.end = end
+
+    def forward(self, x):
+        tokens = self.norm(self.conv(x)).flatten(2).transpose(1, 2)
+        return self.end(self.mixing(tokens, self.share))
+
+
+class Averaged(nn.Module):
+    """A layer of tokens (N, T, C), then perhaps a norm, the average and the classes."""
+
+    def __init__(self, channels, normed):
+        super().__init__()
+        self.layer = nn.Linear(channels, 12)
+        self.norm = nn.BatchNorm1d(12) if normed else nn.Identity()
+        self.dense = nn.Linear(12, 10)
+
+    def forward(self, x):
+        return self.dense(self.norm(self.layer(x).transpose(1, 2)).relu().mean(2))
+
+
+@QUICK
+@given(
+    mixing=st.sampled_from(MIXINGS),
+    share=st.floats(-7, 0).map(lambda power: 10**power),
+    channels=st.integers(2, 9),
+    normed=st.booleans(),
+)
+def test_a_layer_of_tokens_needs_a_norm_however_they_were_mixed_before(
+    mixing, share, channels, normed
+):
+    network = Mixed(mixing, share, channels, Averaged(channels, normed))
+    bare = bare_weighings(Structure(trace(network, IMAGE, training=True)))
+    assert bool(bare) != normed
+
+
+@QUICK
+@given(
+    mixing=st.sampled_from(MIXINGS),
+    share=st.floats(-7, 0).map(lambda power: 10**power),
+    channels=st.integers(2, 9),
+    dense=st.booleans(),
+)
+def test_a_dense_layer_on_a_map_is_one_however_its_pixels_were_mixed_before(
+    mixing, share, channels, dense
+):
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(49 * channels, 10))
+    network = Mixed(mixing, share, channels, flat if dense else Averaged(channels, False))
+    structure = Structure(trace(network, IMAGE, training=False))
+    assert any(map(structure.is_dense_on_map, structure.weighings)) == dense
