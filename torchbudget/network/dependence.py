@@ -22,7 +22,9 @@ MAX_GRADIENTS = 320
 """The most elements of a value whose gradients are taken to count what they tell apart."""
 CUTOFF = 0.01
 """Singular values below this share of the largest count as zero."""
-APART = 0.25
+NUM_COMPARED = 8
+"""Elements of a value that are compared with each other."""
+APART = 0.15
 """Elements whose shares overlap less than this are of other places."""
 SPREAD = 0.6
 """Elements whose shares overlap more than this are of the same places."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import fx
 
-from torchbudget.network.dependence import APART, SPREAD, Gradients
+from torchbudget.network.dependence import APART, NUM_COMPARED, SPREAD, Gradients
 from torchbudget.network.experiment import Experiment, masks_of_change, poison, poisoned
 from torchbudget.network.nodes import arguments_of, kind_of, reachable
 from torchbudget.network.private_torch import Operation
@@ -22,7 +22,7 @@ MAPS = CONVOLUTIONS | NORMALISATIONS | POOLS | UPSAMPLINGS
 CROPS = {"cat", "slice", "narrow", "constant_pad_nd", "pad", "roll", "clone"}
 """Operations that leave the pixels of maps apart, as far as they join no rows or columns."""
 NUM_CHANNELS = 128
-"""Channels of a folded map that are compared with each other."""
+"""Channels of a folded map of which two pixels are compared."""
 MAX_COUNTED = 2**27
 """Elements of values whose lines are counted at a time, two bytes each."""
 
@@ -36,6 +36,7 @@ class Maps:
         self._traced = traced
         self._experiment = experiment
         self._seen: dict[tuple[fx.Node, fx.Node], Sight] = {}
+        self._foldings: dict[tuple[fx.Node, fx.Node], Folding] = {}
         self._folded: dict[tuple[fx.Node, fx.Node], bool] = {}
 
     @cached_property
@@ -88,14 +89,26 @@ class Maps:
 
     def _is_folded(self, source: fx.Node, target: fx.Node) -> bool:
         """Whether a value of four dimensions is a map, folded; of all that are read, at once."""
-        if (source, target) not in self._folded:
-            others = self._unknown(source, [target, *self._read], self._folded)
+        pair = (source, target)
+        if pair not in self._foldings:
+            others = self._unknown(source, [target, *self._read], self._foldings)
             foldings = self._look_at(source, others, lambda node: Folding(self._shape(node)))
             for node, folding in foldings.items():
-                self._folded[source, node] = folding.is_folded or (
-                    folding.sees_all and self._folds(source, node)
-                )
-        return self._folded[source, target]
+                self._foldings[source, node] = folding
+        if pair not in self._folded:
+            folding = self._foldings[pair]
+            self._folded[pair] = folding.is_folded or (folding.sees_all and self._folds(*pair))
+        return self._folded[pair]
+
+    @cached_property
+    def _read(self) -> list[fx.Node]:
+        """What convolutions, norms and pools read that is not their own value."""
+        operands = [node.all_input_nodes[0] for node in self._traced.path if kind_of(node) in MAPS]
+        return [
+            operand
+            for operand in dict.fromkeys(operands)
+            if kind_of(operand) not in MAPS and len(self._shape(operand)) == 4
+        ]
 
     def _folds(self, source: fx.Node, target: fx.Node) -> bool:
         """Whether a value is a map, folded, by how much its elements depend on parts of the map.
@@ -108,21 +121,13 @@ class Maps:
         chosen = torch.randperm(shape[1], generator=generator)[:NUM_CHANNELS] * pixels
         try:
             gradients = Gradients(self._traced, self._experiment.values, source, [target])
+            if gradients.of(target, chosen[:NUM_COMPARED].tolist()).overlap >= APART:
+                return False
             first = gradients.of(target, chosen.tolist())
             last = gradients.of(target, (chosen + pixels - 1).tolist())
         except RuntimeError:  # no gradient: nothing before it is learned by training
             return False
-        return first.overlap < APART and first.together.overlap_with(last.together) > SPREAD
-
-    @cached_property
-    def _read(self) -> list[fx.Node]:
-        """What convolutions, norms and pools read that is not their own value."""
-        operands = [node.all_input_nodes[0] for node in self._traced.path if kind_of(node) in MAPS]
-        return [
-            operand
-            for operand in dict.fromkeys(operands)
-            if kind_of(operand) not in MAPS and len(self._shape(operand)) == 4
-        ]
+        return first.together.overlap_with(last.together) > SPREAD
 
     def _shape(self, node: fx.Node) -> torch.Size:
         value = self._experiment.tensor(node)

@@ -4,13 +4,11 @@ from collections.abc import Container, Iterable
 
 from torch import fx
 
-from torchbudget.network.dependence import APART, SPREAD, Dependence, Gradients
+from torchbudget.network.dependence import APART, NUM_COMPARED, SPREAD, Dependence, Gradients
 from torchbudget.network.experiment import Experiment
 from torchbudget.network.nodes import reachable
 
-NUM_COMPARED = 12
-"""Elements of a value that are compared with each other."""
-NUM_TRIED = 3
+NUM_TRIED = 2
 """Elements of a value of which the operands are looked at."""
 STEADY = 0.5
 """Shares of an element's dependence that stay where they are for other images are at least this.
