@@ -9,7 +9,7 @@ from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAverage
 from torchbudget.declare.entry import Entry
 from utils.recipe import SGD, Constant, Recipe
 
-__all__ = ["F", "Net", "nn", "torch", "zoo"]
+__all__ = ["F", "Net", "Tokens", "nn", "torch", "zoo"]
 
 
 class Net(nn.Module):
@@ -27,6 +27,22 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.dense(self.features(x).mean((2, 3)))
+
+
+class Tokens(Net):
+    """`Net` whose second layer, in `weigh`, reads tokens; no norm follows it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv2 = nn.Linear(4, 6, bias=False)
+
+    def features(self, x):
+        x = F.max_pool2d(F.relu(self.norm1(self.conv1(x))), 2)
+        x = self.weigh(x.flatten(2).transpose(1, 2))  # (N, 169, 4) to (N, 169, 6)
+        return self.drop(F.relu(x.transpose(1, 2).view(-1, 6, 13, 13)))
+
+    def weigh(self, tokens):
+        return self.conv2(tokens)
 
 
 def zoo(network, **budget):

@@ -13,7 +13,7 @@ import torch
 from torch import fx
 
 from torchbudget.network.experiment import Values
-from torchbudget.network.nodes import reachable, run_node
+from torchbudget.network.nodes import between, run_node
 from torchbudget.network.trace import Trace
 
 GRIDS = (6, 4, 3)
@@ -137,9 +137,8 @@ class Gradients:
         self.grid = divide(start.shape)
         self._num_images = len(start)
         self._start = start.clone().requires_grad_()
-        between = reachable([source], lambda node: node.users)
-        between &= reachable(targets, lambda node: node.all_input_nodes)
-        run = [node for node in traced.graph.nodes if node in between and node is not source]
+        below = between([source], targets) - {source}
+        run = [node for node in traced.graph.nodes if node in below]
         changed = start.clone()
         changed[:1] = torch.randn(changed[:1].shape, generator=_seeded()) * start.std()
         with torch.random.fork_rng(devices=[]):

@@ -9,7 +9,7 @@ from torch import fx
 
 from torchbudget.network.dependence import APART, NUM_COMPARED, SPREAD, Gradients
 from torchbudget.network.experiment import Experiment, masks_of_change, poison, poisoned
-from torchbudget.network.nodes import arguments_of, kind_of, reachable
+from torchbudget.network.nodes import arguments_of, between, kind_of, reachable
 from torchbudget.network.private_torch import Operation
 from torchbudget.network.sight import Folding, Sight, Sighting, spread
 from torchbudget.network.structure import CONVOLUTIONS, DROPOUTS, NORMALISATIONS
@@ -226,18 +226,13 @@ class Maps:
                 if not waiting:
                     break
                 if waiting != before:
-                    only = self._between(source, waiting)
+                    only = between([source], waiting)
                 seen = self._see_line(source, waiting, only, dim, line)
                 for target, elements in zip(waiting, seen, strict=True):
                     looks[target].add(elements)
             for look in looks.values():
                 look.end(start.shape[dim])
         return looks
-
-    def _between(self, source: fx.Node, targets: list[fx.Node]) -> set[fx.Node]:
-        """What runs again from `source` to any of `targets`."""
-        below = reachable([source], lambda node: node.users)
-        return below & reachable(targets, lambda node: node.all_input_nodes)
 
     def _see_line(
         self, source: fx.Node, targets: list[fx.Node], only: set[fx.Node], dim: int, line: int

@@ -29,6 +29,12 @@ def reachable(
     return reached
 
 
+def between(starts: Iterable[fx.Node], ends: Iterable[fx.Node]) -> set[fx.Node]:
+    """The nodes on the ways from any of `starts` to any of `ends`, these included."""
+    below = reachable(starts, lambda node: node.users)
+    return below & reachable(ends, lambda node: node.all_input_nodes)
+
+
 def kind_of(node: fx.Node) -> str:
     """ATen name of an operation without namespace and overload: "conv2d"."""
     return name_of(node.target) if isinstance(node.target, Operation) else str(node.target)

@@ -6,7 +6,7 @@ from torch import fx
 
 from torchbudget.network.dependence import APART, NUM_COMPARED, SPREAD, Dependence, Gradients
 from torchbudget.network.experiment import Experiment
-from torchbudget.network.nodes import reachable
+from torchbudget.network.nodes import between
 
 NUM_TRIED = 2
 """Elements of a value of which the operands are looked at."""
@@ -50,33 +50,26 @@ class Places:
         """
         try:
             pair = self._pair(source)
+            sees_the_same = pair.here.of(node, pair.here.draw(node, NUM_COMPARED)).overlap > SPREAD
             return any(
-                self._are_joined_by(pair, source, operand, node, element)
+                (sees_the_same or pair.here.of(node, [element]).covers_a_line)
+                and self._weighs_apart(pair, operand, pair.here.operands(node, element, operand))
                 for element in pair.here.draw(node, NUM_TRIED)
             )
         except RuntimeError:
             return False
 
-    def _are_joined_by(
-        self, pair: "_Pair", source: fx.Node, operand: fx.Node, node: fx.Node, element: int
-    ) -> bool:
-        parts = pair.here.operands(node, element, operand)
-        if len(parts) < 2 or not (
-            pair.here.of(node, [element]).covers_a_line
-            or pair.here.of(node, pair.here.draw(node, NUM_COMPARED)).overlap > SPREAD
-        ):
-            return False
+    def _weighs_apart(self, pair: "_Pair", operand: fx.Node, parts: list[int]) -> bool:
+        """Whether elements of `operand` that are weighed together are of other places."""
         return pair.is_apart(operand, parts[:NUM_COMPARED]) or (
             len(parts) >= pair.here.grid.num_apart
-            and self._is_fixed(source, operand)
+            and self._is_fixed(pair.source, operand)
             and pair.tells_apart(operand, parts[: pair.here.grid.num_gradients])
         )
 
     def _is_fixed(self, source: fx.Node, operand: fx.Node) -> bool:
         """Whether no operation with learned weights is between a map and an operand."""
-        between = reachable([source], lambda node: node.users)
-        between &= reachable([operand], lambda node: node.all_input_nodes)
-        return not any(node in self._layers for node in between - {source})
+        return not any(node in self._layers for node in between([source], [operand]) - {source})
 
     def _pair(self, source: fx.Node) -> "_Pair":
         if self._latest is None or self._latest.source is not source:

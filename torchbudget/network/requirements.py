@@ -7,7 +7,7 @@ import torch
 from torch import fx
 
 from torchbudget.network.experiment import CLOSE, Experiment, random_nodes
-from torchbudget.network.nodes import describe_node, kind_of, reachable, run_node
+from torchbudget.network.nodes import between, describe_node, kind_of, run_node
 from torchbudget.network.statistics import moved_by_training
 from torchbudget.network.structure import BATCH_NORMS, DROPOUTS, bypasses, dropout_probability
 from torchbudget.network.structure import global_averages as averages_by_value
@@ -309,14 +309,8 @@ def _weighs_pixels_alike(structure: Structure, average: fx.Node) -> bool:
         generator = torch.Generator().manual_seed(num_pixels)
         order = torch.randperm(num_pixels, generator=generator)
         changed[node] = value.flatten(2)[:, :, order].view(value.shape)
-    between = _between(maps, average)
-    _, moved = experiment.rerun(changed, only=between, tolerance=1e-2)
+    _, moved = experiment.rerun(changed, only=between(maps, [average]), tolerance=1e-2)
     return average not in moved
-
-
-def _between(starts: list[fx.Node], end: fx.Node) -> set[fx.Node]:
-    below = reachable(starts, lambda node: node.users)
-    return below & reachable([end], lambda node: node.all_input_nodes)
 
 
 def missing_average(evaluating: Structure) -> str:

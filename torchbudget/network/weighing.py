@@ -15,7 +15,7 @@ from torch import fx
 
 from torchbudget.network.experiment import Experiment, Values, has_gradient, mixes_elements
 from torchbudget.network.maps import Maps
-from torchbudget.network.nodes import kind_of, reachable, run_node
+from torchbudget.network.nodes import between, kind_of, reachable, run_node
 from torchbudget.network.places import Places
 from torchbudget.network.sight import Sight
 from torchbudget.network.structure import CONVOLUTIONS, NORMALISATIONS
@@ -120,8 +120,6 @@ class Structure:
         For an element of the mixer's value, the gradient at `data` turns when the learned numbers
         change, and several of these have a part in it. A norm's scale for each channel has one.
         """
-        between = reachable([scaling], lambda node: node.users)
-        between &= reachable([mixer], lambda node: node.all_input_nodes)
         weights = learned[-1]
         value = self.experiment.tensor(weights)
         start = self.experiment.tensor(data)
@@ -132,8 +130,9 @@ class Structure:
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(value.shape, generator=generator).to(value.dtype)
         other = value + (value.abs().mean() + 0.1) * noise
-        before = self._gradients(between, mixer, {data: start, weights: value})
-        after = self._gradients(between, mixer, {data: start, weights: other})
+        only = between([scaling], [mixer])
+        before = self._gradients(only, mixer, {data: start, weights: value})
+        after = self._gradients(only, mixer, {data: start, weights: other})
         if before is None or after is None:
             return False
         if int((before[1] != 0).sum()) < 2 or int((before[0] != 0).sum()) < 2:
@@ -142,7 +141,7 @@ class Structure:
         return bool(cosine.abs() < TURNED)
 
     def _gradients(
-        self, between: set[fx.Node], mixer: fx.Node, changed: dict[fx.Node, torch.Tensor]
+        self, only: set[fx.Node], mixer: fx.Node, changed: dict[fx.Node, torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Of one element of the mixer's value, at the data and at the learned numbers."""
         leaves = {node: value.clone().requires_grad_() for node, value in changed.items()}
@@ -150,7 +149,7 @@ class Structure:
         try:
             with torch.enable_grad(), torch.random.fork_rng(devices=[]):
                 for node in self.traced.graph.nodes:
-                    if node in between:
+                    if node in only:
                         values[node] = run_node(node, values)
                 result = values[mixer]
                 result = result[0] if isinstance(result, (tuple, list)) else result

@@ -160,7 +160,13 @@ def summed(tokens, share):
     return tokens.cumsum(1)
 
 
-MIXINGS = [mean_added, scaled_by_the_mean, scaled_by_a_norm, attended, rotated, summed]
+MIXED = {
+    "mixing": st.sampled_from(
+        [mean_added, scaled_by_the_mean, scaled_by_a_norm, attended, rotated, summed]
+    ),
+    "share": st.floats(-7, 0).map(lambda power: 10**power),
+    "channels": st.integers(2, 9),
+}
 
 
 class Mixed(nn.Module):
@@ -192,12 +198,7 @@ class Averaged(nn.Module):
 
 
 @QUICK
-@given(
-    mixing=st.sampled_from(MIXINGS),
-    share=st.floats(-7, 0).map(lambda power: 10**power),
-    channels=st.integers(2, 9),
-    normed=st.booleans(),
-)
+@given(**MIXED, normed=st.booleans())
 def test_a_layer_of_tokens_needs_a_norm_however_they_were_mixed_before(
     mixing, share, channels, normed
 ):
@@ -207,12 +208,7 @@ def test_a_layer_of_tokens_needs_a_norm_however_they_were_mixed_before(
 
 
 @QUICK
-@given(
-    mixing=st.sampled_from(MIXINGS),
-    share=st.floats(-7, 0).map(lambda power: 10**power),
-    channels=st.integers(2, 9),
-    dense=st.booleans(),
-)
+@given(**MIXED, dense=st.booleans())
 def test_a_dense_layer_on_a_map_is_one_however_its_pixels_were_mixed_before(
     mixing, share, channels, dense
 ):
