@@ -86,10 +86,10 @@ class Experiment:
         value = self.values[node]
         return value if isinstance(value, torch.Tensor) else None
 
-    def after(self, changed: Values) -> "Experiment":
-        """An experiment in which the values of `changed` are other ones from the start."""
+    def after(self, changed: Values, stops: Iterable[fx.Node]) -> "Experiment":
+        """An experiment in which the values of `changed` are other ones, up to those of `stops`."""
         other = copy.copy(self)
-        other.values, _ = self.rerun(changed, tolerance=0)
+        other.values, _ = self.rerun(changed, stops=stops, tolerance=0)
         return other
 
     def rerun(
@@ -100,13 +100,14 @@ class Experiment:
         only: set[fx.Node] | None = None,
         tolerance: float = CLOSE,
         by_mean: bool = False,
-        meet: Callable[[fx.Node, object], None] = lambda node, value: None,
+        meet: Callable[[fx.Node, object], bool] = lambda node, value: False,
     ) -> tuple[Values, set[fx.Node]]:
         """The values after those of `changed` are other ones, and the nodes whose value moved.
 
         `readers`, if given, are the only operations that read the changed values. The values of
         `stops` are computed, but not carried on. `only`, if given, limits what runs again. `meet`
-        is given each value that moved, before a later operation may write to it.
+        is given each value that moved, before a later operation may write to it, and says whether
+        that is enough: nothing more runs then.
         """
         values: Values = {**self.values}
         moved = set(changed)
@@ -116,7 +117,8 @@ class Experiment:
             for node in self.traced.graph.nodes:
                 if node in changed:
                     values[node] = changed[node]
-                    meet(node, values[node])
+                    if meet(node, values[node]):
+                        break
                     continue
                 if node.op not in {"call_function", "output"} or (only and node not in only):
                     continue
@@ -129,7 +131,8 @@ class Experiment:
                     if not same(self.values[node], value, tolerance, by_mean):
                         moved.add(node)
                         values[node] = value
-                        meet(node, value)
+                        if meet(node, value):
+                            break
                 elif node in self._changing:  # what it writes to is read later
                     run_node(node, values, addresses=self._addresses)
         return values, moved

@@ -251,9 +251,10 @@ class Maps:
             changed[:1].select(dim, line).copy_(other[:1].select(dim, line))
             found = {}
 
-            def meet(node: fx.Node, value: object) -> None:
+            def meet(node: fx.Node, value: object) -> bool:
                 if node in targets:
                     found[node] = _joined(masks_of_change(before[node], value))
+                return len(found) == len(targets)
 
             self._experiment.rerun({source: changed}, only=only, tolerance=0, meet=meet)
             for target in targets:

@@ -1,6 +1,7 @@
 """Whether operations keep the places of a map apart, or join them, by how much they see of each."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Mapping
+from functools import lru_cache
 
 from torch import fx
 
@@ -10,6 +11,8 @@ from torchbudget.network.nodes import between
 
 NUM_TRIED = 2
 """Elements of a value of which the operands are looked at."""
+NUM_KEPT = 4
+"""Maps whose gradients are kept: each of them holds the values of the operations behind it."""
 STEADY = 0.5
 """Shares of an element's dependence that stay where they are for other images are at least this.
 
@@ -20,16 +23,18 @@ Where they are fewer the images themselves select places, as a maximum does: non
 class Places:
     """What operations do to the places of maps, of which each element may see all.
 
-    `layers` are the operations with learned weights; `targets` are all that may be asked about.
+    `layers` are the operations with learned weights; `targets` are, for each map, all that may be
+    asked about.
     """
 
     def __init__(
-        self, experiment: Experiment, layers: Container[fx.Node], targets: Iterable[fx.Node]
+        self,
+        experiment: Experiment,
+        layers: Container[fx.Node],
+        targets: Mapping[fx.Node, Collection[fx.Node]],
     ) -> None:
-        self._experiment = experiment
         self._layers = layers
-        self._targets = list(targets)
-        self._latest: _Pair | None = None
+        self._pair = lru_cache(NUM_KEPT)(lambda source: _Pair(experiment, source, targets[source]))
 
     def are_kept(self, source: fx.Node, operand: fx.Node, node: fx.Node) -> bool:
         """Whether some elements of a value are of other places of the map `source` than others."""
@@ -71,16 +76,13 @@ class Places:
         """Whether no operation with learned weights is between a map and an operand."""
         return not any(node in self._layers for node in between([source], [operand]) - {source})
 
-    def _pair(self, source: fx.Node) -> "_Pair":
-        if self._latest is None or self._latest.source is not source:
-            self._latest = _Pair(self._experiment, source, self._targets)
-        return self._latest
-
 
 class _Pair:
     """Gradients at a map for the images of an experiment, and for other images."""
 
-    def __init__(self, experiment: Experiment, source: fx.Node, targets: list[fx.Node]) -> None:
+    def __init__(
+        self, experiment: Experiment, source: fx.Node, targets: Collection[fx.Node]
+    ) -> None:
         traced = experiment.traced
         self.source = source
         self.here = Gradients(traced, experiment.values, source, targets)

@@ -139,7 +139,8 @@ class _Ways:
             if not self._is_noticed(
                 self._experiment, node, readers, changed, EPSILONS_SHARE, by_mean=True
             ):
-                varied = self._experiment.after({node: _standardise(value, dim)})
+                ends = self._ends - {node}
+                varied = self._experiment.after({node: _standardise(value, dim)}, ends)
                 if self._takes_back(varied, node, readers, dim):
                     return True
         return False
@@ -171,21 +172,15 @@ class _Ways:
     ) -> bool:
         """Whether the next weights or the logits see a change."""
         ends = self._ends - {node}
-        _, moved = experiment.rerun(
-            {node: changed}, readers, stops=ends, tolerance=tolerance, by_mean=by_mean
-        )
-        output = self._structure.traced.output
-        return any((end in moved or self._reads(end, moved, node, readers)) for end in ends) or (
-            output in moved
-        )
 
-    def _reads(
-        self, end: fx.Node, moved: set[fx.Node], node: fx.Node, readers: list[fx.Node]
-    ) -> bool:
-        return any(
-            operand in moved and (operand is not node or end in readers)
-            for operand in end.all_input_nodes
+        def is_end(moving: fx.Node, value: object = None) -> bool:
+            users = readers if moving is node else moving.users
+            return moving in ends or moving.op == "output" or not ends.isdisjoint(users)
+
+        _, moved = experiment.rerun(
+            {node: changed}, readers, ends, tolerance=tolerance, by_mean=by_mean, meet=is_end
         )
+        return any(map(is_end, moved))
 
 
 def _standardise(value: torch.Tensor, dim: int) -> torch.Tensor:
@@ -246,8 +241,13 @@ def _share_dropped(structure: Structure, node: fx.Node) -> float:
         data = [experiment.tensor(operand) for operand in operands]
         dropped = 0
         total = 0
+
+        def meet(moving: fx.Node, value: object, reader: fx.Node = reader) -> bool:
+            return moving is reader
+
         for draw in range(50):
-            value = experiment.rerun({node: _draw(structure, node, draw)}, tolerance=0)[0][reader]
+            drawn = {node: _draw(structure, node, draw)}
+            value = experiment.rerun(drawn, tolerance=0, meet=meet)[0][reader]
             if not isinstance(value, torch.Tensor) or len(data) != 1 or data[0] is None:
                 continue
             kept = data[0] != 0 if data[0].shape == value.shape else torch.ones_like(value) > 0

@@ -209,7 +209,7 @@ class Structure:
     @cached_property
     def _places(self) -> Places:
         layers = {weighing.node for weighing in self.weighings}
-        return Places(self.experiment, layers, layers)
+        return Places(self.experiment, layers, self._targets)
 
     @cached_property
     def _targets(self) -> dict[fx.Node, list[fx.Node]]:
