@@ -12,6 +12,7 @@ from torchbudget import __version__
 from torchbudget.building.connection import start_server
 from torchbudget.command import (
     Parser,
+    let_threads_sleep,
     positive_number,
     positive_whole_number,
     run_main,
@@ -61,6 +62,7 @@ def _check(words: list[str], default_zoo: Path | None, prog: str) -> int:
     if options.why:
         return _why(argparse.Namespace(entry=options.why, zoo=options.zoo))
     start_server(int(options.max_memory * 2**30))
+    let_threads_sleep()
     from torchbudget.checking import judge_here
 
     return judge_here(options)

@@ -1,6 +1,7 @@
 """check.py as a program: what it prints and writes; without a measurement it never exits 0."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -273,6 +274,22 @@ def test_wrong_words_are_one_line_and_torch_is_not_imported(tmp_path, words, mes
     assert done.stdout == "[]\n"
     assert done.stderr.startswith("torchbudget") and done.stderr.count("\n") == 1
     assert message in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="torch has another OpenMP elsewhere")
+@pytest.mark.parametrize(
+    ("asked", "found"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")]
+)
+def test_torchs_threads_sleep_while_they_wait_unless_told_otherwise(zoo, asked, found):
+    variables = {key: os.environ[key] for key in os.environ if key != "OMP_WAIT_POLICY"}
+    done = subprocess.run(
+        [sys.executable, ROOT / "check.py", "--zoo", zoo / "zoo.py", "--only", "params"],
+        env=variables | asked | {"OMP_DISPLAY_ENV": "TRUE"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert f"OMP_WAIT_POLICY = '{found}'" in done.stderr
 
 
 def test_the_zoo_is_the_one_that_the_nearest_pyproject_names(tmp_path):

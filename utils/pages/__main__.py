@@ -4,9 +4,10 @@ Everything is put together below `build/pages`, which Zensical then makes into `
 """
 
 if __name__ == "__main__":
-    from torchbudget.command import end_on_interrupt
+    from torchbudget.command import end_on_interrupt, let_threads_sleep
 
     end_on_interrupt("pages")
+    let_threads_sleep()
 
 import argparse
 import shutil
