@@ -28,14 +28,17 @@ if __name__ == "__main__":
     end_on_interrupt("train.py")
 
 import functools
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 import environment
+from torchbudget.building.connection import THREADS
 from torchbudget.command import FULL, run_main
 from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_or_sample
@@ -45,6 +48,7 @@ from torchbudget.declare.teaching import find_teacher
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import Interrupted, StorageError
 from torchbudget.evidence import machine
+from torchbudget.evidence.measure import on_threads
 from torchbudget.evidence.record import Clock, record_ensemble, record_run
 from torchbudget.evidence.results import Run, run_stem
 from torchbudget.evidence.together import settle_runs
@@ -61,6 +65,7 @@ from utils.run_report import describe_misses, report
 from utils.runs import RunPaths, choose_store, is_current, scale_val
 from utils.runs_at_once import Setting, Task, train_at_once
 from utils.teachers import open_lessons, teachers_first
+from utils.throughput import Load, choose_threads
 from utils.training import Training
 from utils.trial_command import check_options, try_out
 
@@ -112,31 +117,32 @@ def run(
         f"{training.precision} on {machine.device_name(device)}",
         flush=True,
     )
-    train_epochs(training, folder, resumed, on_epoch)
-    recorded = record_run(
-        entry,
-        seed,
-        training.final_network(),
-        folder=paths.results.parent,
-        dataset=dataset,
-        train=train,
-        val=val,
-        steps=training.steps,
-        batch_size=training.batch_size,
-        seconds=training.seconds,
-        history=training.history,
-        precision=training.precision,
-        overrides=overrides + resumed,
-        teacher=lessons.record if lessons else None,
-        recipe=entry.recipe,
-        device=device,
-        clock=clock,
-        results=store.results,
-        weights=store.weights,
-        describe_run=lambda recorded: plots.draw_run(
-            paths.output, recorded.run, recorded.test, dataset.test, training.train_misses
-        ),
-    )
+    with on_threads(training.threads):
+        train_epochs(training, folder, resumed, on_epoch)
+        recorded = record_run(
+            entry,
+            seed,
+            training.final_network(),
+            folder=paths.results.parent,
+            dataset=dataset,
+            train=train,
+            val=val,
+            steps=training.steps,
+            batch_size=training.batch_size,
+            seconds=training.seconds,
+            history=training.history,
+            precision=training.precision,
+            overrides=overrides + resumed,
+            teacher=lessons.record if lessons else None,
+            recipe=entry.recipe,
+            device=device,
+            clock=clock,
+            results=store.results,
+            weights=store.weights,
+            describe_run=lambda recorded: plots.draw_run(
+                paths.output, recorded.run, recorded.test, dataset.test, training.train_misses
+            ),
+        )
     if on_epoch:
         print(describe_misses(recorded.run))
     else:
@@ -243,12 +249,28 @@ def train_one(
         resume = resume and bool(checkpoint.list_checkpoints(begun))
     settings = {"paths": setting.paths, "device": setting.device, "resume": resume}
     settings["record"] = setting.record
-    if isinstance(entry, Ensemble):
-        result = run_ensemble(entry, dataset, **settings)
-    else:
-        result = run(entry, seed, dataset, overrides=overrides, **settings)
+    asked = options.threads or resume or setting.device != "cpu"
+    threads = torch.get_num_threads() if asked else find_threads(entry, dataset)
+    with on_threads(threads):
+        if isinstance(entry, Ensemble):
+            result = run_ensemble(entry, dataset, **settings)
+        else:
+            result = run(entry, seed, dataset, overrides=overrides, **settings)
     renew(setting)
     return judge_run(result, entry, setting) if options.check else 0
+
+
+def find_threads(entry: Entry, dataset: Dataset) -> int:
+    """The threads for a run or an ensemble's members: torch's, or fewer on a busy machine."""
+    threads = torch.get_num_threads()
+    if threads == 1 or not os.environ.keys().isdisjoint(THREADS):
+        return threads
+    trained = entry.member_runs[0][0] if isinstance(entry, Ensemble) else entry
+    alone = replace(trained, recipe=replace(trained.recipe, teacher=None))
+    plan = choose_threads(Load(alone, dataset.train, num_runs=1))
+    if plan.threads != threads:
+        print(f"the machine is busy: {plan.describe_threads()}", flush=True)
+    return plan.threads
 
 
 def renew(setting: Setting) -> None:

@@ -8,6 +8,7 @@ does to them. What came of it is kept in `reproduced.json` beside the record, ne
 import argparse
 import json
 import math
+import os
 import shlex
 import statistics
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from torchbudget.building.connection import THREADS
 from torchbudget.declare.entry import Ensemble, Entry, changed_fields
 from torchbudget.declare.zoofile import load_zoo, select_entries
 from torchbudget.errors import EXIT_FAIL, EXIT_PASS, ResultsError, Unmeasurable, UsageError
@@ -109,8 +111,10 @@ def choose_in_turn(zoo: dict[str, Entry], runs: list[Run], now: datetime) -> tup
 def repeat(entry: Entry, recorded: Run, project: Project, zoo_file: Path) -> Run:
     """The repetition, trained by the project's command, which leaves the record as it is.
 
-    It is looked for in the folder of repetitions. Raises `UsageError` where no command is
-    configured or it changed the record, `Unmeasurable` where it recorded no repetition.
+    Where there are cores for it, the command's libraries are told to use as many threads as the
+    recorded run had, for these decide how its sums were rounded. The repetition is looked for in
+    the folder of repetitions. Raises `UsageError` where no command is configured or it changed the
+    record, `Unmeasurable` where it recorded no repetition.
     """
     if project.train is None or project.folder is None:
         raise UsageError(f"nothing says how {entry.name} is trained: {HOW_TO_CONFIGURE}")
@@ -123,9 +127,12 @@ def repeat(entry: Entry, recorded: Run, project: Project, zoo_file: Path) -> Run
     ]
     if words[0] == "python":
         words[0] = sys.executable
+    variables = dict(os.environ)
+    if 0 < recorded.hardware.threads <= (os.cpu_count() or 0):
+        variables |= dict.fromkeys(THREADS, str(recorded.hardware.threads))
     print(f"in {project.folder}: {shlex.join(words)}", flush=True)
     try:
-        code = subprocess.run(words, cwd=project.folder, check=False).returncode
+        code = subprocess.run(words, cwd=project.folder, env=variables, check=False).returncode
     except OSError as error:
         raise UsageError(f"train = {project.train!r} cannot be run: {error}") from error
     if not record.is_file() or file_digest(record) != before:

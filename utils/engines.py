@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from torchbudget.building.connection import THREADS
 from torchbudget.command import SIGNALS
 from utils.events import (
     Answer,
@@ -31,8 +32,6 @@ from utils.events import (
 )
 from utils.jobs import TOOLKIT, Job
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""What libraries read when they are loaded; later calls do not reach all of them."""
 WORKER = TOOLKIT / "worker.py"
 """The program that does the jobs; it stands above this package, so it is named, not imported."""
 SECONDS_TO_END = 10.0

@@ -200,7 +200,9 @@ def add_engine_options(parser: "argparse.ArgumentParser | ArgumentParser") -> No
         "--jobs", type=positive_whole_number, help="trainings at once; 1: one after the other"
     )
     parser.add_argument(
-        "--threads", type=positive_whole_number, help="of each training; other threads round anew"
+        "--threads",
+        type=positive_whole_number,
+        help="of each training; other threads round anew, so a resumed one keeps its own",
     )
     parser.add_argument(
         "--ray", metavar="ADDRESS", help="train on the Ray cluster at that address, such as auto"

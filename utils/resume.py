@@ -6,8 +6,10 @@ import msgspec
 
 from torchbudget.declare.entry import changed_fields, describe
 from torchbudget.errors import CheckpointError
+from torchbudget.evidence.results import Positive
 from torchbudget.reading import reading
 from utils.checkpoint import list_checkpoints, load_checkpoint, reading_checkpoint
+from utils.throughput import count_cores
 from utils.training import Training
 
 CHANGEABLE = {"epochs", "schedule", "augment", "mix", "finish", "label_smoothing", "clip_norm"}
@@ -17,10 +19,10 @@ CHANGEABLE = {"epochs", "schedule", "augment", "mix", "finish", "label_smoothing
 def resume_training(training: Training, folder: Path) -> list[str]:
     """Bring `training` to the newest checkpoint in `folder`.
 
-    If only `CHANGEABLE` fields differ, training continues under `training.recipe`. A run of two
-    recipes is evidence of neither: returns the overrides that its record must name, for this
-    change and for those of earlier resumptions. Raises `CheckpointError` if there is no checkpoint
-    or it does not fit.
+    It goes on with the threads that it began with, as far as there are cores. If only `CHANGEABLE`
+    fields differ, training continues under `training.recipe`. A run of two recipes is evidence of
+    neither: returns the overrides that its record must name, for this change and for those of
+    earlier resumptions. Raises `CheckpointError` if there is no checkpoint or it does not fit.
     """
     state = load_checkpoint(folder)
     newest = list_checkpoints(folder)[-1]
@@ -30,6 +32,8 @@ def resume_training(training: Training, folder: Path) -> list[str]:
         changes = changed_fields(state.pop("recipe"), describe(recipe))
         changed = {field.partition(".")[0] for field, _, _ in changes}
         done = len(state["history"])
+        threads = msgspec.convert(state.pop("threads", training.threads), Positive)
+        training.threads = min(threads, count_cores())
     fixed = sorted(changed - CHANGEABLE)
     if fixed:
         raise CheckpointError(

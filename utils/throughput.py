@@ -19,6 +19,8 @@ from utils.training import Training
 
 STEPS = 8
 """Steps of a measurement, after as many that warm up."""
+CLEARLY = 1.5
+"""A step is clearly shorter on fewer threads if one on more takes this many times as long."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,15 @@ class Plan:
     step_seconds: Mapping[int, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         at_once = f"{self.num_jobs} at once" if self.num_jobs else "as many at once as have room"
+        return f"{at_once}, {self.describe_threads(' each')}"
+
+    def describe_threads(self, whose: str = "") -> str:
+        """The threads and what was measured: "1 thread; ms a step by threads: 21.3 on 2, ..."."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         steps = [f"{1000 * value:.1f} on {key}" for key, value in self.step_seconds.items()]
         measured = f"; ms a step by threads: {', '.join(steps)}" if steps else ""
-        return f"{at_once}, {threads} each{measured}"
+        return f"{threads}{whose}{measured}"
 
 
 def count_cores() -> int:
@@ -101,6 +107,27 @@ def choose_plan(
             best = Plan(num_jobs, threads)
         threads *= 2
     return replace(best, step_seconds=seconds)
+
+
+def choose_threads(load: Load, measure: Callable[[Load, int, float], float] | None = None) -> Plan:
+    """The threads of one run: those that torch has, or half, or a quarter and so on.
+
+    Fewer are taken where a step is clearly shorter on them, as it is beside a busy process, whose
+    core a thread then waits for. On an idle machine the answer is the same each time: threads are
+    part of a run. `measure` is called as `measure_step`, the default.
+    """
+    measure = measure or measure_step
+    candidates = [torch.get_num_threads()]
+    while candidates[-1] > 1:
+        candidates.append(candidates[-1] // 2)
+    seconds: dict[int, float] = {}
+    for threads in reversed(candidates):  # where threads collapse, the shortest step is known
+        seconds[threads] = measure(load, threads, min(seconds.values(), default=float("inf")))
+    best = candidates[0]
+    for threads in candidates:
+        if seconds[threads] * CLEARLY <= seconds[best]:
+            best = threads
+    return Plan(1, best, seconds)
 
 
 def measure_step(load: Load, threads: int, enough: float) -> float:

@@ -75,6 +75,7 @@ class Training:
         self.lessons = lessons
         self.lesson: Lesson | None = None
         self.device = device
+        self.threads = torch.get_num_threads()
         self.train_digest = train.digest
         self.train = train.to(device)
         self.val = val
@@ -144,6 +145,7 @@ class Training:
         state: dict[str, object] = {name: part.state_dict() for name, part in self.parts.items()}
         state["train_digest"] = self.train_digest
         state["teacher"] = self.taught_by
+        state["threads"] = self.threads
         state["steps"] = self.steps
         state["seconds"] = self.seconds
         state["history"] = [

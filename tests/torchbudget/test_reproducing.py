@@ -69,6 +69,22 @@ def test_the_same_bytes_on_the_same_machine_are_a_reproduction_and_are_kept(proj
     assert (project / "results.json").read_bytes() == before
 
 
+@pytest.mark.parametrize(("threads", "told"), [(1, "1"), (100_000, "unsaid")])
+def test_it_trains_on_as_many_threads_as_the_run_that_it_repeats(
+    project, monkeypatch, threads, told
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "unsaid")
+    command = "sh -c 'echo $OMP_NUM_THREADS > told; cp prepared.json repeated/results.json'"
+    edit(project / "pyproject.toml", "cp prepared.json repeated/results.json", command)
+    run = runs_of(project)[0]
+    hardware = msgspec.structs.replace(run.hardware, threads=threads)
+    (project / "results.json").unlink()
+    append_run(project / "results.json", change(run, hardware=hardware))
+    prepare(project, change(run, hardware=hardware, started=LATER))
+    assert reproduce(project, "tiny", "0") == 0
+    assert (project / "told").read_text().strip() == told
+
+
 def test_other_bytes_on_the_same_machine_are_none(project, capfd):
     run = runs_of(project)[0]
     digests = msgspec.structs.replace(run.digests, weights="0" * 64)

@@ -12,6 +12,7 @@ from torchbudget.data.mnist import MNIST_SAMPLE
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
 from torchbudget.errors import CheckpointError
+from torchbudget.evidence.measure import on_threads
 from torchbudget.evidence.results import evidence_of
 from train import run
 from utils.augmentations import Affine
@@ -75,6 +76,15 @@ def test_the_schedule_goes_on_as_if_it_had_run_from_the_start(places, few):
     assert resumed.history[1].lr == straight.history[1].lr and resumed.overrides == [
         "resumed_after_epoch=1"
     ]
+
+
+def test_a_run_goes_on_with_the_threads_that_it_began_with(places, few):
+    with on_threads(1):
+        begun = run(ENTRY, 0, few, paths=places)
+    with on_threads(2):
+        resumed = run(with_recipe(epochs=2), 0, few, paths=places, resume=True)
+        assert torch.get_num_threads() == 2
+    assert begun.hardware.threads == resumed.hardware.threads == 1
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 import torch
 from tiny_zoo import ZOO
 
-from utils.throughput import Load, Plan, choose_plan, plan_as_asked
+from torchbudget.evidence.measure import on_threads
+from utils.throughput import Load, Plan, choose_plan, choose_threads, plan_as_asked
 
 
 @pytest.mark.parametrize(("num_runs", "cores"), [(1, 1), (5, 2), (1, 2)])
@@ -30,6 +31,20 @@ def test_the_plan_is_the_one_that_takes_the_least_time():
     assert plan(t1=17, t2=9) == (2, 1)
     assert plan(t1=17, t2=8) == (1, 2)
     assert plan(t1=20, t2=9, t4=8) == (2, 2)
+
+
+def test_a_run_has_fewer_threads_only_where_that_is_clearly_faster():
+    load = Load(ZOO[0], [None] * 500, 1)
+
+    def threads(table):
+        with on_threads(max(table)):
+            return choose_threads(load, lambda _, number, __: table[number]).threads
+
+    assert threads({1: 9}) == 1
+    assert threads({1: 9, 2: 6}) == threads({1: 5, 2: 6}) == 2
+    assert threads({1: 10, 2: 21}) == 1
+    assert threads({1: 10, 2: 9, 4: 30}) == 2
+    assert threads({1: 6, 2: 20, 4: 21}) == 1
 
 
 @pytest.mark.parametrize(

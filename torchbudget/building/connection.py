@@ -20,6 +20,7 @@ from torchbudget.confinement import Confined, Confinement, start_confined
 MEMORY = 8 * 2**30
 LIFETIME = 7 * 86_400.0
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""What libraries read when they are loaded; later calls do not reach all of them."""
 ENVIRONMENT = dict.fromkeys(THREADS, "1") | {"PYTHONHASHSEED": "0"}
 START = """
 import json, sys
