@@ -60,6 +60,7 @@ from utils.runs import RunPaths, find_image, scale_val
 from utils.search_at_once import run_at_once
 from utils.space import Space, make_space
 from utils.teachers import open_lessons
+from utils.throughput import find_threads
 
 PROG = "search.py"
 FEWEST_FOR_IMPORTANCES = 2
@@ -175,7 +176,7 @@ def search(space: Space, dataset: Dataset, options: argparse.Namespace) -> int:
     study = studies.open_study(storage, name, objective)
     print(introduce(space, dataset.name, len(train), len(val)), flush=True)
     if options.ray is None and (options.jobs or 1) == 1:
-        torch.set_num_threads(options.threads or torch.get_num_threads())
+        torch.set_num_threads(options.threads or find_threads(space.entry, train, device))
         studies.run_trials(study, objective, options.trials)
     else:
         run_at_once(study, storage, objective, dataset, options)

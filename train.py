@@ -28,17 +28,14 @@ if __name__ == "__main__":
     end_on_interrupt("train.py")
 
 import functools
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 import environment
-from torchbudget.building.connection import THREADS
 from torchbudget.command import FULL, run_main
 from torchbudget.data.images import Dataset
 from torchbudget.data.loading import load_or_sample
@@ -65,7 +62,7 @@ from utils.run_report import describe_misses, report
 from utils.runs import RunPaths, choose_store, is_current, scale_val
 from utils.runs_at_once import Setting, Task, train_at_once
 from utils.teachers import open_lessons, teachers_first
-from utils.throughput import Load, choose_threads
+from utils.throughput import find_threads
 from utils.training import Training
 from utils.trial_command import check_options, try_out
 
@@ -205,6 +202,8 @@ def train(argv: list[str]) -> int:
         for path in settle_runs(store.results, [store.weights, paths.output]):
             print(f"{path}: put in place, as a run that was interrupted recorded it")
     device = find_device(options.device or environment.default_device())
+    if options.threads and not options.all:
+        torch.set_num_threads(options.threads)
     if options.trial:
         return try_out(
             entry,
@@ -228,8 +227,6 @@ def train(argv: list[str]) -> int:
     competition = kaggle.load_competition(options)
     if options.all:
         return train_all(list(zoo.values()), setting, options)
-    if options.threads:
-        torch.set_num_threads(options.threads)
     dataset = competition or load_or_sample(entry.data, options.data_root, zoo_file.parent)
     return train_one(entry, options.seed, dataset, setting, options, overrides)
 
@@ -249,28 +246,14 @@ def train_one(
         resume = resume and bool(checkpoint.list_checkpoints(begun))
     settings = {"paths": setting.paths, "device": setting.device, "resume": resume}
     settings["record"] = setting.record
-    asked = options.threads or resume or setting.device != "cpu"
-    threads = torch.get_num_threads() if asked else find_threads(entry, dataset)
-    with on_threads(threads):
+    kept = torch.get_num_threads() if options.threads or resume else None
+    with on_threads(kept or find_threads(entry, dataset.train, setting.device)):
         if isinstance(entry, Ensemble):
             result = run_ensemble(entry, dataset, **settings)
         else:
             result = run(entry, seed, dataset, overrides=overrides, **settings)
     renew(setting)
     return judge_run(result, entry, setting) if options.check else 0
-
-
-def find_threads(entry: Entry, dataset: Dataset) -> int:
-    """The threads for a run or an ensemble's members: torch's, or fewer on a busy machine."""
-    threads = torch.get_num_threads()
-    if threads == 1 or not os.environ.keys().isdisjoint(THREADS):
-        return threads
-    trained = entry.member_runs[0][0] if isinstance(entry, Ensemble) else entry
-    alone = replace(trained, recipe=replace(trained.recipe, teacher=None))
-    plan = choose_threads(Load(alone, dataset.train, num_runs=1))
-    if plan.threads != threads:
-        print(f"the machine is busy: {plan.describe_threads()}", flush=True)
-    return plan.threads
 
 
 def renew(setting: Setting) -> None:

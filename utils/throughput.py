@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from torchbudget.building.connection import THREADS
 from torchbudget.data.images import Images
-from torchbudget.declare.entry import Entry
+from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.evidence.measure import on_threads
 from utils.training import Training
 
@@ -107,6 +108,23 @@ def choose_plan(
             best = Plan(num_jobs, threads)
         threads *= 2
     return replace(best, step_seconds=seconds)
+
+
+def find_threads(entry: Entry, train: Images, device: str) -> int:
+    """The threads for a run, or for an ensemble's members: torch's, or fewer on a busy machine.
+
+    Where fewer are taken a line says so. Those that the environment names are left alone, and so
+    are those of a run on a GPU.
+    """
+    threads = torch.get_num_threads()
+    if threads == 1 or device != "cpu" or not os.environ.keys().isdisjoint(THREADS):
+        return threads
+    trained = entry.member_runs[0][0] if isinstance(entry, Ensemble) else entry
+    alone = replace(trained, recipe=replace(trained.recipe, teacher=None))
+    plan = choose_threads(Load(alone, train, num_runs=1))
+    if plan.threads != threads:
+        print(f"the machine is busy: {plan.describe_threads()}", flush=True)
+    return plan.threads
 
 
 def choose_threads(load: Load, measure: Callable[[Load, int, float], float] | None = None) -> Plan:

@@ -102,6 +102,7 @@ def try_out(
         paths=paths,
         command=describe_command(argv, zoo_file, own_zoo),
         folder=zoo_file.parent,
+        threads=options.threads,
     )
     if other:  # what does not fit is said before either is trained
         check_comparable(laboratory.plan(entry, overrides), laboratory.plan(other, []))

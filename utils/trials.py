@@ -21,7 +21,7 @@ from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Ensemble, Entry, describe
 from torchbudget.errors import UsageError
 from torchbudget.evidence import machine
-from torchbudget.evidence.measure import measure
+from torchbudget.evidence.measure import measure, on_threads
 from torchbudget.evidence.record import Clock
 from torchbudget.evidence.results import Hardware
 from torchbudget.evidence.weights import load_shipped, round_weights
@@ -38,6 +38,7 @@ from utils.recipe import Recipe
 from utils.resume import resume_training
 from utils.runs import RunPaths, find_trained, scale_val
 from utils.teachers import open_lessons
+from utils.throughput import find_threads
 from utils.training import Training
 
 LEVEL = 0.95
@@ -98,7 +99,8 @@ def check_triable(entry: Entry) -> None:
 class Laboratory:
     """Where trials are made: the images without test, the device, the book, what lies where.
 
-    `command` is what made them, `folder` the zoo file's.
+    `command` is what made them, `folder` the zoo file's. Without `threads`, a training has those of
+    torch, or fewer on a busy machine.
     """
 
     dataset: Dataset
@@ -107,6 +109,7 @@ class Laboratory:
     paths: RunPaths
     command: str
     folder: Path
+    threads: int | None = None
 
     def split(self, entry: Entry) -> tuple[Images, Images]:
         """The images that `entry` trains on and is judged by; raises `UsageError` for none."""
@@ -220,12 +223,15 @@ class Laboratory:
         """
         train, val = self.split(entry)
         started = Clock.start().started
-        lessons = self.open_lessons(entry)
-        training = Training(entry, seed, train, val, torch.device(self.device), lessons)
         folder = self.paths.checkpoints / f"trial-{entry.name}-{plan.digest[:16]}-seed{seed}"
+        with on_threads(self.threads or find_threads(entry, train, self.device)):
+            lessons = self.open_lessons(entry)
+            training = Training(entry, seed, train, val, torch.device(self.device), lessons)
         if checkpoint.list_checkpoints(folder):
             resume_training(training, folder)
-        train_epochs(training, folder, [])
+        with on_threads(training.threads):
+            train_epochs(training, folder, [])
+            hardware = Hardware(**machine.hardware(self.device))
         network = round_weights(training.final_network(), entry.stored)
         misses = measure(network, val, views=entry.views).misses
         checkpoint.clear_checkpoints(folder)
@@ -236,6 +242,7 @@ class Laboratory:
             misses=[misses],
             seconds=[round(training.seconds, 3)],
             started=started,
+            hardware=hardware,
         )
 
 

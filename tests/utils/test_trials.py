@@ -17,6 +17,7 @@ from torchbudget.data.loading import load_dataset
 from torchbudget.data.mnist import IDX_HEADERS
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.errors import ResultsError
+from torchbudget.evidence.measure import on_threads
 from torchbudget.evidence.results import read_results
 from utils import checkpoint
 from utils.epochs import train_epochs
@@ -75,6 +76,13 @@ def test_a_trial_loads_no_test_image(lab, sample, capsys):
     assert "no test image was loaded" in capsys.readouterr().out
     assert lab.try_out("small", "--recipe.epochs", "1") == 3  # a run reads test, and cannot
     assert "lacks t10k" in capsys.readouterr().err
+
+
+def test_a_trial_trains_on_the_threads_that_are_asked_for_and_says_so(lab):
+    with on_threads(1):  # and leaves this process's as they were
+        assert lab.try_out("small", "--trial", "--seeds", "0", "--threads", "2") == 0
+    (trial,) = read_book(lab.book)
+    assert trial.hardware.threads == 2
 
 
 def test_without_test_the_training_images_are_the_same():
