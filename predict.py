@@ -25,9 +25,10 @@ Exit codes: 0 done · 1 the result is void · 2 wrong usage · 3 something is mi
 """
 
 if __name__ == "__main__":
-    from torchbudget.command import end_on_interrupt
+    from torchbudget.command import end_on_interrupt, let_threads_sleep
 
     end_on_interrupt("predict.py")
+    let_threads_sleep()
 
 import argparse
 import json

@@ -1,13 +1,27 @@
 """How many runs at once: measured, within the cores, and without a trace in the process."""
 
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 import torch
 from tiny_zoo import ZOO
 
+from torchbudget.building.connection import THREADS
+from torchbudget.declare.budget import Budget
+from torchbudget.declare.entry import Ensemble, Member
+from torchbudget.declare.zoofile import load_zoo
 from torchbudget.evidence.measure import on_threads
-from utils.throughput import Load, Plan, choose_plan, choose_threads, plan_as_asked
+from utils.throughput import (
+    Load,
+    Plan,
+    choose_plan,
+    choose_threads,
+    find_threads,
+    plan_as_asked,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(("num_runs", "cores"), [(1, 1), (5, 2), (1, 2)])
@@ -45,6 +59,23 @@ def test_a_run_has_fewer_threads_only_where_that_is_clearly_faster():
     assert threads({1: 10, 2: 21}) == 1
     assert threads({1: 10, 2: 9, 4: 30}) == 2
     assert threads({1: 6, 2: 20, 4: 21}) == 1
+
+
+ALONE = ZOO[0]
+TAUGHT = load_zoo(ROOT / "zoo.py", served=("utils",))["slim_taught"]
+VOTING = Ensemble(name="voting", members=(Member(entry=ALONE),), budget=Budget(max_params=9_999))
+
+
+@pytest.mark.parametrize("entry", [ALONE, TAUGHT, VOTING], ids=lambda entry: entry.name)
+def test_finding_threads_leaves_no_trace_and_obeys_the_environment(entry, sample, monkeypatch):
+    for variable in THREADS:
+        monkeypatch.delenv(variable, raising=False)
+    random = torch.get_rng_state()
+    with on_threads(2):
+        assert find_threads(entry, sample.train[:200], "cpu") in (1, 2)
+        assert torch.equal(torch.get_rng_state(), random) and torch.get_num_threads() == 2
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        assert find_threads(entry, sample.train[:0], "cpu") == 2
 
 
 @pytest.mark.parametrize(
