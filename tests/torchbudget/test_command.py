@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchbudget.command import Parser, as_one_line, run_main, whole_number
+from torchbudget.command import SIGNALS, Parser, as_one_line, run_main, whole_number
 from torchbudget.errors import Interrupted, TorchBudgetError, Unmeasurable, UsageError
 
 
@@ -163,6 +164,15 @@ def test_an_encoding_that_lacks_a_character_escapes_it():
 # --- Ctrl-C ---------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def heard_signals() -> Iterator[None]:
+    """No signal is ignored, as SIGHUP is where the tests run under nohup."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def import_interrupted() -> None:
     """As a library does whose import is interrupted: it raises an error of its own."""
     try:
@@ -185,7 +195,9 @@ def test_what_a_library_makes_of_an_interruption_is_an_interruption(capsys):
         (signal.SIGHUP, 129, "ended by SIGHUP"),
     ],
 )
-def test_a_signal_is_one_line_and_the_exit_code_of_a_shell(number, code, message, capsys):
+def test_a_signal_is_one_line_and_the_exit_code_of_a_shell(
+    number, code, message, capsys, heard_signals
+):
     def wait() -> None:
         os.kill(os.getpid(), number)
         signal.pause()
@@ -200,7 +212,7 @@ def test_a_signal_is_one_line_and_the_exit_code_of_a_shell(number, code, message
     assert (done.returncode, done.stdout, done.stderr) == (code, "", f"judge: {message}\n")
 
 
-def test_a_command_that_is_ended_keeps_its_own_words_on_how_to_continue(capsys):
+def test_a_command_that_is_ended_keeps_its_own_words_on_how_to_continue(capsys, heard_signals):
     def train() -> None:
         try:
             os.kill(os.getpid(), signal.SIGTERM)
