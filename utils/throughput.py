@@ -156,10 +156,10 @@ def measure_step(load: Load, threads: int, enough: float) -> float:
     recipe = load.entry.recipe
     images = load.train[torch.arange(min(STEPS * recipe.batch_size, len(load.train)))]
     with on_threads(threads), torch.random.fork_rng():
-        training = Training(load.entry, 0, images, images[:0], torch.device("cpu"))
-        training.network.train()
         seconds: list[float] = []
-        for _ in range(2):
+        for _ in range(2):  # each an epoch of its own, as a recipe may have no more
+            training = Training(load.entry, 0, images, images[:0], torch.device("cpu"))
+            training.network.train()
             seconds.clear()
             began = time.perf_counter()
             for batch in training.batches():

@@ -62,17 +62,20 @@ def test_a_run_has_fewer_threads_only_where_that_is_clearly_faster():
 
 
 ALONE = ZOO[0]
-TAUGHT = load_zoo(ROOT / "zoo.py", served=("utils",))["slim_taught"]
+SHIPPED = load_zoo(ROOT / "zoo.py", served=("utils",))
+TAUGHT = SHIPPED["slim_taught"]
+SHORT = SHIPPED["dash"]
+"""It has a schedule of one epoch."""
 VOTING = Ensemble(name="voting", members=(Member(entry=ALONE),), budget=Budget(max_params=9_999))
 
 
-@pytest.mark.parametrize("entry", [ALONE, TAUGHT, VOTING], ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", [ALONE, TAUGHT, SHORT, VOTING], ids=lambda entry: entry.name)
 def test_finding_threads_leaves_no_trace_and_obeys_the_environment(entry, sample, monkeypatch):
     for variable in THREADS:
         monkeypatch.delenv(variable, raising=False)
     random = torch.get_rng_state()
     with on_threads(2):
-        assert find_threads(entry, sample.train[:200], "cpu") in (1, 2)
+        assert find_threads(entry, sample.train[:1_000], "cpu") in (1, 2)
         assert torch.equal(torch.get_rng_state(), random) and torch.get_num_threads() == 2
         monkeypatch.setenv("OMP_NUM_THREADS", "2")
         assert find_threads(entry, sample.train[:0], "cpu") == 2
