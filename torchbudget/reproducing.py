@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from torchbudget.building.connection import THREADS
+from torchbudget.building.connection import thread_variables
 from torchbudget.declare.entry import Ensemble, Entry, changed_fields
 from torchbudget.declare.zoofile import load_zoo, select_entries
 from torchbudget.errors import EXIT_FAIL, EXIT_PASS, ResultsError, Unmeasurable, UsageError
@@ -129,7 +129,7 @@ def repeat(entry: Entry, recorded: Run, project: Project, zoo_file: Path) -> Run
         words[0] = sys.executable
     variables = dict(os.environ)
     if 0 < recorded.hardware.threads <= (os.cpu_count() or 0):
-        variables |= dict.fromkeys(THREADS, str(recorded.hardware.threads))
+        variables |= thread_variables(recorded.hardware.threads)
     print(f"in {project.folder}: {shlex.join(words)}", flush=True)
     try:
         code = subprocess.run(words, cwd=project.folder, env=variables, check=False).returncode

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from torchbudget.building.connection import THREADS
+from torchbudget.building.connection import thread_variables
 from torchbudget.command import SIGNALS
 from utils.events import (
     Answer,
@@ -62,11 +62,6 @@ class Engine(Protocol):
     def close(self) -> None:
         """End all jobs in hand, and whatever was started for them."""
         ...
-
-
-def thread_variables(threads: int) -> dict[str, str]:
-    """The environment that a process of so many threads starts with."""
-    return dict.fromkeys(THREADS, str(threads))
 
 
 class WorkerProcess:

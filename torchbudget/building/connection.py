@@ -21,7 +21,14 @@ MEMORY = 8 * 2**30
 LIFETIME = 7 * 86_400.0
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What libraries read when they are loaded; later calls do not reach all of them."""
-ENVIRONMENT = dict.fromkeys(THREADS, "1") | {"PYTHONHASHSEED": "0"}
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """The environment that a process of so many threads starts with."""
+    return dict.fromkeys(THREADS, str(threads))
+
+
+ENVIRONMENT = thread_variables(1) | {"PYTHONHASHSEED": "0"}
 START = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
