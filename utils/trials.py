@@ -224,10 +224,12 @@ class Laboratory:
         train, val = self.split(entry)
         started = Clock.start().started
         folder = self.paths.checkpoints / f"trial-{entry.name}-{plan.digest[:16]}-seed{seed}"
-        with on_threads(self.threads or find_threads(entry, train, self.device)):
+        begun = bool(checkpoint.list_checkpoints(folder))
+        kept = torch.get_num_threads() if self.threads or begun else None
+        with on_threads(kept or find_threads(entry, train, self.device)):
             lessons = self.open_lessons(entry)
             training = Training(entry, seed, train, val, torch.device(self.device), lessons)
-        if checkpoint.list_checkpoints(folder):
+        if begun:
             resume_training(training, folder)
         with on_threads(training.threads):
             train_epochs(training, folder, [])
