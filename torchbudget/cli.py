@@ -55,6 +55,7 @@ def _dispatch(words: list[str]) -> int:
 
 def _check(words: list[str], default_zoo: Path | None, prog: str) -> int:
     options = parse_check_options(words, prog)
+    let_threads_sleep()
     if options.explain:
         return _explain(argparse.Namespace(gate=options.explain))
     if options.zoo is None:
@@ -62,7 +63,6 @@ def _check(words: list[str], default_zoo: Path | None, prog: str) -> int:
     if options.why:
         return _why(argparse.Namespace(entry=options.why, zoo=options.zoo))
     start_server(int(options.max_memory * 2**30))
-    let_threads_sleep()
     from torchbudget.checking import judge_here
 
     return judge_here(options)
