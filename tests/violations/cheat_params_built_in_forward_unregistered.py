@@ -1,4 +1,4 @@
-"""Caught by params: a layer that is built at the first forward, outside the module's registry."""
+"""Caught by structure: a layer that is built at the first forward, outside the modules."""
 
 from plain import Net, nn, zoo
 

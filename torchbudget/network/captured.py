@@ -1,7 +1,7 @@
 """A captured network: what the judge counts, draws and measures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -10,6 +10,8 @@ from torch import nn
 from torchbudget.data.images import ImageSpec
 from torchbudget.errors import NetworkError
 from torchbudget.network.folding import fold_norms
+from torchbudget.network.memory import check_reads
+from torchbudget.network.nodes import reads_memory
 from torchbudget.network.program import Program
 from torchbudget.network.trace import Trace, replay
 
@@ -50,6 +52,7 @@ class Network:
                 values = replay(traced, copies, traced.images.clone(), in_place=True)
         except Exception as error:
             raise NetworkError(f"the captured network does not run: {error}") from error
+        check_reads(traced.graph, values)
         for node, value in values.items():
             node.meta["shape"] = tuple(value.shape)
         return traced
@@ -129,20 +132,55 @@ class Network:
 
 
 class CapturedModule(nn.Module):
-    """A captured network in eval mode as a module: (N, C, H, W) -> (N, classes)."""
+    """A captured network in eval mode as a module: (N, C, H, W) -> (N, classes).
+
+    Its maps have their channels last in memory, which is faster, where it computes the same so.
+    Raises `NetworkError` where it does not run.
+    """
 
     def __init__(self, network: Network, state: Mapping[str, torch.Tensor] | None = None) -> None:
         super().__init__()
         self._constants = network.constants
         weights = network.state if state is None else state
         self._program, folded = fold_norms(network.evaluating, network.maps, weights)
-        self._state = {
-            name: tensor.clone(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
-            for name, tensor in folded.items()
-        }
+        judged = network.form(training=False, state=folded)
+        traced = replace(judged, graph=self._program.to_graph(len(judged.images)))
+        self._layout = torch.channels_last
+        if not runs_alike(traced, self._layout):
+            self._layout = torch.contiguous_format
+        self._state = arrange(folded, self._layout)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.contiguous(memory_format=self._layout)
         return self._program.run(x, self._state, self._constants)
+
+
+def arrange(
+    state: Mapping[str, torch.Tensor], layout: torch.memory_format
+) -> dict[str, torch.Tensor]:
+    """Copies of the tensors, those of four dimensions in a layout."""
+    return {
+        name: tensor.clone(memory_format=layout) if tensor.ndim == 4 else tensor.clone()
+        for name, tensor in state.items()
+    }
+
+
+def runs_alike(traced: Trace, layout: torch.memory_format) -> bool:
+    """Whether the operations compute the same in another layout of images and tensors.
+
+    They do not, if one of them works on memory as it lies, or if what one writes shows in what
+    another one reads since they share memory there.
+    """
+    if any(reads_memory(node) for node in traced.graph.nodes):
+        return False
+    images = traced.images.contiguous(memory_format=layout)
+    try:
+        with torch.no_grad():
+            values = replay(traced, arrange(traced.state, layout), images, in_place=True)
+        check_reads(traced.graph, values)
+    except (RuntimeError, NetworkError):
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,7 @@ from functools import cached_property
 import torch
 from torch import fx
 
-from torchbudget.network.nodes import (
-    Addresses,
-    draws_numbers,
-    reachable,
-    run_node,
-    written_operands,
-)
+from torchbudget.network.nodes import draws_numbers, reachable, run_node
 from torchbudget.network.trace import Trace
 
 Values = dict[fx.Node, object]
@@ -38,22 +32,20 @@ class Experiment:
         self.values = self._run(traced.images)
 
     def _run(self, images: torch.Tensor) -> Values:
-        """The value of each node when it has just been computed."""
-        at_once: Values = {}
-        current: Values = {}
+        """The value of each node."""
+        values: Values = {}
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             for node in self.traced.graph.nodes:
                 if node.op == "placeholder":
                     name = self.traced.names[node]
-                    current[node] = self._state[name].clone() if name else images.clone()
+                    values[node] = self._state[name] if name else images
                 elif node.op == "get_attr":
-                    current[node] = self.traced.attributes[str(node.target)]
+                    values[node] = self.traced.attributes[str(node.target)]
                 elif node.op == "output":
-                    current[node] = current[node.all_input_nodes[0]]
+                    values[node] = values[node.all_input_nodes[0]]
                 else:
-                    current[node] = run_node(node, current)
-                at_once[node] = current[node]
-        return at_once
+                    values[node] = run_node(node, values)
+        return values
 
     @cached_property
     def images_path(self) -> set[fx.Node]:
@@ -106,8 +98,7 @@ class Experiment:
 
         `readers`, if given, are the only operations that read the changed values. The values of
         `stops` are computed, but not carried on. `only`, if given, limits what runs again. `meet`
-        is given each value that moved, before a later operation may write to it, and says whether
-        that is enough: nothing more runs then.
+        is given each value that moved, and says whether that is enough: nothing more runs then.
         """
         values: Values = {**self.values}
         moved = set(changed)
@@ -127,21 +118,18 @@ class Experiment:
                 if readers is not None and node not in readers:
                     moving -= set(changed)
                 if node in below and moving:
-                    value = self._run_again(node, values, moved - set(changed), changed, readers)
+                    value = self._run_again(node, values, changed, readers)
                     if not same(self.values[node], value, tolerance, by_mean):
                         moved.add(node)
                         values[node] = value
                         if meet(node, value):
                             break
-                elif node in self._changing:  # what it writes to is read later
-                    run_node(node, values, addresses=self._addresses)
         return values, moved
 
     def _run_again(
         self,
         node: fx.Node,
         values: Values,
-        fresh: set[fx.Node],
         changed: Values,
         readers: Iterable[fx.Node] | None,
     ) -> object:
@@ -149,33 +137,7 @@ class Experiment:
             return values[node.all_input_nodes[0]]
         if readers is not None and node not in readers:
             values = {**values, **{operand: self.values[operand] for operand in changed}}
-        in_place = node not in self._changing and set(node.all_input_nodes) <= fresh
-        return run_node(node, values, in_place, addresses=self._addresses)
-
-    @cached_property
-    def _addresses(self) -> Addresses:
-        return Addresses(self.values.values())
-
-    @cached_property
-    def _changing(self) -> set[fx.Node]:
-        """The operations that write to an operand which, or a view of which, others read too."""
-        changing = set()
-        for node in self.traced.graph.nodes:
-            for operand in written_operands(node):
-                if len(operand.users) > 1 or self._is_shared(operand):
-                    changing.add(node)
-        return changing
-
-    def _is_shared(self, node: fx.Node) -> bool:
-        """Whether the value of an operation shares memory with an operand, as a view does."""
-        value = self.tensor(node)
-        if value is None or node.op != "call_function":
-            return True
-        address = self._addresses.of(value)
-        operands = [self.tensor(operand) for operand in node.all_input_nodes]
-        return any(
-            operand is not None and self._addresses.of(operand) == address for operand in operands
-        )
+        return run_node(node, values)
 
 
 def same(first: object, second: object, tolerance: float, by_mean: bool = False) -> bool:

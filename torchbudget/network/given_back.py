@@ -12,8 +12,7 @@ import torch
 from torch import fx
 
 from torchbudget.network.captured import Network
-from torchbudget.network.nodes import arguments_of, kind_of
-from torchbudget.network.statistics import NORMS, STATISTICS
+from torchbudget.network.nodes import NORMS, STATISTICS, arguments_of, kind_of
 from torchbudget.network.trace import Trace, run_through
 
 MEAN_TOLERANCE = 1.5

@@ -141,6 +141,7 @@ MOVES_DATA = set(
     _local_scalar_dense is_nonzero item resize_ resize_as_ set_ split_with_sizes_copy _to_copy
     getitem nonzero empty_permuted new_empty_strided multinomial exponential_ random_
     tril_indices triu_indices _unsafe_view _reshape_alias _reshape_copy as_strided
+    as_strided_scatter
     """.split()
 )
 POOLS_AND_NORMS = set(
@@ -148,7 +149,8 @@ POOLS_AND_NORMS = set(
     _adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d avg_pool2d
     avg_pool3d max_pool2d_with_indices max_pool3d_with_indices max_unpool2d fractional_max_pool2d
     mkldnn_max_pool2d _fused_dropout native_dropout native_batch_norm _native_batch_norm_legit
-    _native_batch_norm_legit_no_training _batch_norm_with_update _batch_norm_no_update
+    _native_batch_norm_legit_functional _native_batch_norm_legit_no_training
+    _batch_norm_with_update _batch_norm_no_update
     native_layer_norm native_group_norm native_channel_shuffle _softmax _log_softmax logsumexp
     mean sum prod amax amin max min argmax argmin any all std var var_mean std_mean norm
     linalg_vector_norm cumsum cumprod cummax cummin logcumsumexp sort topk kthvalue median

@@ -1,8 +1,8 @@
 """The operations of a graph: what they are called, what they lead to, and how one of them runs."""
 
 import zlib
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import fx
@@ -12,7 +12,19 @@ from torchbudget.network.private_torch import (
     argument_names,
     mutated_arguments,
     name_of,
+    qualified_name,
 )
+
+BATCH_NORMS = {
+    "batch_norm",
+    "native_batch_norm",
+    "_native_batch_norm_legit",
+    "_batch_norm_impl_index",
+    "cudnn_batch_norm",
+}
+NORMS = BATCH_NORMS | {"instance_norm"}
+STATISTICS = ("running_mean", "running_var")
+T = TypeVar("T")
 
 
 def reachable(
@@ -48,17 +60,44 @@ def arguments_of(node: fx.Node) -> dict[str, object]:
     return {**dict(zip(names, node.args, strict=False)), **node.kwargs}
 
 
+def updated_statistics(kind: str, arguments: Mapping[str, T]) -> list[T]:
+    """The running statistics that a norm in training moves, which ATen does not declare.
+
+    It reads them for that alone. `arguments` are those of an operation, by name.
+    """
+    in_training = arguments.get("training") or arguments.get("use_input_stats")
+    if kind not in NORMS or not in_training:
+        return []
+    found = [arguments.get(name) for name in STATISTICS]
+    return [value for value in found if value is not None]
+
+
 def written_operands(node: fx.Node) -> list[fx.Node]:
-    """The operands whose memory an operation writes to: of an in-place one, or its `out`."""
+    """The operands whose memory an operation writes to: of an in-place one, its `out`, or a norm's
+    running statistics."""
     if not isinstance(node.target, Operation):
         return []
     arguments = arguments_of(node)
+    written = [arguments.get(name) for name in mutated_arguments(node.target)]
+    written += updated_statistics(kind_of(node), arguments)
     operands: list[fx.Node] = []
-    for name in mutated_arguments(node.target):
-        value = arguments.get(name)
+    for value in written:
         parts = value if isinstance(value, (list, tuple)) else [value]
         operands += [part for part in parts if isinstance(part, fx.Node)]
     return operands
+
+
+def is_reshaping(node: fx.Node) -> bool:
+    """Whether an operation in place changes no numbers, only the shape of what holds them."""
+    return isinstance(node.target, Operation) and torch.Tag.inplace_view in node.target.tags
+
+
+def reads_memory(node: fx.Node) -> bool:
+    """Whether what an operation gives depends on how the elements of an operand lie in memory."""
+    if not isinstance(node.target, Operation):
+        return False
+    name = qualified_name(node.target)
+    return "strided" in name or kind_of(node) in {"resize_", "resize_as_", "set_", "_reshape_alias"}
 
 
 def shape_of(node: fx.Node) -> tuple[int, ...]:
@@ -87,49 +126,21 @@ def draws_numbers(node: fx.Node) -> bool:
     )
 
 
-class Addresses:
-    """Where tensors have their memory; that of the tensors that are given is asked for once.
-
-    Those are kept: the id of a tensor that is gone may become that of another.
-    """
-
-    def __init__(self, values: Iterable[object] = ()) -> None:
-        tensors = [value for value in values if isinstance(value, torch.Tensor)]
-        self._known = {id(tensor): (tensor, _find_address(tensor)) for tensor in tensors}
-
-    def of(self, tensor: torch.Tensor) -> int:
-        """The address of the memory of a tensor, which views of it share; 0 of an empty one."""
-        known = self._known.get(id(tensor))
-        return _find_address(tensor) if known is None else known[1]
-
-
-def _find_address(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
-
-
-NOTHING_KNOWN = Addresses()
-
-
 def run_node(
-    node: fx.Node,
-    current: dict[fx.Node, object],
-    in_place: bool = False,
-    seed: int = 0,
-    addresses: Addresses = NOTHING_KNOWN,
+    node: fx.Node, current: dict[fx.Node, object], in_place: bool = False, seed: int = 0
 ) -> object:
     """The value of one operation on `current` values; see `replay`.
 
-    Each operation that draws random numbers has a seed of its own, so that it draws the same ones
-    when only a part of the graph runs again. `addresses` may know those of `current` values.
+    Unless `in_place`, what it writes to is a copy. Each operation that draws random numbers has a
+    seed of its own, so that it draws the same ones when only a part of the graph runs again.
     """
-    if not in_place:
-        for operand in written_operands(node):
-            _separate(operand, current, addresses)
+    written = () if in_place else written_operands(node)
     if draws_numbers(node):
         torch.default_generator.manual_seed(seed + zlib.crc32(node.name.encode()))
 
     def read(operand: fx.Node) -> Any:
-        return current[operand]
+        value = current[operand]
+        return value.clone() if operand in written and isinstance(value, torch.Tensor) else value
 
     args: Any = fx.node.map_arg(node.args, read)
     kwargs: Any = fx.node.map_arg(node.kwargs, read)
@@ -147,22 +158,3 @@ def _write(node: fx.Node, out: torch.Tensor, args: Any, kwargs: dict[str, Any]) 
     if out.shape != value.shape:
         out.resize_(value.shape)
     return out.copy_(value)
-
-
-def _separate(changing: fx.Node, current: dict[fx.Node, object], addresses: Addresses) -> None:
-    """Give `changing`, and all `current` values that share its memory, a copy of that memory.
-
-    Empty tensors share none: all of them have the address 0.
-    """
-    tensor = current[changing]
-    if not isinstance(tensor, torch.Tensor):
-        return
-    if tensor.requires_grad or not tensor.untyped_storage().nbytes():
-        current[changing] = tensor.clone()
-        return
-    address = addresses.of(tensor)
-    copied = tensor.untyped_storage().clone()
-    for node, value in current.items():
-        if isinstance(value, torch.Tensor) and addresses.of(value) == address:
-            view = torch.empty(0, dtype=value.dtype)
-            current[node] = view.set_(copied, value.storage_offset(), value.shape, value.stride())

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 TRIED_VERSIONS = ("2.11", "2.15")
@@ -56,6 +57,14 @@ def argument_types(operation: Operation) -> tuple[list[tuple[str, str]], list[st
     return arguments, [unwrap(result.type) for result in schema.returns]
 
 
+def memory_of(tensor: torch.Tensor) -> StorageWeakRef:
+    """What stands for the memory of a tensor: equal for tensors that share it.
+
+    As long as it is kept, no other memory is equal to it, even when the tensor is gone.
+    """
+    return StorageWeakRef(tensor.untyped_storage())
+
+
 @functools.cache
 def mutated_arguments(operation: Operation) -> tuple[str, ...]:
     """The names of the arguments that an operation writes to."""
@@ -74,9 +83,10 @@ def is_view(operation: Operation) -> bool:
     )
 
 
-def argument_names(operation: Operation) -> list[str]:
+@functools.cache
+def argument_names(operation: Operation) -> tuple[str, ...]:
     """The names of an operation's arguments, in their order."""
-    return [str(argument.name) for argument in operation._schema.arguments]
+    return tuple(str(argument.name) for argument in operation._schema.arguments)
 
 
 def default_arguments(operation: Operation) -> dict[str, object]:

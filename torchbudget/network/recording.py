@@ -5,20 +5,30 @@ the operation ("block1.0", "" for the network itself), and "source", the line of
 that called it ("nets.py:31", "" where there is none).
 """
 
+import itertools
 import operator
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import torch
 from torch import fx, nn
 from torch.utils._pytree import tree_map_only
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from torchbudget.network.private_torch import Operation, OperationMode, name_of
+from torchbudget.network.memory import Memory
+from torchbudget.network.nodes import BATCH_NORMS, STATISTICS, updated_statistics
+from torchbudget.network.private_torch import (
+    Operation,
+    OperationMode,
+    argument_names,
+    mutated_arguments,
+    name_of,
+)
 
 
 class Recording(OperationMode):
@@ -28,7 +38,7 @@ class Recording(OperationMode):
         super().__init__()
         self.graph = fx.Graph()
         self.attributes: dict[str, torch.Tensor] = {}
-        self._nodes = WeakTensorKeyDictionary()
+        self._memory = Memory(self._add_node)
         self._attribute_names = WeakTensorKeyDictionary()
         self._known: set[fx.Node] = set()  # computed from the code and the state alone
         self._running: ModuleStack | None = None
@@ -41,13 +51,14 @@ class Recording(OperationMode):
     def add_input(self, tensor: torch.Tensor, known: bool = False) -> None:
         """Declare `tensor` as the graph's next input; a `known` one is part of the state."""
         node = self.graph.placeholder(f"input_{len(self.graph.nodes)}")
-        self._nodes[tensor] = node
+        self._memory.add(tensor, node)
         if known:
+            self._memory.keep(tensor, node)
             self._known.add(node)
 
     def node_of(self, tensor: torch.Tensor) -> fx.Node:
-        """The node that gave `tensor`, or a new one of a constant."""
-        node: fx.Node | None = self._nodes.get(tensor)
+        """The node that gives `tensor` as it is now, or a new one of a constant."""
+        node = self._memory.node_of(tensor)
         if node is not None:
             return node
         name: str | None = self._attribute_names.get(tensor)
@@ -55,7 +66,16 @@ class Recording(OperationMode):
             name = f"constant_{len(self.attributes)}"
             self._attribute_names[tensor] = name
             self.attributes[name] = tensor
-        return self.graph.create_node("get_attr", name)
+        node = self.graph.create_node("get_attr", name)
+        self._memory.keep(tensor, node)
+        return node
+
+    def finish(self, logits: torch.Tensor) -> None:
+        """The forward has ended and gives `logits`."""
+        output = self.node_of(logits)
+        self._memory.write_back()
+        self.graph.output([output])
+        self._memory.prune()
 
     def __torch_dispatch__(
         self,
@@ -69,21 +89,60 @@ class Recording(OperationMode):
             return func(*args, **kwargs)
         if func is torch.ops.aten.lift_fresh.default:  # what `torch.tensor` ends with
             func = torch.ops.aten.lift_fresh_copy.default
-        known = self._is_known(func, list(tensors_of((args, kwargs))))
+        arguments = {**dict(zip(argument_names(func), args, strict=False)), **kwargs}
+        statistics = list(tensors_of(updated_statistics(name_of(func), arguments)))
+        operands = list(tensors_of((args, kwargs)))
+        known = self._is_known(func, operands, statistics)
         reads = func is torch.ops.aten.is_nonzero.default
         if reads or torch.Tag.data_dependent_output in func.tags:
             if not known:
                 raise RuntimeError(f"forward takes a number out of a tensor by {name_of(func)}")
             return func(*args, **kwargs)
-        node_args, node_kwargs = tree_map_only(torch.Tensor, self.node_of, (args, kwargs))
-        node = self.graph.create_node("call_function", func, tuple(node_args), node_kwargs)
-        node.meta["module"] = self._running.innermost if self._running else ""
-        node.meta["source"] = source_line()
-        if known:
-            self._known.add(node)
+        written: list[torch.Tensor] = []
+        if torch.Tag.inplace_view not in func.tags:
+            written += tensors_of([arguments.get(name) for name in mutated_arguments(func)])
+
+        def read(tensor: torch.Tensor) -> fx.Node:
+            if any(tensor is moved for moved in statistics):
+                node = self._memory.first_node_of(tensor)
+            elif any(tensor is changed for changed in written):
+                node = self._memory.node_to_write(tensor)
+            else:
+                node = None
+            return node or self.node_of(tensor)
+
+        moved = self._move(func, arguments) if statistics else []
+        node_args, node_kwargs = tree_map_only(torch.Tensor, read, (args, kwargs))
+        node = self._add_node(func, tuple(node_args), node_kwargs)
+        if not known:
+            self._known.discard(node)
         value = self.run_operation(node, func, args, kwargs)
         self._follow(node, value)
+        for tensor in written:
+            self._memory.write(tensor, list(tensors_of(value)))
+        for tensor, result in itertools.zip_longest(statistics, moved):
+            self._memory.write(tensor, node=result)
         return value
+
+    def _move(self, func: Operation, arguments: Mapping[str, object]) -> list[fx.Node]:
+        """Nodes that give the statistics as a batch norm in training will leave them."""
+        if name_of(func) not in BATCH_NORMS or any(arguments[name] is None for name in STATISTICS):
+            return []
+        names = ("input", "weight", "bias", *STATISTICS, "training", "momentum", "eps")
+        operands = tree_map_only(torch.Tensor, self.node_of, [arguments[name] for name in names])
+        functional = torch.ops.aten._native_batch_norm_legit_functional.default
+        norm = self._memory.make(functional, tuple(operands))
+        return [self._memory.make(operator.getitem, (norm, index)) for index in (3, 4)]
+
+    def _add_node(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
+    ) -> fx.Node:
+        node = self.graph.create_node("call_function", func, args, kwargs or {})
+        node.meta["module"] = self._running.innermost if self._running else ""
+        node.meta["source"] = source_line()
+        if all(part in self._known or part.op == "get_attr" for part in node.all_input_nodes):
+            self._known.add(node)
+        return node
 
     def run_operation(
         self,
@@ -98,17 +157,19 @@ class Recording(OperationMode):
     def note_value(self, node: fx.Node, value: torch.Tensor) -> None:
         """Called with each value when it is there; a subclass may measure it."""
 
-    def _is_known(self, func: Operation, operands: list[torch.Tensor]) -> bool:
+    def _is_known(
+        self, func: Operation, operands: list[torch.Tensor], statistics: list[torch.Tensor]
+    ) -> bool:
         """Whether the value follows from the code and the state, not from images or chance."""
-        if torch.Tag.nondeterministic_seeded in func.tags:
+        if statistics or torch.Tag.nondeterministic_seeded in func.tags:
             return False
-        nodes = [self._nodes.get(tensor) for tensor in operands]
+        nodes = [self._memory.node_of(tensor) for tensor in operands]
         return all(node is None or node in self._known for node in nodes)
 
     def _follow(self, node: fx.Node, value: object) -> None:
         """Remember which node gave `value`, or each tensor in it."""
         if isinstance(value, torch.Tensor):
-            self._nodes[value] = node
+            self._memory.add(value, node)
             node.meta["shape"] = tuple(value.shape)
             self.note_value(node, value)
         elif isinstance(value, (tuple, list)):

@@ -7,9 +7,9 @@ import torch
 from torch import fx
 
 from torchbudget.network.experiment import CLOSE, Experiment, random_nodes
-from torchbudget.network.nodes import between, describe_node, kind_of, run_node
+from torchbudget.network.nodes import BATCH_NORMS, between, describe_node, kind_of, run_node
 from torchbudget.network.statistics import moved_by_training
-from torchbudget.network.structure import BATCH_NORMS, DROPOUTS, bypasses, dropout_probability
+from torchbudget.network.structure import DROPOUTS, bypasses, dropout_probability
 from torchbudget.network.structure import global_averages as averages_by_value
 from torchbudget.network.trace import Trace
 from torchbudget.network.weighing import Structure

@@ -3,12 +3,9 @@
 import torch
 from torch import fx
 
-from torchbudget.network.nodes import arguments_of, kind_of
-from torchbudget.network.structure import BATCH_NORMS
+from torchbudget.network.nodes import NORMS, STATISTICS, arguments_of, kind_of
 from torchbudget.network.trace import Trace, replay
 
-NORMS = BATCH_NORMS | {"instance_norm"}
-STATISTICS = ("running_mean", "running_var")
 LEAST_CHANGE = 1e-4
 """The least share of the way to the batch's statistics that one step of training must go.
 

@@ -9,19 +9,12 @@ from torch import fx, nn
 
 from torchbudget.data.images import ImageSpec
 from torchbudget.network.multiply_adds import count_multiply_adds
-from torchbudget.network.nodes import arguments_of, kind_of, reachable
+from torchbudget.network.nodes import BATCH_NORMS, arguments_of, kind_of, reachable
 from torchbudget.network.trace import Trace, trace
 
 __all__ = ["count_multiply_adds"]  # beside the other sizes
 
 CONVOLUTIONS = {"conv1d", "conv2d", "conv3d", "conv_transpose2d", "convolution", "_convolution"}
-BATCH_NORMS = {
-    "batch_norm",
-    "native_batch_norm",
-    "_native_batch_norm_legit",
-    "_batch_norm_impl_index",
-    "cudnn_batch_norm",
-}
 NORMALISATIONS = BATCH_NORMS | {
     "instance_norm",
     "group_norm",

@@ -267,7 +267,7 @@ def trace_on(
                 logits = call_with(network, inputs, batch)
         if not isinstance(logits, torch.Tensor):
             raise TypeError(f"forward gives a {type(logits).__name__}, not one tensor of logits")
-        recording.graph.output([recording.node_of(logits)])
+        recording.finish(logits)
     except Exception as error:
         raise NetworkError(
             f"the network cannot be traced: {type(error).__name__}: {error}"
