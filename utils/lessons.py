@@ -29,6 +29,7 @@ from torchbudget.evidence.measure import infer
 from torchbudget.evidence.results import TeacherRecord
 from torchbudget.evidence.weights import load_weights
 from torchbudget.network.ensemble import EnsembleNetwork
+from torchbudget.network.soundness import lay_out
 from torchbudget.network.trace import build
 from utils.augmentations import Augmentation, augment_batches
 from utils.precision import autocast, choose_precision
@@ -164,7 +165,8 @@ class Lessons:
             network = networks[0]
             if len(networks) > 1:
                 network = EnsembleNetwork([lambda one=one: one for one in networks], vote)
-            self._network = network.to(memory_format=torch.channels_last).eval()
+            lay_out(network, self.train.image)
+            self._network = network.eval()
         return self._network
 
     # --- on disk --------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from torchbudget.declare.entry import Entry
 from torchbudget.errors import EXIT_FAIL, DeclarationError, TorchBudgetError
 from torchbudget.evidence.measure import measure
 from torchbudget.evidence.results import Count, Epoch, Seconds
-from torchbudget.network.soundness import check_network, make_network
+from torchbudget.network.soundness import check_network, lay_out, make_network
 from utils.augmentations import augment_batches
 from utils.averaging import SWA, Averager
 from utils.kernels import accelerate
@@ -102,8 +102,9 @@ class Training:
         network = make_network(entry.network)
         check_network(network, self.train.image)
         network.to(self.device)
-        if self.recipe.channels_last:
-            network.to(memory_format=torch.channels_last)
+        wanted = torch.channels_last if self.recipe.channels_last else torch.contiguous_format
+        self.layout = lay_out(network, self.train.image, wanted)
+        if self.layout is torch.channels_last:
             accelerate(network, self.device)
         return network
 
@@ -232,8 +233,7 @@ class Training:
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
         """Images (N, C, H, W) in [0, 1] as the network takes them; `images` is overwritten."""
-        layout = torch.channels_last if self.recipe.channels_last else torch.contiguous_format
-        return self.train.image.normalise(images).contiguous(memory_format=layout)
+        return self.train.image.normalise(images).contiguous(memory_format=self.layout)
 
     # --- steps ----------------------------------------------------------------------------------
 
@@ -344,6 +344,6 @@ class Training:
         network = self.averager.final_network(
             self.prepare(as_floats(pixels)) for pixels in self.train.pixels.split(batch)
         )
-        network = network.cpu().to(memory_format=torch.channels_last).eval()
+        lay_out(network.cpu().eval(), self.train.image)
         self.seconds += time.perf_counter() - started
         return network

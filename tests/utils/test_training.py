@@ -20,6 +20,7 @@ from torchbudget.data.split import split_train_val
 from torchbudget.declare.budget import Budget
 from torchbudget.declare.entry import Entry
 from torchbudget.errors import NetworkError
+from torchbudget.evidence.measure import measure
 from utils.augmentations import (
     Affine,
     Cutout,
@@ -306,3 +307,25 @@ def test_a_network_that_does_not_fit_the_images_is_named_before_the_first_step(n
     images = make_colours(70)
     with pytest.raises(NetworkError, match=message):
         Training(replace(ENTRY, network=network), 0, images, images, torch.device("cpu"))
+
+
+class LeNet(nn.Module):
+    """It flattens its maps by `view`, as many do, which maps with their channels last refuse."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 4, 5), nn.ReLU(), nn.MaxPool2d(2))
+        self.dense = nn.Linear(320, 7)
+
+    def forward(self, x):
+        x = self.features(x)
+        return self.dense(x.view(x.size(0), -1))
+
+
+def test_a_network_that_flattens_its_maps_by_a_view_trains():
+    images = make_colours(140)
+    recipe = replace(RECIPE, epochs=1, augment=(), average=None, val_images=0)
+    entry = replace(ENTRY, network=LeNet, recipe=recipe)
+    training = Training(entry, 0, images, images[torch.arange(0)], torch.device("cpu"))
+    training.epoch()
+    assert measure(training.final_network(), images).total == 140

@@ -149,7 +149,6 @@ def infer_views(
         logits = []
         for view in views:
             batch = image.normalise(transform(view, floats).clone())
-            batch = batch.contiguous(memory_format=torch.channels_last)
             logits.append(network(batch).float().cpu())
         return torch.stack(logits)
 

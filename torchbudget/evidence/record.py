@@ -40,6 +40,7 @@ from torchbudget.evidence.weights import (
     weights_digest,
     weights_paths,
 )
+from torchbudget.network.soundness import lay_out
 from torchbudget.network.structure import count_multiply_adds, count_params, network_digest
 from torchbudget.network.trace import build
 
@@ -240,6 +241,7 @@ def observe_run(
     `images` are those trained on and those chosen by.
     """
     train, val = images or split_train_val(dataset, entry.val_images)
+    lay_out(network, dataset.image)
     val_found = measure(network, val, views=entry.views) if len(val) else None
     test = measure(network, dataset.test, views=entry.views)
     plain = test.misses_without_views
@@ -313,4 +315,4 @@ def adopt_weights(entry: Entry, source: nn.Module | Mapping[str, torch.Tensor]) 
                 f"the weights hold {name}, which the network of {entry.name} has not"
             )
     network.load_state_dict(state)
-    return network.to(memory_format=torch.channels_last).eval()
+    return network.eval()

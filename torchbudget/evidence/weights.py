@@ -15,6 +15,7 @@ from torchbudget.evidence.results import run_stem
 from torchbudget.evidence.stored import pack_tensors, unpack_tensors
 from torchbudget.network.captured import Network
 from torchbudget.network.ensemble import EnsembleNetwork
+from torchbudget.network.soundness import lay_out
 from torchbudget.reading import reading
 
 
@@ -136,4 +137,6 @@ def load_shipped(entry: Entry, seed: int, folder: Path, dataset: str | None = No
     parts = network.members if isinstance(network, EnsembleNetwork) else [network]
     for part, path in zip(parts, weights_paths(entry, seed, folder, dataset), strict=True):
         load_weights(path, part)
-    return network.to(memory_format=torch.channels_last).eval()
+    if entry.data.image is not None:
+        lay_out(network, entry.data.image)
+    return network.eval()

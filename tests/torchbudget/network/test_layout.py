@@ -6,8 +6,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from torchbudget.data.images import ImageSpec
+from torchbudget.evidence.measure import infer
 from torchbudget.network.capture import capture
 from torchbudget.network.captured import CapturedModule
+from torchbudget.network.soundness import lay_out
 
 IMAGE = ImageSpec(shape=(3, 12, 10), num_classes=7, mean=(0.5,) * 3, std=(0.2,) * 3)
 
@@ -52,3 +54,16 @@ def test_a_captured_network_computes_what_its_graph_does(name):
     for layout in (torch.contiguous_format, torch.channels_last):
         logits = CapturedModule(network)(images.contiguous(memory_format=layout))
         assert torch.allclose(logits, expected, 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize("name", [*FAST, *SLOW])
+def test_a_network_has_channels_last_only_where_it_computes_the_same(name):
+    torch.manual_seed(0)
+    network = Flattened((FAST | SLOW)[name])
+    pixels = torch.randint(0, 256, (5, *IMAGE.shape), dtype=torch.uint8)
+    expected = infer(network, pixels, IMAGE)
+    layout = lay_out(network, IMAGE)
+    assert layout is (torch.channels_last if name in FAST else torch.contiguous_format)
+    assert network.conv.weight.is_contiguous(memory_format=layout)
+    assert torch.allclose(infer(network, pixels, IMAGE), expected, 1e-4, 1e-4)
+    assert network.training
