@@ -5,16 +5,14 @@ a map, or the map is written in another basis, each element depends on each pixe
 pixels are as far apart as before: that shows in how much each element depends on each of them.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import fx
 
-from torchbudget.network.experiment import Values
-from torchbudget.network.nodes import between, run_node
-from torchbudget.network.trace import Trace
+from torchbudget.network.experiment import Experiment, Values
 
 GRIDS = (6, 4, 3)
 """Sides of the grids of blocks into which a map is divided, the finest first."""
@@ -22,6 +20,8 @@ MAX_GRADIENTS = 320
 """The most elements of a value whose gradients are taken to count what they tell apart."""
 CUTOFF = 0.01
 """Singular values below this share of the largest count as zero."""
+MAX_KNOWN = 2048
+"""The most elements of which the gradients are kept."""
 NUM_COMPARED = 8
 """Elements of a value that are compared with each other."""
 APART = 0.15
@@ -124,29 +124,30 @@ def _rank(rows: torch.Tensor) -> int:
 
 
 class Gradients:
-    """Gradients at a map of the elements of the values that follow from it.
+    """Gradients of elements of values at earlier maps, from one run of a trace on `images`.
 
-    Raises `RuntimeError` where an operation between has none.
+    Where an operation has no gradient, its value is taken for a number that nothing comes before.
     """
 
-    def __init__(
-        self, traced: Trace, values: Values, source: fx.Node, targets: Collection[fx.Node]
-    ) -> None:
-        start = values[source]
-        assert isinstance(start, torch.Tensor)
-        self.grid = divide(start.shape)
-        self._num_images = len(start)
-        self._start = start.clone().requires_grad_()
-        below = between([source], targets) - {source}
-        run = [node for node in traced.graph.nodes if node in below]
-        changed = start.clone()
-        changed[:1] = torch.randn(changed[:1].shape, generator=_seeded()) * start.std()
-        with torch.random.fork_rng(devices=[]):
-            with torch.no_grad():
-                others = _run(run, {**values, source: changed})
-            with torch.enable_grad():
-                self._values = _run(run, {**values, source: self._start})
-        self._changed = {target: others[target] for target in targets}
+    def __init__(self, experiment: Experiment, images: torch.Tensor) -> None:
+        self._experiment = experiment
+        self._images = images
+        self._known: dict[tuple[fx.Node, int], dict[fx.Node, torch.Tensor]] = {}
+
+    @cached_property
+    def _values(self) -> Values:
+        return self._experiment.run_differentiably(self._images)
+
+    @cached_property
+    def _changed(self) -> Values:
+        """The values when the first image is another one."""
+        changed = self._images.clone()
+        changed[:1] = torch.randn(changed[:1].shape, generator=_seeded())
+        return self._experiment.run(changed)
+
+    def grid_of(self, source: fx.Node) -> Grid:
+        """The blocks of a map."""
+        return divide(self._start(source).shape)
 
     def draw(self, target: fx.Node, number: int) -> list[int]:
         """Numbers of elements of a value that are of the first image, drawn at random.
@@ -156,43 +157,78 @@ class Gradients:
         """
         flat = _flatten(self._values[target]).detach()
         change = (_flatten(self._changed[target]) - flat).abs()
-        numbers = change.topk(max(1, flat.numel() // self._num_images)).indices.sort().values
+        numbers = change.topk(max(1, flat.numel() // len(self._images))).indices.sort().values
         return numbers[_shuffle(len(numbers))][:number].tolist()
 
-    def of(self, target: fx.Node, elements: Iterable[int]) -> Dependence:
-        """How much these elements of a value depend on the blocks of the map."""
-        flat = _flatten(self._values[target])
-        rows = [self._divide(_differentiate(flat[element], self._start)) for element in elements]
-        empty = torch.zeros(0, self.grid.channels, self.grid.rows, self.grid.columns)
+    def of(
+        self,
+        source: fx.Node,
+        target: fx.Node,
+        elements: Iterable[int],
+        beside: Iterable[fx.Node] = (),
+    ) -> Dependence:
+        """How much these elements of a value depend on the blocks of the map `source`.
+
+        `beside` are maps of which the same will be asked: one pass finds it for all of them.
+        """
+        sources = list(dict.fromkeys([source, *beside]))
+        rows = [self._find(source, target, element, sources) for element in elements]
+        grid = self.grid_of(source)
+        empty = torch.zeros(0, grid.channels, grid.rows, grid.columns)
         return Dependence(torch.stack(rows) if rows else empty)
 
     def operands(self, target: fx.Node, element: int, operand: fx.Node) -> list[int]:
         """Numbers of the elements of `operand` that an element of a value depends on, shuffled."""
-        value = self._values[operand]
-        assert isinstance(value, torch.Tensor)
-        gradient = _differentiate(_flatten(self._values[target])[element], value)
+        (gradient,) = self._differentiate(target, element, [operand])
         numbers = _flatten(gradient).nonzero()[:, 0]
         return numbers[_shuffle(len(numbers))].tolist()
 
-    def _divide(self, gradient: torch.Tensor) -> torch.Tensor:
-        """(C, rows, columns): sums over the blocks and the images, each pixel with its own sign.
+    def _find(
+        self, source: fx.Node, target: fx.Node, element: int, sources: list[fx.Node]
+    ) -> torch.Tensor:
+        known = self._known.get((target, element), {})
+        if source not in known:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            gradients = self._differentiate(target, element, sources)
+            known = {
+                node: _divide(gradient, self.grid_of(node))
+                for node, gradient in zip(sources, gradients, strict=True)
+            }
+            self._known[target, element] = known
+        return known[source]
 
-        Without the signs, what has a mean of 0 in each block would be lost.
-        """
-        _, _, height, width = gradient.shape
-        signs = torch.randint(0, 2, (height, width), generator=_seeded()) * 2 - 1
-        signed = gradient.sum(0) * signs
-        rows = torch.arange(height) * self.grid.rows // height
-        columns = torch.arange(width) * self.grid.columns // width
-        by_row = signed.new_zeros(len(signed), self.grid.rows, width).index_add(1, rows, signed)
-        blocks = by_row.new_zeros(len(signed), self.grid.rows, self.grid.columns)
-        return blocks.index_add(2, columns, by_row)
+    def _start(self, source: fx.Node) -> torch.Tensor:
+        value = self._values[source]
+        assert isinstance(value, torch.Tensor)
+        return value
+
+    def _differentiate(
+        self, target: fx.Node, element: int, sources: list[fx.Node]
+    ) -> tuple[torch.Tensor, ...]:
+        """Gradients of an element of a value; raises `RuntimeError` where it has none."""
+        return torch.autograd.grad(
+            _flatten(self._values[target])[element],
+            [self._start(source) for source in sources],
+            retain_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
+        )
 
 
-def _run(nodes: Iterable[fx.Node], values: Values) -> Values:
-    for node in nodes:
-        values[node] = run_node(node, values)
-    return values
+def _divide(gradient: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """(C, rows, columns): sums over the blocks and the images, each pixel with its own sign.
+
+    Without the signs, what has a mean of 0 in each block would be lost.
+    """
+    _, _, height, width = gradient.shape
+    signs = torch.randint(0, 2, (height, width), generator=_seeded()) * 2 - 1
+    signed = gradient.sum(0) * signs
+    rows = torch.arange(height) * grid.rows // height
+    columns = torch.arange(width) * grid.columns // width
+    by_row = signed.new_zeros(len(signed), grid.rows, width).index_add(1, rows, signed)
+    blocks = by_row.new_zeros(len(signed), grid.rows, grid.columns)
+    return blocks.index_add(2, columns, by_row)
 
 
 def _flatten(value: object) -> torch.Tensor:
@@ -202,13 +238,6 @@ def _flatten(value: object) -> torch.Tensor:
         raise RuntimeError("a value without a tensor has no gradient")
     flat = value.flatten()
     return torch.view_as_real(flat).flatten() if flat.is_complex() else flat
-
-
-def _differentiate(element: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
-    (gradient,) = torch.autograd.grad(
-        element, [at], retain_graph=True, allow_unused=True, materialize_grads=True
-    )
-    return gradient
 
 
 def _shuffle(number: int) -> torch.Tensor:

@@ -29,23 +29,44 @@ class Experiment:
     def __init__(self, traced: Trace) -> None:
         self.traced = traced
         self._state = {name: traced.perturb(name, tensor) for name, tensor in traced.state.items()}
-        self.values = self._run(traced.images)
+        self.values = self.run(traced.images)
 
-    def _run(self, images: torch.Tensor) -> Values:
+    def run(self, images: torch.Tensor) -> Values:
         """The value of each node."""
         values: Values = {}
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             for node in self.traced.graph.nodes:
-                if node.op == "placeholder":
-                    name = self.traced.names[node]
-                    values[node] = self._state[name] if name else images
-                elif node.op == "get_attr":
-                    values[node] = self.traced.attributes[str(node.target)]
-                elif node.op == "output":
-                    values[node] = values[node.all_input_nodes[0]]
-                else:
-                    values[node] = run_node(node, values)
+                values[node] = self._compute(node, values, images)
         return values
+
+    def run_differentiably(self, images: torch.Tensor) -> Values:
+        """The same, with gradients at every value that follows from the images.
+
+        What an operation gives that has no gradient is a value that no other comes before.
+        """
+        values: Values = {}
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            for node in self.traced.graph.nodes:
+                try:
+                    value = self._compute(node, values, images)
+                except RuntimeError:
+                    plain = {operand: detach(values[operand]) for operand in node.all_input_nodes}
+                    value = self._compute(node, plain, images)
+                if node in self.images_path and isinstance(value, torch.Tensor):
+                    lacks = has_gradient(value) and not value.requires_grad
+                    value = value.detach().requires_grad_() if lacks else value
+                values[node] = value
+        return values
+
+    def _compute(self, node: fx.Node, values: Values, images: torch.Tensor) -> object:
+        if node.op == "placeholder":
+            name = self.traced.names[node]
+            return self._state[name] if name else images
+        if node.op == "get_attr":
+            return self.traced.attributes[str(node.target)]
+        if node.op == "output":
+            return values[node.all_input_nodes[0]]
+        return run_node(node, values)
 
     @cached_property
     def images_path(self) -> set[fx.Node]:
@@ -55,17 +76,18 @@ class Experiment:
     @cached_property
     def varying(self) -> set[fx.Node]:
         """The nodes on the path whose value is another one for other images."""
-        values = self.run_others()
+        values = self.run(self.other_images)
         return {
             node
             for node in self.images_path
             if node is self.traced.input or not same(self.values[node], values[node], 1e-3)
         }
 
-    def run_others(self) -> Values:
-        """The value of each node for other images."""
+    @cached_property
+    def other_images(self) -> torch.Tensor:
+        """Random images, as many as there are."""
         generator = torch.Generator().manual_seed(1)
-        return self._run(torch.randn(self.traced.images.shape, generator=generator))
+        return torch.randn(self.traced.images.shape, generator=generator)
 
     @cached_property
     def learned(self) -> set[fx.Node]:
@@ -156,6 +178,13 @@ def same(first: object, second: object, tolerance: float, by_mean: bool = False)
     difference = differences.mean() if by_mean else differences.max()
     allowed = tolerance and tolerance * (first - first.mean()).abs().mean()
     return bool(difference <= allowed + SLACK)  # NaN is not
+
+
+def detach(value: object) -> object:
+    """A value, or each tensor in it, without its gradient."""
+    if isinstance(value, torch.Tensor):
+        return value.detach()
+    return [detach(part) for part in value] if isinstance(value, (tuple, list)) else value
 
 
 def has_gradient(value: torch.Tensor) -> bool:

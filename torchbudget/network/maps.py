@@ -32,9 +32,10 @@ Look = TypeVar("Look", Sighting, Folding)
 class Maps:
     """Which operations of a trace give maps, and what of a map an operation sees."""
 
-    def __init__(self, traced: Trace, experiment: Experiment) -> None:
+    def __init__(self, traced: Trace, experiment: Experiment, gradients: Gradients) -> None:
         self._traced = traced
         self._experiment = experiment
+        self._gradients = gradients
         self._seen: dict[tuple[fx.Node, fx.Node], Sight] = {}
         self._foldings: dict[tuple[fx.Node, fx.Node], Folding] = {}
         self._folded: dict[tuple[fx.Node, fx.Node], bool] = {}
@@ -72,9 +73,8 @@ class Maps:
         value = self._experiment.tensor(operand)
         if value is None or value.ndim != 4 or self._keeps_pixels(operand, maps):
             return True
-        return not any(
-            self._is_folded(source, operand) for source in self._list_before(operand, maps)
-        )
+        sources = self._list_before(operand, maps)
+        return not any(self._is_folded(source, operand, sources) for source in sources)
 
     def _keeps_pixels(self, node: fx.Node, maps: set[fx.Node]) -> bool:
         """Whether a node is a map, or maps side by side, cropped or padded."""
@@ -87,8 +87,8 @@ class Maps:
         ]
         return all(self._keeps_pixels(operand, maps) for operand in varying)
 
-    def _is_folded(self, source: fx.Node, target: fx.Node) -> bool:
-        """Whether a value of four dimensions is a map, folded; of all that are read, at once."""
+    def _is_folded(self, source: fx.Node, target: fx.Node, sources: list[fx.Node]) -> bool:
+        """Whether a value of four dimensions is a map, folded; `sources` are all before it."""
         pair = (source, target)
         if pair not in self._foldings:
             others = self._unknown(source, [target, *self._read], self._foldings)
@@ -97,7 +97,9 @@ class Maps:
                 self._foldings[source, node] = folding
         if pair not in self._folded:
             folding = self._foldings[pair]
-            self._folded[pair] = folding.is_folded or (folding.sees_all and self._folds(*pair))
+            self._folded[pair] = folding.is_folded or (
+                folding.sees_all and self._folds(source, target, sources)
+            )
         return self._folded[pair]
 
     @cached_property
@@ -110,7 +112,7 @@ class Maps:
             if kind_of(operand) not in MAPS and len(self._shape(operand)) == 4
         ]
 
-    def _folds(self, source: fx.Node, target: fx.Node) -> bool:
+    def _folds(self, source: fx.Node, target: fx.Node, sources: list[fx.Node]) -> bool:
         """Whether a value is a map, folded, by how much its elements depend on parts of the map.
 
         Its channels depend on different parts, and its outermost pixels on the same ones.
@@ -120,11 +122,11 @@ class Maps:
         generator = torch.Generator().manual_seed(0)
         chosen = torch.randperm(shape[1], generator=generator)[:NUM_CHANNELS] * pixels
         try:
-            gradients = Gradients(self._traced, self._experiment.values, source, [target])
-            if gradients.of(target, chosen[:NUM_COMPARED].tolist()).overlap >= APART:
+            compared = chosen[:NUM_COMPARED].tolist()
+            if self._gradients.of(source, target, compared, sources).overlap >= APART:
                 return False
-            first = gradients.of(target, chosen.tolist())
-            last = gradients.of(target, (chosen + pixels - 1).tolist())
+            first = self._gradients.of(source, target, chosen.tolist())
+            last = self._gradients.of(source, target, (chosen + pixels - 1).tolist())
         except RuntimeError:  # no gradient: nothing before it is learned by training
             return False
         return first.together.overlap_with(last.together) > SPREAD

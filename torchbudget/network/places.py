@@ -1,18 +1,15 @@
 """Whether operations keep the places of a map apart, or join them, by how much they see of each."""
 
-from collections.abc import Collection, Container, Mapping
-from functools import lru_cache
+from collections.abc import Container
+from dataclasses import dataclass
 
 from torch import fx
 
 from torchbudget.network.dependence import APART, NUM_COMPARED, SPREAD, Dependence, Gradients
-from torchbudget.network.experiment import Experiment
 from torchbudget.network.nodes import between
 
 NUM_TRIED = 2
 """Elements of a value of which the operands are looked at."""
-NUM_KEPT = 4
-"""Maps whose gradients are kept: each of them holds the values of the operations behind it."""
 STEADY = 0.5
 """Shares of an element's dependence that stay where they are for other images are at least this.
 
@@ -20,85 +17,91 @@ Where they are fewer the images themselves select places, as a maximum does: non
 """
 
 
+@dataclass(frozen=True)
+class Look:
+    """A map `source`, and an operation `node` that reads of it by `operand`.
+
+    `sources` are all maps of which the operand is looked at.
+    """
+
+    source: fx.Node
+    sources: tuple[fx.Node, ...]
+    operand: fx.Node
+    node: fx.Node
+
+
 class Places:
     """What operations do to the places of maps, of which each element may see all.
 
-    `layers` are the operations with learned weights; `targets` are, for each map, all that may be
-    asked about.
+    `here` are gradients for the images of the experiment, `elsewhere` for other images; `layers`
+    are the operations with learned weights.
     """
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        layers: Container[fx.Node],
-        targets: Mapping[fx.Node, Collection[fx.Node]],
-    ) -> None:
+    def __init__(self, here: Gradients, elsewhere: Gradients, layers: Container[fx.Node]) -> None:
+        self._here = here
+        self._elsewhere = elsewhere
         self._layers = layers
-        self._pair = lru_cache(NUM_KEPT)(lambda source: _Pair(experiment, source, targets[source]))
 
-    def are_kept(self, source: fx.Node, operand: fx.Node, node: fx.Node) -> bool:
-        """Whether some elements of a value are of other places of the map `source` than others."""
+    def are_kept(self, look: Look) -> bool:
+        """Whether some elements of a value are of other places of a map than others."""
+        draw = self._here.draw
         try:
-            pair = self._pair(source)
-            return pair.is_apart(node, pair.here.draw(node, NUM_COMPARED)) or (
-                self._is_fixed(source, operand)
-                and pair.tells_apart(node, pair.here.draw(node, pair.here.grid.num_gradients))
+            return self._is_apart(look, look.node, draw(look.node, NUM_COMPARED)) or (
+                self._is_fixed(look)
+                and self._tells_apart(look, look.node, draw(look.node, self._number(look)))
             )
         except RuntimeError:  # no gradient: nothing here is learned by training
             return False
 
-    def are_joined(self, source: fx.Node, operand: fx.Node, node: fx.Node) -> bool:
-        """Whether an operation weighs elements of `operand` that are of other places, far ones too.
+    def are_joined(self, look: Look) -> bool:
+        """Whether an operation weighs elements of its operand that are of other places, far ones.
 
         As for what is seen, all elements of its value then weigh the same places, or one weighs a
         whole row or column.
         """
         try:
-            pair = self._pair(source)
-            sees_the_same = pair.here.of(node, pair.here.draw(node, NUM_COMPARED)).overlap > SPREAD
+            compared = self._here.draw(look.node, NUM_COMPARED)
+            sees_the_same = self._depend(look, look.node, compared).overlap > SPREAD
             return any(
-                (sees_the_same or pair.here.of(node, [element]).covers_a_line)
-                and self._weighs_apart(pair, operand, pair.here.operands(node, element, operand))
-                for element in pair.here.draw(node, NUM_TRIED)
+                (sees_the_same or self._depend(look, look.node, [element]).covers_a_line)
+                and self._weighs_apart(look, self._here.operands(look.node, element, look.operand))
+                for element in self._here.draw(look.node, NUM_TRIED)
             )
         except RuntimeError:
             return False
 
-    def _weighs_apart(self, pair: "_Pair", operand: fx.Node, parts: list[int]) -> bool:
-        """Whether elements of `operand` that are weighed together are of other places."""
-        return pair.is_apart(operand, parts[:NUM_COMPARED]) or (
-            len(parts) >= pair.here.grid.num_apart
-            and self._is_fixed(pair.source, operand)
-            and pair.tells_apart(operand, parts[: pair.here.grid.num_gradients])
+    def _weighs_apart(self, look: Look, parts: list[int]) -> bool:
+        """Whether elements of the operand that are weighed together are of other places."""
+        return self._is_apart(look, look.operand, parts[:NUM_COMPARED]) or (
+            len(parts) >= self._here.grid_of(look.source).num_apart
+            and self._is_fixed(look)
+            and self._tells_apart(look, look.operand, parts[: self._number(look)])
         )
 
-    def _is_fixed(self, source: fx.Node, operand: fx.Node) -> bool:
+    def _number(self, look: Look) -> int:
+        return self._here.grid_of(look.source).num_gradients
+
+    def _is_fixed(self, look: Look) -> bool:
         """Whether no operation with learned weights is between a map and an operand."""
-        return not any(node in self._layers for node in between([source], [operand]) - {source})
+        way = between([look.source], [look.operand]) - {look.source}
+        return not any(node in self._layers for node in way)
 
-
-class _Pair:
-    """Gradients at a map for the images of an experiment, and for other images."""
-
-    def __init__(
-        self, experiment: Experiment, source: fx.Node, targets: Collection[fx.Node]
-    ) -> None:
-        traced = experiment.traced
-        self.source = source
-        self.here = Gradients(traced, experiment.values, source, targets)
-        self._elsewhere = Gradients(traced, experiment.run_others(), source, targets)
-
-    def is_apart(self, target: fx.Node, elements: list[int]) -> bool:
+    def _is_apart(self, look: Look, target: fx.Node, elements: list[int]) -> bool:
         """Whether elements of a value are of other places, whatever the images are."""
-        found = self.here.of(target, elements)
-        return found.overlap < APART and self._is_steady(found, target, elements)
+        found = self._depend(look, target, elements)
+        return found.overlap < APART and self._is_steady(found, look, target, elements)
 
-    def tells_apart(self, target: fx.Node, elements: list[int]) -> bool:
+    def _tells_apart(self, look: Look, target: fx.Node, elements: list[int]) -> bool:
         """Whether enough places can be told apart by these elements of a value together."""
-        found = self.here.of(target, elements)
-        return found.num_places >= self.here.grid.num_apart and self._is_steady(
-            found, target, elements
-        )
+        found = self._here.of(look.source, target, elements)
+        num_apart = self._here.grid_of(look.source).num_apart
+        return found.num_places >= num_apart and self._is_steady(found, look, target, elements)
 
-    def _is_steady(self, found: Dependence, target: fx.Node, elements: list[int]) -> bool:
-        return found.overlap_with(self._elsewhere.of(target, elements)) >= STEADY
+    def _depend(self, look: Look, target: fx.Node, elements: list[int]) -> Dependence:
+        return self._here.of(look.source, target, elements, look.sources)
+
+    def _is_steady(
+        self, found: Dependence, look: Look, target: fx.Node, elements: list[int]
+    ) -> bool:
+        elsewhere = self._elsewhere.of(look.source, target, elements)
+        return found.overlap_with(elsewhere) >= STEADY

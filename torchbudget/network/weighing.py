@@ -13,10 +13,11 @@ from functools import cached_property
 import torch
 from torch import fx
 
+from torchbudget.network.dependence import Gradients
 from torchbudget.network.experiment import Experiment, Values, has_gradient, mixes_elements
 from torchbudget.network.maps import Maps
 from torchbudget.network.nodes import between, kind_of, reachable, run_node
-from torchbudget.network.places import Places
+from torchbudget.network.places import Look, Places
 from torchbudget.network.sight import Sight
 from torchbudget.network.structure import CONVOLUTIONS, NORMALISATIONS
 from torchbudget.network.trace import Trace
@@ -43,7 +44,8 @@ class Structure:
     def __init__(self, traced: Trace) -> None:
         self.traced = traced
         self.experiment = Experiment(traced)
-        self.maps = Maps(traced, self.experiment)
+        self._here = Gradients(self.experiment, traced.images)
+        self.maps = Maps(traced, self.experiment, self._here)
 
     @cached_property
     def weighings(self) -> list[Weighing]:
@@ -174,9 +176,8 @@ class Structure:
             return True
         places = self._places
         return any(
-            places.are_kept(source, weighing.operand, weighing.node)
-            and not places.are_joined(source, weighing.operand, weighing.node)
-            for source in sources
+            places.are_kept(look) and not places.are_joined(look)
+            for look in looks_at(weighing, sources)
         )
 
     def is_dense_on_map(self, weighing: Weighing) -> bool:
@@ -188,9 +189,8 @@ class Structure:
         if self._convolves_to_a_map(weighing):
             return False
         return any(
-            self._sees_more(source, weighing)
-            or self._places.are_joined(source, weighing.operand, weighing.node)
-            for source in self.maps.list_before(weighing.operand)
+            self._sees_more(look.source, weighing) or self._places.are_joined(look)
+            for look in looks_at(weighing, self.maps.list_before(weighing.operand))
         )
 
     def _sees_more(self, source: fx.Node, weighing: Weighing) -> bool:
@@ -209,7 +209,8 @@ class Structure:
     @cached_property
     def _places(self) -> Places:
         layers = {weighing.node for weighing in self.weighings}
-        return Places(self.experiment, layers, self._targets)
+        elsewhere = Gradients(self.experiment, self.experiment.other_images)
+        return Places(self._here, elsewhere, layers)
 
     @cached_property
     def _targets(self) -> dict[fx.Node, list[fx.Node]]:
@@ -220,6 +221,11 @@ class Structure:
                 for source in self.maps.list_before(weighing.operand):
                     targets.setdefault(source, []).extend((weighing.operand, weighing.node))
         return targets
+
+
+def looks_at(weighing: Weighing, sources: list[fx.Node]) -> list[Look]:
+    """What is asked about each map that a weighing operation reads."""
+    return [Look(source, tuple(sources), weighing.operand, weighing.node) for source in sources]
 
 
 def _real(value: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ from torch import fx, nn
 
 from torchbudget.data.images import ImageSpec
 from torchbudget.network.capture import capture
+from torchbudget.network.dependence import Gradients
 from torchbudget.network.experiment import Experiment, Values
 from torchbudget.network.maps import Maps
 from torchbudget.network.sight import NUM_ALIKE, Folding, Sight, Sighting, spread
@@ -130,7 +131,7 @@ class Counting(Experiment):
 def test_a_line_of_a_map_changes_once_however_many_operations_read_it():
     traced = capture(Tokens, IMAGE).trace(training=True)
     experiment = Counting(traced)
-    maps = Maps(traced, experiment)
+    maps = Maps(traced, experiment, Gradients(experiment, traced.images))
     normed = [node for node in maps.nodes if "batch_norm" in node.name]
     assert len(normed) == DEPTH
     assert experiment.counts
