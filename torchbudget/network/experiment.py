@@ -174,10 +174,16 @@ def same(first: object, second: object, tolerance: float, by_mean: bool = False)
         return False
     if not first.is_floating_point() or first.numel() == 0:
         return torch.equal(first, second)
-    differences = (first - second).abs()
-    difference = differences.mean() if by_mean else differences.max()
-    allowed = tolerance and tolerance * (first - first.mean()).abs().mean()
-    return bool(difference <= allowed + SLACK)  # NaN is not
+    differences = first - second
+    if by_mean:
+        difference = torch.linalg.vector_norm(differences, 1) / differences.numel()
+    else:
+        difference = torch.linalg.vector_norm(differences, torch.inf)
+    if difference <= SLACK:
+        return True
+    if not tolerance or difference.isnan():
+        return False
+    return bool(difference <= tolerance * (first - first.mean()).abs().mean() + SLACK)
 
 
 def detach(value: object) -> object:
