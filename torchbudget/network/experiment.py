@@ -163,7 +163,10 @@ class Experiment:
 
 
 def same(first: object, second: object, tolerance: float, by_mean: bool = False) -> bool:
-    """Whether two values differ nowhere, or in the mean, by a share of the first one's spread."""
+    """Whether two values differ nowhere, or in the mean, by a share of the first one's spread.
+
+    Without a tolerance they are the same if they are equal. NaN is the same as nothing.
+    """
     if isinstance(first, (tuple, list)) and isinstance(second, (tuple, list)):
         return len(first) == len(second) and all(
             same(one, other, tolerance, by_mean) for one, other in zip(first, second, strict=True)
@@ -172,7 +175,7 @@ def same(first: object, second: object, tolerance: float, by_mean: bool = False)
         return first == second
     if first.shape != second.shape:
         return False
-    if not first.is_floating_point() or first.numel() == 0:
+    if not tolerance or not first.is_floating_point() or first.numel() == 0:
         return torch.equal(first, second)
     differences = first - second
     if by_mean:
@@ -181,8 +184,6 @@ def same(first: object, second: object, tolerance: float, by_mean: bool = False)
         difference = torch.linalg.vector_norm(differences, torch.inf)
     if difference <= SLACK:
         return True
-    if not tolerance or difference.isnan():
-        return False
     return bool(difference <= tolerance * (first - first.mean()).abs().mean() + SLACK)
 
 

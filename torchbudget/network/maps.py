@@ -247,6 +247,7 @@ class Maps:
         start = self._experiment.tensor(source)
         assert start is not None
         before = self._experiment.values
+        wanted = set(targets)
 
         def find(other: torch.Tensor) -> list[torch.Tensor]:
             changed = start.clone()
@@ -254,9 +255,9 @@ class Maps:
             found = {}
 
             def meet(node: fx.Node, value: object) -> bool:
-                if node in targets:
+                if node in wanted:
                     found[node] = _joined(masks_of_change(before[node], value))
-                return len(found) == len(targets)
+                return len(found) == len(wanted)
 
             self._experiment.rerun({source: changed}, only=only, tolerance=0, meet=meet)
             for target in targets:
