@@ -80,22 +80,28 @@ def run(
     overrides: list[str] | None = None,
     resume: bool = False,
     record: bool = False,
+    measure_threads: bool = False,
     on_epoch: Callable[[Training], None] | None = None,
 ) -> Run:
     """Train `entry` once, measure test once, write weights, record, history and pictures.
 
     `entry.recipe` is what runs; `overrides` names what was changed from the zoo's recipe. With
-    `record`, a repetition replaces the shipped run. `on_epoch` is called after each epoch by a
-    caller that reports the run itself. Raises `NetworkError`, `Diverged`, `DataError`,
-    `CheckpointError` and `ResultsError`.
+    `record`, a repetition replaces the shipped run. With `measure_threads` a run that begins takes
+    fewer threads on a busy machine, found out before its clock starts. `on_epoch` is called after
+    each epoch by a caller that reports the run itself. Raises `NetworkError`, `Diverged`,
+    `DataError`, `CheckpointError` and `ResultsError`.
     """
     check_trainable(entry, dataset.image)
+    threads = torch.get_num_threads()
+    if measure_threads and not resume:
+        threads = find_threads(entry, dataset.train, device)
     clock = Clock.start()
     overrides = overrides or []
     num_val = scale_val(entry, dataset) if len(dataset.test) else 0  # all rows: nothing is chosen
     train, val = split_train_val(dataset, num_val)
-    lessons = open_lessons(entry, dataset, train, val, paths, device)
-    training = Training(entry, seed, train, val, torch.device(device), lessons)
+    with on_threads(threads):
+        lessons = open_lessons(entry, dataset, train, val, paths, device)
+        training = Training(entry, seed, train, val, torch.device(device), lessons)
     folder = paths.checkpoints / run_stem(entry.name, seed, dataset.name, overrides)
     for stray in checkpoint.list_strays(folder):
         print(f"{stray} is no checkpoint of a run: left as it is")
@@ -155,6 +161,7 @@ def run_ensemble(
     device: str = "cpu",
     resume: bool = False,
     record: bool = False,
+    measure_threads: bool = False,
 ) -> Run:
     """Train the members whose runs are missing or stale, then measure their vote on test, once.
 
@@ -168,7 +175,15 @@ def run_ensemble(
             continue
         folder = paths.checkpoints / run_stem(member.name, seed, dataset.name, [])
         begun = resume and bool(checkpoint.list_checkpoints(folder))
-        run(member, seed, dataset, paths=paths, device=device, resume=begun)
+        run(
+            member,
+            seed,
+            dataset,
+            paths=paths,
+            device=device,
+            resume=begun,
+            measure_threads=measure_threads,
+        )
     clock = Clock.start()
     store = choose_store(entry, 0, dataset.name, [], paths, record)
     print(f"{entry.name}: {len(entry.member_runs)} networks vote, by mean {entry.vote}", flush=True)
@@ -245,13 +260,11 @@ def train_one(
     if options.all and not isinstance(entry, Ensemble):
         resume = resume and bool(checkpoint.list_checkpoints(begun))
     settings = {"paths": setting.paths, "device": setting.device, "resume": resume}
-    settings["record"] = setting.record
-    kept = torch.get_num_threads() if options.threads or resume else None
-    with on_threads(kept or find_threads(entry, dataset.train, setting.device)):
-        if isinstance(entry, Ensemble):
-            result = run_ensemble(entry, dataset, **settings)
-        else:
-            result = run(entry, seed, dataset, overrides=overrides, **settings)
+    settings |= {"record": setting.record, "measure_threads": not options.threads}
+    if isinstance(entry, Ensemble):
+        result = run_ensemble(entry, dataset, **settings)
+    else:
+        result = run(entry, seed, dataset, overrides=overrides, **settings)
     renew(setting)
     return judge_run(result, entry, setting) if options.check else 0
 

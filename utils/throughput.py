@@ -14,7 +14,7 @@ import torch
 
 from torchbudget.building.connection import THREADS
 from torchbudget.data.images import Images
-from torchbudget.declare.entry import Ensemble, Entry
+from torchbudget.declare.entry import Entry
 from torchbudget.evidence.measure import on_threads
 from utils.checks import check_trainable
 from utils.training import Training
@@ -112,7 +112,7 @@ def choose_plan(
 
 
 def find_threads(entry: Entry, train: Images, device: str) -> int:
-    """The threads for a run, or for an ensemble's members: torch's, or fewer on a busy machine.
+    """The threads for a run: torch's, or fewer on a busy machine.
 
     Where fewer are taken a line says so. Those that the environment names are left alone, and so
     are those of a run on a GPU. Raises `NetworkError` where the network cannot be trained.
@@ -120,9 +120,8 @@ def find_threads(entry: Entry, train: Images, device: str) -> int:
     threads = torch.get_num_threads()
     if threads == 1 or device != "cpu" or not os.environ.keys().isdisjoint(THREADS):
         return threads
-    trained = entry.member_runs[0][0] if isinstance(entry, Ensemble) else entry
-    check_trainable(trained, train.image)
-    alone = replace(trained, recipe=replace(trained.recipe, teacher=None))
+    check_trainable(entry, train.image)
+    alone = replace(entry, recipe=replace(entry.recipe, teacher=None))
     plan = choose_threads(Load(alone, train, num_runs=1))
     if plan.threads != threads:
         print(f"the machine is busy: {plan.describe_threads()}", flush=True)

@@ -8,8 +8,6 @@ import torch
 from tiny_zoo import ZOO
 
 from torchbudget.building.connection import THREADS
-from torchbudget.declare.budget import Budget
-from torchbudget.declare.entry import Ensemble, Member
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.evidence.measure import on_threads
 from utils.throughput import (
@@ -66,10 +64,9 @@ SHIPPED = load_zoo(ROOT / "zoo.py", served=("utils",))
 TAUGHT = SHIPPED["slim_taught"]
 SHORT = SHIPPED["dash"]
 """It has a schedule of one epoch."""
-VOTING = Ensemble(name="voting", members=(Member(entry=ALONE),), budget=Budget(max_params=9_999))
 
 
-@pytest.mark.parametrize("entry", [ALONE, TAUGHT, SHORT, VOTING], ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", [ALONE, TAUGHT, SHORT], ids=lambda entry: entry.name)
 def test_finding_threads_leaves_no_trace_and_obeys_the_environment(entry, sample, monkeypatch):
     for variable in THREADS:
         monkeypatch.delenv(variable, raising=False)
