@@ -8,8 +8,15 @@ import torch
 from torch import fx
 
 from torchbudget.network.dependence import APART, NUM_COMPARED, SPREAD, Gradients
-from torchbudget.network.experiment import Experiment, masks_of_change, poison, poisoned
-from torchbudget.network.nodes import arguments_of, between, kind_of, reachable
+from torchbudget.network.experiment import (
+    Experiment,
+    Values,
+    masks_of_change,
+    poison,
+    poisoned,
+    same,
+)
+from torchbudget.network.nodes import arguments_of, between, draws_numbers, kind_of, reachable
 from torchbudget.network.private_torch import Operation
 from torchbudget.network.sight import Folding, Sight, Sighting, spread
 from torchbudget.network.structure import CONVOLUTIONS, DROPOUTS, NORMALISATIONS
@@ -19,10 +26,14 @@ POOLS = {"max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d
 UPSAMPLINGS = {"upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d"}
 MAPS = CONVOLUTIONS | NORMALISATIONS | POOLS | UPSAMPLINGS
 """Operations whose value of four dimensions is a map (N, C, H, W)."""
-CROPS = {"cat", "slice", "narrow", "constant_pad_nd", "pad", "roll", "clone"}
+PICKS = {"slice", "narrow", "repeat", "expand"}
+"""Operations that pick pixels or channels of maps, perhaps several times."""
+CROPS = PICKS | {"cat", "constant_pad_nd", "pad", "roll", "flip", "clone"}
 """Operations that leave the pixels of maps apart, as far as they join no rows or columns."""
 NUM_CHANNELS = 128
 """Channels of a folded map of which two pixels are compared."""
+MOVED = 1e-2
+"""What moves with a map is equal to its former value, moved, up to this share of its spread."""
 MAX_COUNTED = 2**27
 """Elements of values whose lines are counted at a time, two bytes each."""
 
@@ -32,10 +43,17 @@ Look = TypeVar("Look", Sighting, Folding)
 class Maps:
     """Which operations of a trace give maps, and what of a map an operation sees."""
 
-    def __init__(self, traced: Trace, experiment: Experiment, gradients: Gradients) -> None:
+    def __init__(
+        self,
+        traced: Trace,
+        experiment: Experiment,
+        gradients: Gradients,
+        find_layers: Callable[[], Container[fx.Node]] = tuple,
+    ) -> None:
         self._traced = traced
         self._experiment = experiment
         self._gradients = gradients
+        self._find_layers = find_layers
         self._seen: dict[tuple[fx.Node, fx.Node], Sight] = {}
         self._foldings: dict[tuple[fx.Node, fx.Node], Folding] = {}
         self._folded: dict[tuple[fx.Node, fx.Node], bool] = {}
@@ -65,7 +83,7 @@ class Maps:
         """Whether what a convolution, norm or pool reads has the pixels of an earlier map.
 
         It has not, if its channels hold different pixels and each of its own pixels sees the same
-        ones: that is a flat map, folded.
+        ones: that is a flat map, folded. What a norm or pool reads must move with the pixels, too.
         """
         if "softmax" in kind_of(node) and arguments_of(node).get("dim") in (-1, 3):
             return True  # attention
@@ -73,19 +91,47 @@ class Maps:
         value = self._experiment.tensor(operand)
         if value is None or value.ndim != 4 or self._keeps_pixels(operand, maps):
             return True
+        if kind_of(node) not in CONVOLUTIONS and not self._moves_along(operand, maps):
+            return False
         sources = self._list_before(operand, maps)
         return not any(self._is_folded(source, operand, sources) for source in sources)
+
+    def _moves_along(self, node: fx.Node, maps: set[fx.Node]) -> bool:
+        """Whether a value moves as the maps before it are moved, unless layers are between.
+
+        It does not where fixed numbers, or an order of the pixels, tell these apart. Half a map's
+        height and width is a move of all its pixels.
+        """
+        sources = self._list_last(node, lambda other: self._keeps_pixels(other, maps))
+        way = between(sources, [node])
+        layers = self._find_layers()
+        if any(other in layers or draws_numbers(other) for other in way - set(sources)):
+            return True
+        before = self._experiment.tensor(node)
+        assert before is not None
+        changed: Values = {}
+        expected = before
+        for dim in (-2, -1):
+            size = before.shape[dim]
+            expected = expected.roll(size // 2, dim)
+            for source in sources:
+                value = changed.get(source, self._experiment.values[source])
+                assert isinstance(value, torch.Tensor)
+                pixels, rest = divmod(value.shape[dim], size)
+                if rest:
+                    return False
+                changed[source] = value.roll(size // 2 * pixels or value.shape[dim] // 2, dim)
+        values, _ = self._experiment.rerun(changed, only=way, tolerance=0)
+        return same(expected, values[node], MOVED)
 
     def _keeps_pixels(self, node: fx.Node, maps: set[fx.Node]) -> bool:
         """Whether a node is a map, or maps side by side, cropped or padded."""
         if node in maps:
             return True
-        if kind_of(node) not in CROPS or arguments_of(node).get("dim", 1) in (2, 3, -1, -2):
+        joins = kind_of(node) not in PICKS and arguments_of(node).get("dim", 1) in (2, 3, -1, -2)
+        if kind_of(node) not in CROPS or joins:
             return False
-        varying = [
-            operand for operand in node.all_input_nodes if operand in self._experiment.varying
-        ]
-        return all(self._keeps_pixels(operand, maps) for operand in varying)
+        return all(self._keeps_pixels(operand, maps) for operand in node.all_input_nodes)
 
     def _is_folded(self, source: fx.Node, target: fx.Node, sources: list[fx.Node]) -> bool:
         """Whether a value of four dimensions is a map, folded; `sources` are all before it."""
@@ -136,14 +182,16 @@ class Maps:
         return torch.Size() if value is None else value.shape
 
     def _is_vouched(self, node: fx.Node, value: torch.Tensor, maps: set[fx.Node]) -> bool:
-        varying = self._experiment.varying
         vouched = False
         for operand in node.all_input_nodes:
             other = self._experiment.tensor(operand)
-            if operand in varying and other is not None and other.shape[2:] == value.shape[2:]:
-                vouched = vouched or operand in maps
-            elif operand not in varying and other is not None and other.shape[-2:].numel() > 1:
-                return False
+            if operand in maps:
+                vouched = vouched or self._shape(operand)[2:] == value.shape[2:]
+            elif other is not None and other.shape[-2:].numel() > 1:
+                if operand not in self._experiment.varying:
+                    return False
+                if not self._moves_along(operand, maps):
+                    return False
         return vouched
 
     def list_before(self, start: fx.Node) -> list[fx.Node]:
@@ -151,14 +199,18 @@ class Maps:
         return self._list_before(start, self.nodes)
 
     def _list_before(self, start: fx.Node, maps: set[fx.Node]) -> list[fx.Node]:
+        return self._list_last(start, maps.__contains__)
+
+    def _list_last(self, start: fx.Node, is_last: Callable[[fx.Node], bool]) -> list[fx.Node]:
+        """The first nodes on each way from `start` back to the images that are such."""
         path = self._experiment.images_path
 
         def step(node: fx.Node) -> Iterable[fx.Node]:
-            if node in maps:
+            if is_last(node):
                 return ()
             return [operand for operand in node.all_input_nodes if operand in path]
 
-        return [node for node in reachable([start], step) if node in maps]
+        return [node for node in reachable([start], step) if is_last(node)]
 
     def see(self, source: fx.Node, target: fx.Node, others: Iterable[fx.Node] = ()) -> Sight:
         """What the elements of `target` see of a map, when lines of its first image change.

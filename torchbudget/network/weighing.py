@@ -45,7 +45,7 @@ class Structure:
         self.traced = traced
         self.experiment = Experiment(traced)
         self._here = Gradients(self.experiment, traced.images)
-        self.maps = Maps(traced, self.experiment, self._here)
+        self.maps = Maps(traced, self.experiment, self._here, lambda: self._layers)
 
     @cached_property
     def weighings(self) -> list[Weighing]:
@@ -208,9 +208,13 @@ class Structure:
 
     @cached_property
     def _places(self) -> Places:
-        layers = {weighing.node for weighing in self.weighings}
         elsewhere = Gradients(self.experiment, self.experiment.other_images)
-        return Places(self._here, elsewhere, layers)
+        return Places(self._here, elsewhere, self._layers)
+
+    @cached_property
+    def _layers(self) -> set[fx.Node]:
+        """The operations with learned weights."""
+        return {weighing.node for weighing in self.weighings}
 
     @cached_property
     def _targets(self) -> dict[fx.Node, list[fx.Node]]:
