@@ -58,6 +58,15 @@ class Experiment:
                 values[node] = value
         return values
 
+    def run_on(self, nodes: set[fx.Node], values: Values) -> Values:
+        """`values` and what follows from them for these nodes, with gradients where they have."""
+        values = {**values}
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            for node in self.traced.graph.nodes:
+                if node in nodes:
+                    values[node] = run_node(node, values)
+        return values
+
     def _compute(self, node: fx.Node, values: Values, images: torch.Tensor) -> object:
         if node.op == "placeholder":
             name = self.traced.names[node]
@@ -94,6 +103,12 @@ class Experiment:
         """The nodes that depend on learned numbers and have one value whatever the images are."""
         sources = [node for node, name in self.traced.names.items() if name in self.traced.learned]
         return reachable(sources, lambda node: node.users) - self.varying
+
+    @cached_property
+    def state_dependent(self) -> set[fx.Node]:
+        """The nodes that follow from parameters or buffers."""
+        state = [node for node, name in self.traced.names.items() if name]
+        return reachable(state, lambda node: node.users)
 
     def tensor(self, node: fx.Node) -> torch.Tensor | None:
         """The value of `node`; None where it is not one tensor."""

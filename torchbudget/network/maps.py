@@ -112,8 +112,8 @@ class Maps:
         changed: Values = {}
         expected = before
         for dim in (-2, -1):
-            size = before.shape[dim]
-            expected = expected.roll(size // 2, dim)
+            size = before.shape[dim] if before.ndim >= -dim else 1
+            expected = expected.roll(size // 2, dim) if size > 1 else expected
             for source in sources:
                 value = changed.get(source, self._experiment.values[source])
                 assert isinstance(value, torch.Tensor)
@@ -188,9 +188,10 @@ class Maps:
             if operand in maps:
                 vouched = vouched or self._shape(operand)[2:] == value.shape[2:]
             elif other is not None and other.shape[-2:].numel() > 1:
-                if operand not in self._experiment.varying:
+                may_tell = operand in self._experiment.state_dependent or not _is_even(other)
+                if operand not in self._experiment.varying and may_tell:
                     return False
-                if not self._moves_along(operand, maps):
+                if operand in self._experiment.varying and not self._moves_along(operand, maps):
                     return False
         return vouched
 
@@ -318,6 +319,11 @@ class Maps:
             return [found[target] for target in targets]
 
         return find(poisoned(start)) if len(targets) > 1 else poison(start, find)
+
+
+def _is_even(value: torch.Tensor) -> bool:
+    """Whether all pixels of a value (..., H, W) are equal."""
+    return value.ndim > 1 and bool((value == value[..., :1, :1]).all())
 
 
 def _joined(masks: list[torch.Tensor]) -> torch.Tensor:

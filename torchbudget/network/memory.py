@@ -106,7 +106,8 @@ class Memory:
     def __init__(self, make: Callable[..., fx.Node]) -> None:
         self._make_node = make
         self._blocks: dict[StorageWeakRef, _Block] = {}
-        self._given = WeakTensorKeyDictionary()  # the node of each tensor, and the writes in it
+        self._first = WeakTensorKeyDictionary()  # the node that gave each tensor
+        self._given = WeakTensorKeyDictionary()  # the node that gives it now, and the writes in it
         self._copies = WeakTensorKeyDictionary()  # of the tensors that are about to be written to
         self._made: list[fx.Node] = []
         self._wholes: dict[fx.Node, fx.Node | None] = {}
@@ -114,6 +115,7 @@ class Memory:
     def add(self, tensor: torch.Tensor, node: fx.Node) -> None:
         """From now on `node` gives `tensor`."""
         block = self._find_block(tensor, node)
+        self._first[tensor] = node
         self._given[tensor] = (node, len(block.writes) if block else 0)
 
     def keep(self, tensor: torch.Tensor, node: fx.Node) -> None:
@@ -127,7 +129,7 @@ class Memory:
 
     def first_node_of(self, tensor: torch.Tensor) -> fx.Node | None:
         """The node that gave a tensor, whatever was written to its memory since; None for none."""
-        node: fx.Node | None = self._given.get(tensor, (None, 0))[0]
+        node: fx.Node | None = self._first.get(tensor)
         return node
 
     def node_of(self, tensor: torch.Tensor) -> fx.Node | None:

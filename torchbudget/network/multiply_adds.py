@@ -141,7 +141,7 @@ MOVES_DATA = set(
     _local_scalar_dense is_nonzero item resize_ resize_as_ set_ split_with_sizes_copy _to_copy
     getitem nonzero empty_permuted new_empty_strided multinomial exponential_ random_
     tril_indices triu_indices _unsafe_view _reshape_alias _reshape_copy as_strided
-    as_strided_scatter
+    as_strided_scatter _unsafe_index
     """.split()
 )
 POOLS_AND_NORMS = set(

@@ -36,6 +36,7 @@ class OperationMode(TorchDispatchMode):
         return False  # else the first operation imports the compiler, more than a second
 
 
+@functools.cache
 def name_of(operation: Operation) -> str:
     """An operation's ATen name without namespace and overload: "conv2d"."""
     return str(operation._schema.name).split("::")[-1]

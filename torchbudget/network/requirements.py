@@ -1,12 +1,19 @@
 """What a budget can require of a network's structure, each found by an experiment on its traces."""
 
+from collections import ChainMap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import fx
 
-from torchbudget.network.experiment import CLOSE, Experiment, random_nodes
+from torchbudget.network.experiment import (
+    CLOSE,
+    Experiment,
+    Values,
+    random_nodes,
+    same,
+)
 from torchbudget.network.nodes import BATCH_NORMS, between, describe_node, kind_of, run_node
 from torchbudget.network.statistics import moved_by_training
 from torchbudget.network.structure import DROPOUTS, bypasses, dropout_probability
@@ -19,6 +26,8 @@ LEAST_DROPOUT = 0.01
 LEAST_MOVE = 1e-5
 """The least mean change of a probability when a dropout is drawn anew."""
 NUM_DRAWS = 6
+ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-4}
+"""What an average of permuted pixels may differ by for rounding, as a share of its spread."""
 EPSILONS_SHARE = 0.75
 """The most that a norm's epsilon may leave, in the mean, of a change that the norm takes back."""
 
@@ -297,20 +306,71 @@ def global_averages(structure: Structure) -> set[fx.Node]:
 
 
 def _weighs_pixels_alike(structure: Structure, average: fx.Node) -> bool:
-    experiment = structure.experiment
+    """Whether an average stays as it is when the pixels of the last maps are permuted.
+
+    It is computed in double precision, where its operations take that.
+    """
     maps = structure.maps.list_before(average)
     if not maps:
         return False
-    changed: dict[fx.Node, object] = {}
-    for node in maps:
-        value = experiment.tensor(node)
-        assert value is not None
-        num_pixels = value.shape[2:].numel()
-        generator = torch.Generator().manual_seed(num_pixels)
-        order = torch.randperm(num_pixels, generator=generator)
-        changed[node] = value.flatten(2)[:, :, order].view(value.shape)
-    _, moved = experiment.rerun(changed, only=between(maps, [average]), tolerance=1e-2)
-    return average not in moved
+    try:
+        return _is_symmetric(structure.experiment, maps, average, torch.float64)
+    except RuntimeError:
+        return _is_symmetric(structure.experiment, maps, average, torch.float32)
+
+
+def _is_symmetric(
+    experiment: Experiment, maps: list[fx.Node], average: fx.Node, dtype: torch.dtype
+) -> bool:
+    """The same in some precision, for any numbers that training or a weights file may give.
+
+    With other numbers in the state, the permutation changes at most a small share of what these do.
+    """
+    way = between(maps, [average]) - set(maps)
+    entering = {operand for node in way for operand in node.all_input_nodes} - way
+    plain: Values = {}
+    permuted: Values = {}
+    changed: Values = {}
+    for node in entering:
+        value = experiment.values[node]
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            value = value.to(dtype)
+            if node in maps:
+                permuted[node] = _permute_pixels(value)
+            elif node in experiment.state_dependent:
+                changed[node] = _change_numbers(value)
+        plain[node] = value
+
+    def run(*others: Values) -> torch.Tensor:
+        values: Values = dict(ChainMap(*others, plain))
+        result = experiment.run_on(way, values)[average]
+        assert isinstance(result, torch.Tensor)
+        return result
+
+    rounding = ROUNDING[dtype]
+    before, other = run(), run(changed)
+    if not same(before, run(permuted), rounding):
+        return False
+    if not changed:
+        return True
+    effect = (other - before).norm()
+    difference = (run(changed, permuted) - other).norm()
+    return bool(difference <= CLOSE * effect + torch.finfo(dtype).eps * 100 * other.norm())
+
+
+def _change_numbers(value: torch.Tensor) -> torch.Tensor:
+    """Other numbers of the same sign, none of them 0."""
+    generator = torch.Generator().manual_seed(value.numel())
+    factors, steps = torch.rand((2, *value.shape), generator=generator, dtype=value.dtype)
+    changed: torch.Tensor = value * (1 + factors / 2) + torch.copysign(0.1 * steps, value)
+    return changed
+
+
+def _permute_pixels(value: torch.Tensor) -> torch.Tensor:
+    """A map (N, C, H, W) with its pixels in another order, the same in each channel."""
+    num_pixels = value.shape[2:].numel()
+    order = torch.randperm(num_pixels, generator=torch.Generator().manual_seed(num_pixels))
+    return value.flatten(2)[:, :, order].view(value.shape)
 
 
 def missing_average(evaluating: Structure) -> str:

@@ -6,6 +6,8 @@ from torch import fx
 from torchbudget.network.nodes import NORMS, STATISTICS, arguments_of, kind_of
 from torchbudget.network.trace import Trace, replay
 
+FUNCTIONAL_NORM = "_native_batch_norm_legit_functional"
+"""What gives the statistics as a norm in training leaves them."""
 LEAST_CHANGE = 1e-4
 """The least share of the way to the batch's statistics that one step of training must go.
 
@@ -36,7 +38,7 @@ def _read_as_statistics(traced: Trace, unused_too: bool = False) -> set[str]:
 
 def _reads_statistics(user: fx.Node, placeholder: fx.Node, path: set[fx.Node]) -> bool:
     """Whether `user` is a norm of what comes from the images that reads `placeholder` as such."""
-    if kind_of(user) not in NORMS or user not in path:
+    if kind_of(user) not in NORMS | {FUNCTIONAL_NORM} or user not in path:
         return False
     roles = {name for name, value in arguments_of(user).items() if value is placeholder}
     return roles <= set(STATISTICS)

@@ -14,9 +14,9 @@ import torch
 from torch import fx
 
 from torchbudget.network.dependence import Gradients
-from torchbudget.network.experiment import Experiment, Values, has_gradient, mixes_elements
+from torchbudget.network.experiment import Experiment, has_gradient, mixes_elements
 from torchbudget.network.maps import Maps
-from torchbudget.network.nodes import between, kind_of, reachable, run_node
+from torchbudget.network.nodes import between, kind_of, reachable
 from torchbudget.network.places import Look, Places
 from torchbudget.network.sight import Sight
 from torchbudget.network.structure import CONVOLUTIONS, NORMALISATIONS
@@ -147,20 +147,15 @@ class Structure:
     ) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Of one element of the mixer's value, at the data and at the learned numbers."""
         leaves = {node: value.clone().requires_grad_() for node, value in changed.items()}
-        values: Values = {**self.experiment.values, **leaves}
         try:
-            with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-                for node in self.traced.graph.nodes:
-                    if node in only:
-                        values[node] = run_node(node, values)
-                result = values[mixer]
-                result = result[0] if isinstance(result, (tuple, list)) else result
-                if not isinstance(result, torch.Tensor):
-                    return None
-                element = result.flatten()[result.numel() // 2]
-                element = element.real if element.is_complex() else element
-                data, weights = torch.autograd.grad(element, list(leaves.values()))
-                return _real(data), _real(weights)
+            result = self.experiment.run_on(only, {**self.experiment.values, **leaves})[mixer]
+            result = result[0] if isinstance(result, (tuple, list)) else result
+            if not isinstance(result, torch.Tensor):
+                return None
+            element = result.flatten()[result.numel() // 2]
+            element = element.real if element.is_complex() else element
+            data, weights = torch.autograd.grad(element, list(leaves.values()))
+            return _real(data), _real(weights)
         except RuntimeError:  # no gradient: nothing here is learned by training
             return None
 
