@@ -32,7 +32,7 @@ CROPS = PICKS | {"cat", "constant_pad_nd", "pad", "roll", "flip", "clone"}
 """Operations that leave the pixels of maps apart, as far as they join no rows or columns."""
 NUM_CHANNELS = 128
 """Channels of a folded map of which two pixels are compared."""
-MOVED = 1e-2
+MOVED = 1e-4
 """What moves with a map is equal to its former value, moved, up to this share of its spread."""
 MAX_COUNTED = 2**27
 """Elements of values whose lines are counted at a time, two bytes each."""
