@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import fx
 
+from torchbudget.network.averages import global_averages
 from torchbudget.network.layers import Probe
 from torchbudget.network.multiply_adds import MultiplyAddsCounter
 from torchbudget.network.nodes import kind_of, reachable, run_node
-from torchbudget.network.requirements import global_averages
 from torchbudget.network.structure import bypasses
 from torchbudget.network.trace import Trace, counterparts, replay
 from torchbudget.network.weighing import Structure

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from torchbudget.errors import NetworkError, Unmeasurable
+from torchbudget.network.averages import missing_average
 from torchbudget.network.behaviour import misbehaviours
 from torchbudget.network.captured import BuiltNetwork, Network
 from torchbudget.network.cost import (
@@ -26,7 +27,6 @@ from torchbudget.network.requirements import (
     active_dropouts,
     bare_in_eval,
     bare_weighings,
-    missing_average,
     moving_draws,
 )
 from torchbudget.network.structure import traces_digest

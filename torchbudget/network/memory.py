@@ -232,7 +232,7 @@ class Memory:
         if place == block.place and not block.is_lost:
             return block.node
         if not block.may_be_divided(place):
-            raise RuntimeError(f"forward reads what was written to other memory: {REMEDY}")
+            raise RuntimeError(f"reads what was written to other memory: {REMEDY}")
         arguments = (self._flatten(block), *_as_literals(place))
         return self.make(torch.ops.aten.as_strided.default, arguments, place.size)
 
@@ -298,7 +298,8 @@ def check_reads(graph: fx.Graph, values: Mapping[fx.Node, torch.Tensor]) -> None
     `values` are those of the nodes after a run in place. What an operation reads then depends on
     another that is none of its operands.
     """
-    numbers = {node: number for number, node in enumerate(graph.nodes)}
+    kept = {"placeholder", "get_attr"}  # their memory is there from the start
+    numbers = {node: -1 if node.op in kept else number for number, node in enumerate(graph.nodes)}
     writes: dict[StorageWeakRef, list[tuple[fx.Node, fx.Node]]] = {}
     for node in graph.nodes:
         statistics = updated_statistics(kind_of(node), arguments_of(node))

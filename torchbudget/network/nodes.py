@@ -61,12 +61,13 @@ def arguments_of(node: fx.Node) -> dict[str, object]:
 
 
 def updated_statistics(kind: str, arguments: Mapping[str, T]) -> list[T]:
-    """The running statistics that a norm in training moves, which ATen does not declare.
+    """The running statistics that an operation moves, which ATen does not declare.
 
-    It reads them for that alone. `arguments` are those of an operation, by name.
+    A norm in training does, and reads them for that alone. `arguments` are those of an operation,
+    by name.
     """
-    in_training = arguments.get("training") or arguments.get("use_input_stats")
-    if kind not in NORMS or not in_training:
+    in_training = arguments.get("training", arguments.get("use_input_stats", True))
+    if not in_training or kind.endswith(("_functional", "_no_training")):
         return []
     found = [arguments.get(name) for name in STATISTICS]
     return [value for value in found if value is not None]

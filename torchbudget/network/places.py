@@ -18,7 +18,7 @@ Where they are fewer the images themselves select places, as a maximum does: non
 
 
 @dataclass(frozen=True)
-class Look:
+class Reading:
     """A map `source`, and an operation `node` that reads of it by `operand`.
 
     `sources` are all maps of which the operand is looked at.
@@ -42,66 +42,70 @@ class Places:
         self._elsewhere = elsewhere
         self._layers = layers
 
-    def are_kept(self, look: Look) -> bool:
+    def are_kept(self, reading: Reading) -> bool:
         """Whether some elements of a value are of other places of a map than others."""
         draw = self._here.draw
         try:
-            return self._is_apart(look, look.node, draw(look.node, NUM_COMPARED)) or (
-                self._is_fixed(look)
-                and self._tells_apart(look, look.node, draw(look.node, self._number(look)))
+            return self._is_apart(reading, reading.node, draw(reading.node, NUM_COMPARED)) or (
+                self._is_fixed(reading)
+                and self._tells_apart(
+                    reading, reading.node, draw(reading.node, self._number(reading))
+                )
             )
         except RuntimeError:  # no gradient: nothing here is learned by training
             return False
 
-    def are_joined(self, look: Look) -> bool:
+    def are_joined(self, reading: Reading) -> bool:
         """Whether an operation weighs elements of its operand that are of other places, far ones.
 
         As for what is seen, all elements of its value then weigh the same places, or one weighs a
         whole row or column.
         """
         try:
-            compared = self._here.draw(look.node, NUM_COMPARED)
-            sees_the_same = self._depend(look, look.node, compared).overlap > SPREAD
+            compared = self._here.draw(reading.node, NUM_COMPARED)
+            sees_the_same = self._depend(reading, reading.node, compared).overlap > SPREAD
             return any(
-                (sees_the_same or self._depend(look, look.node, [element]).covers_a_line)
-                and self._weighs_apart(look, self._here.operands(look.node, element, look.operand))
-                for element in self._here.draw(look.node, NUM_TRIED)
+                (sees_the_same or self._depend(reading, reading.node, [element]).covers_a_line)
+                and self._weighs_apart(
+                    reading, self._here.operands(reading.node, element, reading.operand)
+                )
+                for element in self._here.draw(reading.node, NUM_TRIED)
             )
         except RuntimeError:
             return False
 
-    def _weighs_apart(self, look: Look, parts: list[int]) -> bool:
+    def _weighs_apart(self, reading: Reading, parts: list[int]) -> bool:
         """Whether elements of the operand that are weighed together are of other places."""
-        return self._is_apart(look, look.operand, parts[:NUM_COMPARED]) or (
-            len(parts) >= self._here.grid_of(look.source).num_apart
-            and self._is_fixed(look)
-            and self._tells_apart(look, look.operand, parts[: self._number(look)])
+        return self._is_apart(reading, reading.operand, parts[:NUM_COMPARED]) or (
+            len(parts) >= self._here.grid_of(reading.source).num_apart
+            and self._is_fixed(reading)
+            and self._tells_apart(reading, reading.operand, parts[: self._number(reading)])
         )
 
-    def _number(self, look: Look) -> int:
-        return self._here.grid_of(look.source).num_gradients
+    def _number(self, reading: Reading) -> int:
+        return self._here.grid_of(reading.source).num_gradients
 
-    def _is_fixed(self, look: Look) -> bool:
+    def _is_fixed(self, reading: Reading) -> bool:
         """Whether no operation with learned weights is between a map and an operand."""
-        way = between([look.source], [look.operand]) - {look.source}
+        way = between([reading.source], [reading.operand]) - {reading.source}
         return not any(node in self._layers for node in way)
 
-    def _is_apart(self, look: Look, target: fx.Node, elements: list[int]) -> bool:
+    def _is_apart(self, reading: Reading, target: fx.Node, elements: list[int]) -> bool:
         """Whether elements of a value are of other places, whatever the images are."""
-        found = self._depend(look, target, elements)
-        return found.overlap < APART and self._is_steady(found, look, target, elements)
+        found = self._depend(reading, target, elements)
+        return found.overlap < APART and self._is_steady(found, reading, target, elements)
 
-    def _tells_apart(self, look: Look, target: fx.Node, elements: list[int]) -> bool:
+    def _tells_apart(self, reading: Reading, target: fx.Node, elements: list[int]) -> bool:
         """Whether enough places can be told apart by these elements of a value together."""
-        found = self._here.of(look.source, target, elements)
-        num_apart = self._here.grid_of(look.source).num_apart
-        return found.num_places >= num_apart and self._is_steady(found, look, target, elements)
+        found = self._here.of(reading.source, target, elements)
+        num_apart = self._here.grid_of(reading.source).num_apart
+        return found.num_places >= num_apart and self._is_steady(found, reading, target, elements)
 
-    def _depend(self, look: Look, target: fx.Node, elements: list[int]) -> Dependence:
-        return self._here.of(look.source, target, elements, look.sources)
+    def _depend(self, reading: Reading, target: fx.Node, elements: list[int]) -> Dependence:
+        return self._here.of(reading.source, target, elements, reading.sources)
 
     def _is_steady(
-        self, found: Dependence, look: Look, target: fx.Node, elements: list[int]
+        self, found: Dependence, reading: Reading, target: fx.Node, elements: list[int]
     ) -> bool:
-        elsewhere = self._elsewhere.of(look.source, target, elements)
+        elsewhere = self._elsewhere.of(reading.source, target, elements)
         return found.overlap_with(elsewhere) >= STEADY

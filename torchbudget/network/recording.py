@@ -58,7 +58,7 @@ class Recording(OperationMode):
 
     def node_of(self, tensor: torch.Tensor) -> fx.Node:
         """The node that gives `tensor` as it is now, or a new one of a constant."""
-        node = self._memory.node_of(tensor)
+        node = self._find_node(tensor)
         if node is not None:
             return node
         name: str | None = self._attribute_names.get(tensor)
@@ -69,6 +69,12 @@ class Recording(OperationMode):
         node = self.graph.create_node("get_attr", name)
         self._memory.keep(tensor, node)
         return node
+
+    def _find_node(self, tensor: torch.Tensor) -> fx.Node | None:
+        try:
+            return self._memory.node_of(tensor)
+        except RuntimeError as error:
+            raise RuntimeError(f"{source_line() or 'forward'} {error}") from error
 
     def finish(self, logits: torch.Tensor) -> None:
         """The forward has ended and gives `logits`."""
@@ -163,7 +169,7 @@ class Recording(OperationMode):
         """Whether the value follows from the code and the state, not from images or chance."""
         if statistics or torch.Tag.nondeterministic_seeded in func.tags:
             return False
-        nodes = [self._memory.node_of(tensor) for tensor in operands]
+        nodes = [self._find_node(tensor) for tensor in operands]
         return all(node is None or node in self._known for node in nodes)
 
     def _follow(self, node: fx.Node, value: object) -> None:

@@ -17,7 +17,7 @@ from torchbudget.network.dependence import Gradients
 from torchbudget.network.experiment import Experiment, has_gradient, mixes_elements
 from torchbudget.network.maps import Maps
 from torchbudget.network.nodes import between, kind_of, reachable
-from torchbudget.network.places import Look, Places
+from torchbudget.network.places import Places, Reading
 from torchbudget.network.sight import Sight
 from torchbudget.network.structure import CONVOLUTIONS, NORMALISATIONS
 from torchbudget.network.trace import Trace
@@ -171,8 +171,8 @@ class Structure:
             return True
         places = self._places
         return any(
-            places.are_kept(look) and not places.are_joined(look)
-            for look in looks_at(weighing, sources)
+            places.are_kept(reading) and not places.are_joined(reading)
+            for reading in readings_of(weighing, sources)
         )
 
     def is_dense_on_map(self, weighing: Weighing) -> bool:
@@ -184,8 +184,8 @@ class Structure:
         if self._convolves_to_a_map(weighing):
             return False
         return any(
-            self._sees_more(look.source, weighing) or self._places.are_joined(look)
-            for look in looks_at(weighing, self.maps.list_before(weighing.operand))
+            self._sees_more(reading.source, weighing) or self._places.are_joined(reading)
+            for reading in readings_of(weighing, self.maps.list_before(weighing.operand))
         )
 
     def _sees_more(self, source: fx.Node, weighing: Weighing) -> bool:
@@ -222,9 +222,9 @@ class Structure:
         return targets
 
 
-def looks_at(weighing: Weighing, sources: list[fx.Node]) -> list[Look]:
+def readings_of(weighing: Weighing, sources: list[fx.Node]) -> list[Reading]:
     """What is asked about each map that a weighing operation reads."""
-    return [Look(source, tuple(sources), weighing.operand, weighing.node) for source in sources]
+    return [Reading(source, tuple(sources), weighing.operand, weighing.node) for source in sources]
 
 
 def _real(value: torch.Tensor) -> torch.Tensor:

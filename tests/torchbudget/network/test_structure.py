@@ -11,11 +11,11 @@ from untrained import inspect
 from model import Net3
 from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.zoofile import load_zoo
+from torchbudget.network.averages import global_averages
 from torchbudget.network.information import count_information
 from torchbudget.network.requirements import (
     active_dropouts,
     bare_weighings,
-    global_averages,
     moving_draws,
 )
 from torchbudget.network.structure import bypasses, count_multiply_adds, count_params

@@ -134,6 +134,17 @@ def test_a_write_to_a_part_of_a_buffer_is_seen_as_one_to_the_buffer():
     assert "a forward in eval mode changes queue: copy_" in list(misbehaviours(network))
 
 
+def test_what_is_written_as_another_type_cannot_be_read_as_the_first():
+    class Complex(Net):
+        def forward(self, x):
+            numbers = torch.zeros(len(x), 6, dtype=torch.complex64)
+            torch.view_as_real(numbers)[..., 0] = self.features(x).mean((2, 3))
+            return self.dense(numbers.abs())
+
+    with pytest.raises(NetworkError, match="reads what was written to other memory: write it"):
+        trace(Complex(), DIGITS, training=False)
+
+
 def test_running_statistics_are_read_as_a_norm_has_moved_them():
     class Reading(Net):
         def __init__(self):
@@ -156,19 +167,34 @@ def test_running_statistics_are_read_as_a_norm_has_moved_them():
         assert torch.allclose(state[name], tensor, 1e-4), name
 
 
+def test_statistics_that_no_norm_moves_are_read_by_no_operation():
+    class Updating(Net):
+        def forward(self, x):
+            means, variances = torch.zeros(6), torch.ones(6)
+            torch.batch_norm_update_stats(self.features(x), means, variances, 1.0)
+            return super().forward(x) + means.sum()
+
+    with pytest.raises(NetworkError, match="reads what was written to other memory"):
+        trace(Updating(), DIGITS, training=False)
+
+
 def test_a_graph_that_reads_through_another_view_than_was_written_is_refused():
     flat = Step("aten::flatten.using_ints", (Ref(0), 1))
     left, right = (Step("aten::slice.Tensor", (Ref(1), 1, *part)) for part in ((0, 10), (10, 20)))
 
     def run(read, *writes):
         program = Program((Step("images"), flat, left, right, *writes), read)
-        network = Network(DIGITS, program, program, {}, {}, {}, frozenset(), frozenset())
+        constants = {"kept": torch.zeros(2, 10)}
+        network = Network(DIGITS, program, program, {}, constants, {}, frozenset(), frozenset())
         network.trace(training=False)
 
     relu = {number: Step("aten::relu_.default", (Ref(number),)) for number in (1, 2, 4)}
     run(4, relu[1])
     run(5, relu[1], relu[4])
     run(3, relu[2])  # they have no element in common
+    kept = Step("constant", ("kept",))
+    with pytest.raises(NetworkError, match=r"reads what .* wrote to other memory"):
+        run(6, kept, Step("aten::copy_.default", (Ref(4), Ref(2))), kept)
     for read, *writes in ((2, relu[1]), (1, relu[2]), (4, relu[1], relu[2]), (4, relu[1], relu[4])):
         with pytest.raises(NetworkError, match=r"reads what .* wrote to other memory"):
             run(read, *writes)
