@@ -97,11 +97,9 @@ class Recording(OperationMode):
             func = torch.ops.aten.lift_fresh_copy.default
         arguments = {**dict(zip(argument_names(func), args, strict=False)), **kwargs}
         statistics = list(tensors_of(updated_statistics(name_of(func), arguments)))
-        operands = list(tensors_of((args, kwargs)))
-        known = self._is_known(func, operands, statistics)
         reads = func is torch.ops.aten.is_nonzero.default
         if reads or torch.Tag.data_dependent_output in func.tags:
-            if not known:
+            if not self._is_known(func, list(tensors_of((args, kwargs)))):
                 raise RuntimeError(f"forward takes a number out of a tensor by {name_of(func)}")
             return func(*args, **kwargs)
         written: list[torch.Tensor] = []
@@ -120,7 +118,7 @@ class Recording(OperationMode):
         moved = self._move(func, arguments) if statistics else []
         node_args, node_kwargs = tree_map_only(torch.Tensor, read, (args, kwargs))
         node = self._add_node(func, tuple(node_args), node_kwargs)
-        if not known:
+        if statistics:
             self._known.discard(node)
         value = self.run_operation(node, func, args, kwargs)
         self._follow(node, value)
@@ -146,7 +144,9 @@ class Recording(OperationMode):
         node = self.graph.create_node("call_function", func, args, kwargs or {})
         node.meta["module"] = self._running.innermost if self._running else ""
         node.meta["source"] = source_line()
-        if all(part in self._known or part.op == "get_attr" for part in node.all_input_nodes):
+        draws = isinstance(func, Operation) and torch.Tag.nondeterministic_seeded in func.tags
+        parts = node.all_input_nodes
+        if not draws and all(part in self._known or part.op == "get_attr" for part in parts):
             self._known.add(node)
         return node
 
@@ -163,11 +163,9 @@ class Recording(OperationMode):
     def note_value(self, node: fx.Node, value: torch.Tensor) -> None:
         """Called with each value when it is there; a subclass may measure it."""
 
-    def _is_known(
-        self, func: Operation, operands: list[torch.Tensor], statistics: list[torch.Tensor]
-    ) -> bool:
+    def _is_known(self, func: Operation, operands: list[torch.Tensor]) -> bool:
         """Whether the value follows from the code and the state, not from images or chance."""
-        if statistics or torch.Tag.nondeterministic_seeded in func.tags:
+        if torch.Tag.nondeterministic_seeded in func.tags:
             return False
         nodes = [self._find_node(tensor) for tensor in operands]
         return all(node is None or node in self._known for node in nodes)
