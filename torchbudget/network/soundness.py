@@ -34,10 +34,8 @@ def check_network(network: nn.Module, image: ImageSpec) -> None:
     mode and torch's generators stay as they are. Raises `NetworkError`: one line that names the
     layer that fails, the shape that is wrong, or what else is not logits.
     """
-    device = next((tensor.device for tensor in network.parameters()), torch.device("cpu"))
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(NUM_IMAGES, *image.shape, generator=generator).to(device)
-    cuda = [device] if device.type == "cuda" else []
+    images = _draw_images(network, image)
+    cuda = [images.device] if images.is_cuda else []
     was_training = network.training
     try:
         with torch.random.fork_rng(devices=cuda), torch.no_grad(), run_eagerly():
@@ -48,6 +46,13 @@ def check_network(network: nn.Module, image: ImageSpec) -> None:
         network.train(was_training)
 
 
+def _draw_images(network: nn.Module, image: ImageSpec) -> torch.Tensor:
+    """Two random images (2, C, H, W) where the network is."""
+    device = next((tensor.device for tensor in network.parameters()), torch.device("cpu"))
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(NUM_IMAGES, *image.shape, generator=generator).to(device)
+
+
 def lay_out(
     network: nn.Module, image: ImageSpec, layout: torch.memory_format = torch.channels_last
 ) -> torch.memory_format:
@@ -56,15 +61,14 @@ def lay_out(
     With channels last its maps (N, C, H, W) are faster. Where it reads memory as it lies, as
     `x.view(len(x), -1)` does of a map, it is left as it was, contiguous.
     """
-    device = next((tensor.device for tensor in network.parameters()), torch.device("cpu"))
-    images = torch.randn(NUM_IMAGES, *image.shape, generator=torch.Generator().manual_seed(0))
+    images = _draw_images(network, image)
     was_training = network.training
     try:
         with torch.no_grad(), run_eagerly():
             network.eval()
-            expected = run(network, images.to(device))
+            expected = run(network, images)
             network.to(memory_format=layout)
-            found = run(network, images.to(device).contiguous(memory_format=layout))
+            found = run(network, images.contiguous(memory_format=layout))
         is_same = is_close(found, expected)
     except NetworkError:
         is_same = False
