@@ -1,5 +1,7 @@
 """The honest network that every case changes in one way, and the entry with its budget."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -9,7 +11,7 @@ from torchbudget.declare.budget import BatchNorm, Budget, Dropout, GlobalAverage
 from torchbudget.declare.entry import Entry
 from utils.recipe import SGD, Constant, Recipe
 
-__all__ = ["F", "Net", "Tokens", "nn", "torch", "zoo"]
+__all__ = ["F", "Net", "Tokens", "Waves", "nn", "torch", "zoo"]
 
 
 class Net(nn.Module):
@@ -43,6 +45,27 @@ class Tokens(Net):
 
     def weigh(self, tokens):
         return self.conv2(tokens)
+
+
+class Waves(Net):
+    """`Net` that averages its maps times twenty cosines of the `place` of each pixel, 0 to 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = nn.Linear(120, 10)
+
+    def forward(self, x):
+        x = self.features(x)
+        place = math.pi * self.place(x)  # (N, 1, 11, 11)
+        waves = [self.wave(x, torch.cos(k * place)) for k in range(20)]
+        return self.dense(torch.cat([x * wave for wave in waves], 1).mean((2, 3)))
+
+    def place(self, x):
+        """Counted up from the maps."""
+        return (1 + 0.05 * x.mean(1, True)).flatten(2).cumsum(2).view(-1, 1, 11, 11) / 121
+
+    def wave(self, x, cosine):
+        return cosine
 
 
 def zoo(network, **budget):
