@@ -21,6 +21,8 @@ class Schedule:
 
     by_epoch: ClassVar[bool] = False
     """Whether it moves once an epoch, by the val loss, and not once a step."""
+    counts_only: ClassVar[bool] = False
+    """Whether torch's scheduler computes the rate from the number of steps alone."""
 
     @property
     def base_lr(self) -> float:
@@ -44,6 +46,7 @@ class OneCycle(Schedule):
     momentum stays as it is.
     """
 
+    counts_only = True
     max_lr: float = 0.1
     pct_start: float = 0.3
     div_factor: float = 25.0
@@ -162,6 +165,7 @@ class LearningRate:
     ) -> None:
         self.optimizer = optimizer
         self.by_epoch = schedule.by_epoch
+        self.counts_only = schedule.counts_only
         self.scheduler = schedule.build(optimizer, epochs * steps_per_epoch)
         self.average = average if isinstance(average, SWA) else None
         self.steps_per_epoch = steps_per_epoch
@@ -196,6 +200,10 @@ class LearningRate:
         """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of a schedule that steps alone
+            if self.counts_only and not self.average and steps:
+                self.steps += steps - 1
+                self.scheduler.last_epoch += steps - 1
+                steps = 1
             for _ in range(steps):
                 self.after_step()
 
