@@ -5,10 +5,10 @@ if __name__ == "__main__":
 
     end_on_interrupt("check.py")
 
-import sys
 from pathlib import Path
 
 from torchbudget.cli import check
+from torchbudget.heap import end_process
 
 if __name__ == "__main__":
-    sys.exit(check(default_zoo=Path(__file__).resolve().parent / "zoo.py", prog="check.py"))
+    end_process(check(default_zoo=Path(__file__).resolve().parent / "zoo.py", prog="check.py"))

@@ -5,9 +5,16 @@ if __name__ == "__main__":
 
     end_on_interrupt("torchbudget")
 
-import sys
+from typing import NoReturn
 
 from torchbudget.cli import main
+from torchbudget.heap import end_process
+
+
+def run() -> NoReturn:
+    """Run the command and end the process with its exit code."""
+    end_process(main())
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

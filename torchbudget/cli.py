@@ -18,6 +18,7 @@ from torchbudget.command import (
     run_main,
     whole_number,
 )
+from torchbudget.heap import importing_torch
 from torchbudget.options import add_report_options, check_report_options, parse_check_options
 from torchbudget.project import find_zoo
 from torchbudget.usage import MAIN, MERGE_RESULTS, MERGE_VERDICTS, RECORD, REPRODUCE
@@ -63,7 +64,8 @@ def _check(words: list[str], default_zoo: Path | None, prog: str) -> int:
     if options.why:
         return _why(argparse.Namespace(entry=options.why, zoo=options.zoo))
     start_server(int(options.max_memory * 2**30))
-    from torchbudget.checking import judge_here
+    with importing_torch():
+        from torchbudget.checking import judge_here
 
     return judge_here(options)
 
@@ -76,7 +78,8 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _why(options: argparse.Namespace) -> int:
     start_server()
-    from torchbudget.checking import show_why
+    with importing_torch():
+        from torchbudget.checking import show_why
 
     return show_why(options.entry, options.zoo or find_zoo(Path.cwd()))
 
@@ -202,7 +205,3 @@ def _add_record_options(parser: Parser) -> None:
         help="where the weights are kept; default: weights/ beside the zoo file",
     )
     parser.add_argument("--data-root", type=Path, metavar="FOLDER", help="where the data set is")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

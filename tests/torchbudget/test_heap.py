@@ -1,8 +1,10 @@
-"""A check of many networks holds no more memory than the largest needs."""
+"""Memory is given back in time, and a process ends in time with nothing lost."""
 
 import gc
 import os
 import platform
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -26,3 +28,35 @@ def test_what_was_freed_between_what_is_kept_is_given_back():
     gc.collect()
     trim_heap()
     assert resident_bytes() < full - 100e6 and len(kept) == 40
+
+
+def test_a_process_ends_at_once_and_loses_nothing():
+    program = (
+        "import atexit\n"
+        "from torchbudget.heap import end_process, importing_torch\n"
+        "with importing_torch():\n"
+        "    import torch\n"
+        "class Late:\n"
+        "    def __del__(self): print('taken apart')\n"
+        "late = Late()\n"
+        "atexit.register(print, 'at exit')\n"
+        "print('printed')\n"
+        "end_process(7)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "printed\nat exit\n", "")
+
+
+def test_what_torch_makes_when_it_is_imported_is_not_looked_through_again():
+    program = (
+        "import gc\n"
+        "from torchbudget.heap import importing_torch\n"
+        "with importing_torch():\n"
+        "    import torch\n"
+        "print(gc.isenabled(), gc.get_freeze_count() > 100_000)\n"
+        "with importing_torch():\n"
+        "    made = [[]]\n"
+        "print(gc.is_tracked(made), any(one is made for one in gc.get_objects()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("True True\nTrue True\n", "")

@@ -33,7 +33,7 @@ from torchbudget.declare.entry import Ensemble, Entry
 from torchbudget.declare.zoofile import load_first_version, load_zoo
 from torchbudget.errors import DataError, NetworkError, TorchBudgetError
 from torchbudget.network.capture import capture
-from torchbudget.network.ensemble import identify
+from torchbudget.network.ensemble import count_members, identify
 from torchbudget.network.hidden import late_tensors
 from torchbudget.network.trace import build, runs_at_all
 
@@ -127,7 +127,7 @@ def _build(zoo: dict[str, Entry], request: Request) -> tuple[dict[str, bytes], d
         keys[entry.name] = names[key]
     work = [
         Work(names[key], lambda key=key: capture_network(makers[key], images[key]))  # type: ignore[misc]
-        for key in names
+        for key in sorted(names, key=lambda key: -count_members(makers[key]))  # the longest first
     ]
     files: dict[str, bytes] = {}
     for name, (head, graph, tensors) in run_apart(work).items():
@@ -322,6 +322,16 @@ def _split(content: bytes) -> Payload:
     first, second = HEAD.size + sizes[0], HEAD.size + sizes[0] + sizes[1]
     head = json.loads(content[HEAD.size : first])
     return head, content[first:second], content[second:]
+
+
+def capture_example() -> None:
+    """Capture a network of torch's own, so that no process that is forked does anything first."""
+
+    def make() -> nn.Module:
+        layers = [nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+        return nn.Sequential(*layers, nn.Linear(18, 2))
+
+    capture_network(make, ImageSpec((1, 8, 8), 2))
 
 
 def limit_threads() -> None:

@@ -32,7 +32,9 @@ ENVIRONMENT = thread_variables(1) | {"PYTHONHASHSEED": "0"}
 START = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from torchbudget.building.{module} import {function}
+from torchbudget.heap import importing_torch
+with importing_torch():
+    from torchbudget.building.{module} import {function}
 {function}(sys.argv[2])
 """
 CAN_FORK = hasattr(os, "fork") and hasattr(os, "mkfifo")

@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from torchbudget.building.builder import answer, limit_threads
+from torchbudget.building.builder import answer, capture_example, limit_threads
 from torchbudget.building.protocol import OUTPUT, PIPES, Request
 from torchbudget.confinement import kernel, tree
 
@@ -22,6 +22,7 @@ from torchbudget.confinement import kernel, tree
 def serve(folder: str) -> None:
     """Answer the requests that come through the pipes in `folder`, until the process is ended."""
     limit_threads()
+    capture_example()
     requests, replies = (Path(folder) / name for name in PIPES)
     with requests.open(encoding="utf-8") as lines, replies.open("w", encoding="utf-8") as answers:
         for line in lines:

@@ -36,3 +36,10 @@ def identify(network: Callable[[], nn.Module]) -> Hashable:
         members, how = network.args
         return (EnsembleNetwork, how, *map(identify, members))
     return id(network)
+
+
+def count_members(network: Callable[[], nn.Module]) -> int:
+    """The networks that vote; 1 for a network that is none of several."""
+    if isinstance(network, partial) and network.func is EnsembleNetwork:
+        return sum(map(count_members, network.args[0]))
+    return 1

@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.utils._pytree import tree_map_only
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from torchbudget.network.memory import Memory
@@ -116,8 +115,7 @@ class Recording(OperationMode):
             return node or self.node_of(tensor)
 
         moved = self._move(func, arguments) if statistics else []
-        node_args, node_kwargs = tree_map_only(torch.Tensor, read, (args, kwargs))
-        node = self._add_node(func, tuple(node_args), node_kwargs)
+        node = self._add_node(func, replace_tensors(args, read), replace_tensors(kwargs, read))
         if statistics:
             self._known.discard(node)
         value = self.run_operation(node, func, args, kwargs)
@@ -133,9 +131,9 @@ class Recording(OperationMode):
         if name_of(func) not in BATCH_NORMS or any(arguments[name] is None for name in STATISTICS):
             return []
         names = ("input", "weight", "bias", *STATISTICS, "training", "momentum", "eps")
-        operands = tree_map_only(torch.Tensor, self.node_of, [arguments[name] for name in names])
+        operands = replace_tensors(tuple(arguments[name] for name in names), self.node_of)
         functional = torch.ops.aten._native_batch_norm_legit_functional.default
-        norm = self._memory.make(functional, tuple(operands))
+        norm = self._memory.make(functional, operands)
         return [self._memory.make(operator.getitem, (norm, index)) for index in (3, 4)]
 
     def _add_node(
@@ -252,3 +250,14 @@ def tensors_of(arguments: object) -> Iterator[torch.Tensor]:
     elif isinstance(arguments, (tuple, list)):
         for argument in arguments:
             yield from tensors_of(argument)
+
+
+def replace_tensors(arguments: Any, replace: Callable[[torch.Tensor], Any]) -> Any:
+    """An operation's arguments with `replace(tensor)` in the place of each tensor."""
+    if isinstance(arguments, torch.Tensor):
+        return replace(arguments)
+    if isinstance(arguments, dict):
+        return {name: replace_tensors(value, replace) for name, value in arguments.items()}
+    if isinstance(arguments, (tuple, list)):
+        return type(arguments)(replace_tensors(value, replace) for value in arguments)
+    return arguments
