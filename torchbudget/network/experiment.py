@@ -6,6 +6,7 @@ from functools import cached_property
 
 import torch
 from torch import fx
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from torchbudget.network.nodes import draws_numbers, reachable, run_node
 from torchbudget.network.trace import Trace
@@ -19,6 +20,8 @@ The epsilon of a norm leaves a difference of its share in the variance.
 """
 SLACK = 1e-6
 """What two values may differ by in any case."""
+NUM_TOGETHER = 2**16
+"""Elements of two values that are compared at a time, or those of one image."""
 NUM_SHUFFLES = 4
 """Orders of its elements that stand for other values of an operand."""
 
@@ -192,14 +195,35 @@ def same(first: object, second: object, tolerance: float, by_mean: bool = False)
         return False
     if not tolerance or not first.is_floating_point() or first.numel() == 0:
         return torch.equal(first, second)
-    differences = first - second
-    if by_mean:
-        difference = torch.linalg.vector_norm(differences, 1) / differences.numel()
-    else:
-        difference = torch.linalg.vector_norm(differences, torch.inf)
-    if difference <= SLACK:
-        return True
-    return bool(difference <= tolerance * (first - first.mean()).abs().mean() + SLACK)
+    difference = torch.zeros(())
+    for one, other in zip(_split(first), _split(second), strict=True):
+        if by_mean:
+            difference = difference + torch.linalg.vector_norm(one - other, 1) / first.numel()
+        else:
+            difference = difference.maximum(torch.linalg.vector_norm(one - other, torch.inf))
+        if not difference <= SLACK and not difference <= tolerance * _spread_of(first) + SLACK:
+            return False
+    return True
+
+
+def _split(value: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Parts of a value that are compared one after the other: most differ in the first one."""
+    value = torch.atleast_1d(value)
+    parts: tuple[torch.Tensor, ...] = value.split(
+        max(1, NUM_TOGETHER * len(value) // value.numel())
+    )
+    return parts
+
+
+_spreads = WeakTensorKeyDictionary()
+
+
+def _spread_of(value: torch.Tensor) -> torch.Tensor:
+    """The mean distance of a value's elements from their mean, computed once."""
+    if value not in _spreads:
+        _spreads[value] = torch.linalg.vector_norm(value - value.mean(), 1) / value.numel()
+    spread: torch.Tensor = _spreads[value]
+    return spread
 
 
 def detach(value: object) -> object:

@@ -105,6 +105,7 @@ class Folding:
         self._differs = False
         self._is_none = False
         self.sees_all = True
+        self._sees_lines = True  # each element sees each line of this dimension so far
         self._lines: list[torch.Tensor] = []
 
     @property
@@ -117,7 +118,7 @@ class Folding:
 
     @property
     def _is_alike(self) -> bool:
-        return len(self._lines) >= NUM_ALIKE and all(bool(line.all()) for line in self._lines)
+        return len(self._lines) >= NUM_ALIKE and self._sees_lines
 
     def add(self, seeing: torch.Tensor) -> None:
         if seeing.numel() != self._shape.numel():
@@ -126,6 +127,7 @@ class Folding:
         first = seeing.view(self._shape)[0]  # (C, H, W) of the first image
         together = first.any(0)
         self._is_none |= bool((together != together[0, 0]).any())
+        self._sees_lines = self._sees_lines and bool(first.all())
         self._lines.append(first)
 
     def end(self, num_lines: int) -> None:
@@ -136,3 +138,4 @@ class Folding:
             self._is_none = not seeing.numel()
             self._differs |= bool((seeing != seeing[:, :1]).any())
         self._lines = []
+        self._sees_lines = True
