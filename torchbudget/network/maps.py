@@ -1,8 +1,7 @@
 """Maps: values (N, C, H, W) whose pixels are apart, as those of the images are."""
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable
 from functools import cached_property
-from typing import TypeVar
 
 import torch
 from torch import fx
@@ -11,14 +10,11 @@ from torchbudget.network.dependence import APART, NUM_COMPARED, SPREAD, Gradient
 from torchbudget.network.experiment import (
     Experiment,
     Values,
-    masks_of_change,
-    poison,
-    poisoned,
     same,
 )
 from torchbudget.network.nodes import arguments_of, between, draws_numbers, kind_of, reachable
 from torchbudget.network.private_torch import Operation
-from torchbudget.network.sight import Folding, Sight, Sighting, spread
+from torchbudget.network.sight import Folding, Sight, Sighting, look_at
 from torchbudget.network.structure import CONVOLUTIONS, DROPOUTS, NORMALISATIONS
 from torchbudget.network.trace import Trace
 
@@ -34,10 +30,6 @@ NUM_CHANNELS = 128
 """Channels of a folded map of which two pixels are compared."""
 MOVED = 1e-4
 """What moves with a map is equal to its former value, moved, up to this share of its spread."""
-MAX_COUNTED = 2**27
-"""Elements of values whose lines are counted at a time, two bytes each."""
-
-Look = TypeVar("Look", Sighting, Folding)
 
 
 class Maps:
@@ -84,9 +76,10 @@ class Maps:
 
         It has not, if its channels hold different pixels and each of its own pixels sees the same
         ones: that is a flat map, folded. What a norm or pool reads must move with the pixels, too.
+        The weights that an attention gives the pixels are no pixels.
         """
         if "softmax" in kind_of(node) and arguments_of(node).get("dim") in (-1, 3):
-            return True  # attention
+            return False
         operand = node.all_input_nodes[0]
         value = self._experiment.tensor(operand)
         if value is None or value.ndim != 4 or self._keeps_pixels(operand, maps):
@@ -94,7 +87,7 @@ class Maps:
         if kind_of(node) not in CONVOLUTIONS and not self._moves_along(operand, maps):
             return False
         sources = self._list_before(operand, maps)
-        return not any(self._is_folded(source, operand, sources) for source in sources)
+        return not any(self._is_folded(source, operand, sources, maps) for source in sources)
 
     def _moves_along(self, node: fx.Node, maps: set[fx.Node]) -> bool:
         """Whether a value moves as the maps before it are moved, unless layers are between.
@@ -133,12 +126,21 @@ class Maps:
             return False
         return all(self._keeps_pixels(operand, maps) for operand in node.all_input_nodes)
 
-    def _is_folded(self, source: fx.Node, target: fx.Node, sources: list[fx.Node]) -> bool:
-        """Whether a value of four dimensions is a map, folded; `sources` are all before it."""
+    def _is_folded(
+        self, source: fx.Node, target: fx.Node, sources: list[fx.Node], maps: set[fx.Node]
+    ) -> bool:
+        """Whether a value of four dimensions is a map, folded; `sources` are all before it.
+
+        What will soon be asked of the same source is looked at in the same runs.
+        """
         pair = (source, target)
         if pair not in self._foldings:
-            others = self._unknown(source, [target, *self._read], self._foldings)
-            foldings = self._look_at(source, others, lambda node: Folding(self._shape(node)))
+            soon = self._read_soon(source, target, maps)
+            read = [node for node in self._read if node in soon or target not in soon]
+            others = self._unknown(source, [target, *read], self._foldings)
+            foldings = look_at(
+                self._experiment, source, others, lambda node: Folding(self._shape(node))
+            )
             for node, folding in foldings.items():
                 self._foldings[source, node] = folding
         if pair not in self._folded:
@@ -147,6 +149,17 @@ class Maps:
                 folding.sees_all and self._folds(source, target, sources)
             )
         return self._folded[pair]
+
+    def _read_soon(self, source: fx.Node, target: fx.Node, maps: set[fx.Node]) -> set[fx.Node]:
+        """What lies behind `source` before the next map; what comes after `target` may be one."""
+        path = self._traced.path
+        later = set(path[path.index(target) :])
+
+        def step(node: fx.Node) -> Iterable[fx.Node]:
+            is_end = node in maps or (node in later and kind_of(node) in MAPS)
+            return node.users if node is source or not is_end else ()
+
+        return reachable([source], step)
 
     @cached_property
     def _read(self) -> list[fx.Node]:
@@ -220,7 +233,9 @@ class Maps:
         """
         if (source, target) not in self._seen:
             unknown = self._unknown(source, [target, *others], self._seen)
-            sightings = self._look_at(source, unknown or [target], lambda node: Sighting())
+            sightings = look_at(
+                self._experiment, source, unknown or [target], lambda node: Sighting()
+            )
             for node, sighting in sightings.items():
                 self._seen[source, node] = sighting.sight
         return self._seen[source, target]
@@ -237,97 +252,10 @@ class Maps:
             node for node in dict.fromkeys(nodes) if node in below and (source, node) not in known
         ]
 
-    def _group(self, nodes: list[fx.Node]) -> Iterator[list[fx.Node]]:
-        """The nodes in groups of which not too many elements are counted at a time."""
-        group: list[fx.Node] = []
-        size = 0
-        for node in nodes:
-            value = self._experiment.tensor(node)
-            elements = 0 if value is None else value.numel()
-            if group and size + elements > MAX_COUNTED:
-                yield group
-                group, size = [], 0
-            group.append(node)
-            size += elements
-        yield group
-
-    def _look_at(
-        self, source: fx.Node, targets: list[fx.Node], make: Callable[[fx.Node], Look]
-    ) -> dict[fx.Node, Look]:
-        """What `make` gives for each target, when it has seen each line of the map `source`."""
-        looks: dict[fx.Node, Look] = {}
-        for group in self._group(targets):
-            try:
-                looks |= self._look_together(source, group, make)
-            except (RuntimeError, IndexError):
-                if len(group) == 1:
-                    raise
-                for target in group:
-                    looks |= self._look_together(source, [target], make)
-        return looks
-
-    def _look_together(
-        self, source: fx.Node, targets: list[fx.Node], make: Callable[[fx.Node], Look]
-    ) -> dict[fx.Node, Look]:
-        """The same in runs that all targets share; raises what `_see_line` raises."""
-        start = self._experiment.tensor(source)
-        assert start is not None
-        looks = {target: make(target) for target in targets}
-        for dim in (2, 3):
-            waiting: list[fx.Node] = []
-            for line in spread(start.shape[dim]):
-                before = waiting
-                waiting = [target for target in targets if not looks[target].is_done]
-                if not waiting:
-                    break
-                if waiting != before:
-                    only = between([source], waiting)
-                seen = self._see_line(source, waiting, only, dim, line)
-                for target, elements in zip(waiting, seen, strict=True):
-                    looks[target].add(elements)
-            for look in looks.values():
-                look.end(start.shape[dim])
-        return looks
-
-    def _see_line(
-        self, source: fx.Node, targets: list[fx.Node], only: set[fx.Node], dim: int, line: int
-    ) -> list[torch.Tensor]:
-        """bool (elements,) of each target: which see a row or column of the first image's map.
-
-        Of several targets, raises what an operation raises that takes no NaN: it may be on the way
-        to only one of them.
-        """
-        start = self._experiment.tensor(source)
-        assert start is not None
-        before = self._experiment.values
-        wanted = set(targets)
-
-        def find(other: torch.Tensor) -> list[torch.Tensor]:
-            changed = start.clone()
-            changed[:1].select(dim, line).copy_(other[:1].select(dim, line))
-            found = {}
-
-            def meet(node: fx.Node, value: object) -> bool:
-                if node in wanted:
-                    found[node] = _joined(masks_of_change(before[node], value))
-                return len(found) == len(wanted)
-
-            self._experiment.rerun({source: changed}, only=only, tolerance=0, meet=meet)
-            for target in targets:
-                if target not in found:
-                    meet(target, before[target])
-            return [found[target] for target in targets]
-
-        return find(poisoned(start)) if len(targets) > 1 else poison(start, find)
-
 
 def _is_even(value: torch.Tensor) -> bool:
     """Whether all pixels of a value (..., H, W) are equal."""
     return value.ndim > 1 and bool((value == value[..., :1, :1]).all())
-
-
-def _joined(masks: list[torch.Tensor]) -> torch.Tensor:
-    return torch.cat([mask.flatten() for mask in masks])
 
 
 def _is_pointwise(node: fx.Node) -> bool:

@@ -4,12 +4,22 @@ Where the same elements see the first lines that are looked at, as after attenti
 to see all lines of that dimension: rows or columns that are told apart are told apart there, too.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
+from torch import fx
+
+from torchbudget.network.experiment import Experiment, masks_of_change, poison, poisoned
+from torchbudget.network.nodes import between
 
 NUM_ALIKE = 3
 """Lines after which what has seen them all alike is looked at no further."""
+MAX_COUNTED = 2**27
+"""Elements of values whose lines are counted at a time, two bytes each."""
+
+Look = TypeVar("Look", "Sighting", "Folding")
 
 
 def spread(num_lines: int) -> list[int]:
@@ -139,3 +149,102 @@ class Folding:
             self._differs |= bool((seeing != seeing[:, :1]).any())
         self._lines = []
         self._sees_lines = True
+
+
+# --- looking ------------------------------------------------------------------------------------
+
+
+def _group(experiment: Experiment, nodes: list[fx.Node]) -> Iterator[list[fx.Node]]:
+    """The nodes in groups of which not too many elements are counted at a time."""
+    group: list[fx.Node] = []
+    size = 0
+    for node in nodes:
+        value = experiment.tensor(node)
+        elements = 0 if value is None else value.numel()
+        if group and size + elements > MAX_COUNTED:
+            yield group
+            group, size = [], 0
+        group.append(node)
+        size += elements
+    yield group
+
+
+def look_at(
+    experiment: Experiment, source: fx.Node, targets: list[fx.Node], make: Callable[[fx.Node], Look]
+) -> dict[fx.Node, Look]:
+    """What `make` gives for each target, when it has seen each line of the map `source`."""
+    looks: dict[fx.Node, Look] = {}
+    for group in _group(experiment, targets):
+        try:
+            looks |= _look_together(experiment, source, group, make)
+        except (RuntimeError, IndexError):
+            if len(group) == 1:
+                raise
+            for target in group:
+                looks |= _look_together(experiment, source, [target], make)
+    return looks
+
+
+def _look_together(
+    experiment: Experiment, source: fx.Node, targets: list[fx.Node], make: Callable[[fx.Node], Look]
+) -> dict[fx.Node, Look]:
+    """The same in runs that all targets share; raises what `_see_line` raises."""
+    start = experiment.tensor(source)
+    assert start is not None
+    looks = {target: make(target) for target in targets}
+    for dim in (2, 3):
+        waiting: list[fx.Node] = []
+        for line in spread(start.shape[dim]):
+            before = waiting
+            waiting = [target for target in targets if not looks[target].is_done]
+            if not waiting:
+                break
+            if waiting != before:
+                only = between([source], waiting)
+            seen = _see_line(experiment, source, waiting, only, dim, line)
+            for target, elements in zip(waiting, seen, strict=True):
+                looks[target].add(elements)
+        for look in looks.values():
+            look.end(start.shape[dim])
+    return looks
+
+
+def _see_line(
+    experiment: Experiment,
+    source: fx.Node,
+    targets: list[fx.Node],
+    only: set[fx.Node],
+    dim: int,
+    line: int,
+) -> list[torch.Tensor]:
+    """bool (elements,) of each target: which see a row or column of the first image's map.
+
+    Of several targets, raises what an operation raises that takes no NaN: it may be on the way
+    to only one of them.
+    """
+    start = experiment.tensor(source)
+    assert start is not None
+    before = experiment.values
+    wanted = set(targets)
+
+    def find(other: torch.Tensor) -> list[torch.Tensor]:
+        changed = start.clone()
+        changed[:1].select(dim, line).copy_(other[:1].select(dim, line))
+        found = {}
+
+        def meet(node: fx.Node, value: object) -> bool:
+            if node in wanted:
+                found[node] = _joined(masks_of_change(before[node], value))
+            return len(found) == len(wanted)
+
+        experiment.rerun({source: changed}, only=only, tolerance=0, meet=meet)
+        for target in targets:
+            if target not in found:
+                meet(target, before[target])
+        return [found[target] for target in targets]
+
+    return find(poisoned(start)) if len(targets) > 1 else poison(start, find)
+
+
+def _joined(masks: list[torch.Tensor]) -> torch.Tensor:
+    return torch.cat([mask.flatten() for mask in masks])

@@ -137,3 +137,31 @@ def test_a_line_of_a_map_changes_once_however_many_operations_read_it():
     assert experiment.counts
     for node, count in experiment.counts.items():
         assert count <= sum(node.meta["shape"][2:]), node.name
+
+
+class PixelAttention(nn.Module):
+    """Two heads weigh the pixels of one map for each pixel of the next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attend = nn.Conv2d(1, 12, 2, stride=2)
+        self.convolve = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.attend(x)
+        query, key, value = y.flatten(2).view(len(y), 3, 2, 2, -1).unbind(1)  # (N, heads, C, P)
+        weights = (query.transpose(2, 3) @ key).softmax(-1)
+        z = (value @ weights.transpose(2, 3)).reshape(len(y), 4, *y.shape[2:])
+        return self.convolve(z).mean((2, 3))
+
+
+def test_an_attentions_weights_are_no_map_and_what_it_gives_is_convolved_to_one():
+    traced = capture(PixelAttention, ImageSpec((1, 8, 8), 4)).trace(training=True)
+    experiment = Experiment(traced)
+    maps = Maps(traced, experiment, Gradients(experiment, traced.images)).nodes
+    names = {node.name for node in traced.path}
+    assert any("softmax" in name for name in names)
+    assert {name for name in names if "softmax" in name or "matmul" in name}.isdisjoint(
+        node.name for node in maps
+    )
+    assert {node for node in traced.path if "conv2d" in node.name} <= maps
