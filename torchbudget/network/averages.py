@@ -8,7 +8,6 @@ from torch import fx
 from torchbudget.network.experiment import CLOSE, Experiment, Values, same
 from torchbudget.network.nodes import between
 from torchbudget.network.structure import bypasses
-from torchbudget.network.structure import global_averages as averages_by_value
 from torchbudget.network.weighing import Structure
 
 ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-4}
@@ -20,11 +19,38 @@ def global_averages(structure: Structure) -> set[fx.Node]:
 
     They stay as they are when the pixels of the last maps are permuted.
     """
+    return {node for node in _plain_means(structure) if _weighs_pixels_alike(structure, node)}
+
+
+def _plain_means(structure: Structure) -> set[fx.Node]:
+    """Operations that move the logits and give the mean of an earlier map over all its pixels.
+
+    What they are called does not matter.
+    """
+    values: dict[fx.Node, torch.Tensor] = {}
+    for node in structure.traced.path:
+        value = structure.experiment.tensor(node)
+        if value is not None and node in structure.traced.influences:
+            values[node] = value
+    means = []
+    for value in values.values():
+        if value.ndim == 4 and value.shape[2:].numel() > 1:
+            mean = value.mean((2, 3))
+            if mean.any():
+                means.append(mean)
     return {
-        node
-        for node in averages_by_value(structure.traced)
-        if _weighs_pixels_alike(structure, node)
+        node for node, value in values.items() if any(_is_vector(value, mean) for mean in means)
     }
+
+
+def _is_vector(value: torch.Tensor, mean: torch.Tensor) -> bool:
+    """Whether `value` is `mean` (N, C), perhaps with empty spatial sides, within rounding."""
+    return (
+        value.ndim >= 2
+        and value.numel() == mean.numel()
+        and value.shape[:2] == mean.shape
+        and torch.allclose(value.flatten(1), mean, 1e-4, 1e-6)
+    )
 
 
 def _weighs_pixels_alike(structure: Structure, average: fx.Node) -> bool:

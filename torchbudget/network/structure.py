@@ -4,7 +4,6 @@ import hashlib
 import json
 from typing import Any
 
-import torch
 from torch import fx, nn
 
 from torchbudget.data.images import ImageSpec
@@ -103,33 +102,6 @@ def dropout_probability(node: fx.Node) -> float:
     if not isinstance(probability, (int, float)) or not arguments.get("train", True):
         return 0.0
     return float(probability)
-
-
-def global_averages(traced: Trace) -> set[fx.Node]:
-    """Operations that move the logits and give the mean of an earlier map over all its pixels.
-
-    What they are called does not matter.
-    """
-    values = {node: traced.values[node] for node in traced.path if node in traced.influences}
-    means = []
-    for value in values.values():
-        if value.ndim == 4 and value.shape[2:].numel() > 1:
-            mean = value.mean((2, 3))
-            if mean.any():
-                means.append(mean)
-    return {
-        node for node, value in values.items() if any(_is_vector(value, mean) for mean in means)
-    }
-
-
-def _is_vector(value: torch.Tensor, mean: torch.Tensor) -> bool:
-    """Whether `value` is `mean` (N, C), perhaps with empty spatial sides, within rounding."""
-    return (
-        value.ndim >= 2
-        and value.numel() == mean.numel()
-        and value.shape[:2] == mean.shape
-        and torch.allclose(value.flatten(1), mean, 1e-4, 1e-6)
-    )
 
 
 def bypasses(traced: Trace, gates: set[fx.Node]) -> bool:

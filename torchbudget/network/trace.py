@@ -93,22 +93,17 @@ class Trace:
         return [node for node in self.path if kind_of(node) in kinds]
 
     @cached_property
-    def _measured(self) -> tuple[dict[fx.Node, torch.Tensor], set[fx.Node]]:
-        """The values on the path and which of them move the logits, from one run."""
-        attempts = [(True, True), (False, True), (True, False), (False, False)]
-        for in_place, through_parameters in attempts[:-1]:
+    def influences(self) -> set[fx.Node]:
+        """The operations on the path that move the logits: their gradient is not all zero."""
+        attempts = [(True, True), (False, True), (True, False)]
+        for in_place, through_parameters in attempts:
             try:  # first as training does it
-                values, moving = self._differentiate(in_place, through_parameters)
-                break
+                return self._differentiate(in_place, through_parameters)
             except RuntimeError:  # what eval does need not have a gradient
                 continue
-        else:
-            values, moving = self._differentiate(*attempts[-1])
-        return {node: value.detach() for node, value in values.items()}, moving
+        return self._differentiate(in_place=False, through_parameters=False)
 
-    def _differentiate(
-        self, in_place: bool, through_parameters: bool
-    ) -> tuple[dict[fx.Node, torch.Tensor], set[fx.Node]]:
+    def _differentiate(self, in_place: bool, through_parameters: bool) -> set[fx.Node]:
         state = {name: self.perturb(name, tensor) for name, tensor in self.state.items()}
         for name in self.parameters:
             if through_parameters and state[name].is_floating_point():
@@ -118,18 +113,17 @@ class Trace:
             values = replay(self, state, images.view_as(images), in_place)
             logits = values[self.output]
             if not logits.requires_grad:
-                return values, set()
+                return set()
             weights = torch.linspace(1, 2, logits.numel()).view_as(logits)
             nodes = [node for node in self.path if node in values and values[node].requires_grad]
             gradients = torch.autograd.grad(
                 (logits * weights).sum(), [values[node] for node in nodes], allow_unused=True
             )
-        moving = {
+        return {
             node
             for node, gradient in zip(nodes, gradients, strict=True)
             if gradient is not None and gradient.any()
         }
-        return values, moving
 
     def perturb(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """A copy; a parameter is moved a little, so that one that starts at zero has an effect."""
@@ -138,16 +132,6 @@ class Trace:
         generator = torch.Generator().manual_seed(tensor.numel())
         noise = torch.randn(tensor.shape, generator=generator).to(tensor.dtype)
         return tensor + (0.01 if tensor.any() else 0.1) * noise
-
-    @property
-    def values(self) -> dict[fx.Node, torch.Tensor]:
-        """What each operation gives for `images`, with parameters moved a little."""
-        return self._measured[0]
-
-    @property
-    def influences(self) -> set[fx.Node]:
-        """The operations on the path that move the logits: their gradient is not all zero."""
-        return self._measured[1]
 
     def run(self) -> torch.Tensor:
         """The logits that the traced operations give for `images`."""
