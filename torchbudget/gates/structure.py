@@ -60,10 +60,11 @@ def _as_trained(observation: Observation) -> tuple[Inspection, list[str]]:
 def _collect_reasons(entry: Entry, inspection: Inspection) -> list[str]:
     """All that is wrong; raises `Unmeasurable` where the network does not run."""
     try:
+        misbehaviours = inspection.misbehaviours  # many images, before the traces fill the memory
         reasons: list[str] = []
         for requirement in entry.budget.requires:
             reasons += _judge_requirement(requirement, inspection)
-        return [*reasons, *inspection.misbehaviours]
+        return [*reasons, *misbehaviours]
     except Unmeasurable as error:
         if not inspection.runs:
             raise
