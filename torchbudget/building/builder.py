@@ -325,7 +325,7 @@ def _split(content: bytes) -> Payload:
 
 
 def capture_example() -> None:
-    """Capture a network of torch's own, so that no process that is forked does anything first."""
+    """Capture a small network, so that what a first capture prepares is there in every fork."""
 
     def make() -> nn.Module:
         layers = [nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
