@@ -4,6 +4,7 @@ An operation is known by its name, "aten::conv2d.default", and is looked up in t
 reading a graph imports nothing and evaluates nothing.
 """
 
+import functools
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +33,7 @@ def name_operation(operation: Operation) -> str:
     return name
 
 
+@functools.cache
 def find_operation(name: str) -> Callable[..., Any]:
     """The operation of that name; raises `NetworkError` for one that a graph may not hold."""
     if name == PART:
@@ -45,6 +47,7 @@ def find_operation(name: str) -> Callable[..., Any]:
     raise NetworkError(f"{name!r} is no operation that a graph may hold")
 
 
+@functools.cache
 def _is_allowed(operation: Operation) -> bool:
     """Whether the operation is ATen's, takes plain values, and gives a tensor."""
     if operation.namespace != NAMESPACE:
