@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
+from typing import TypeGuard
 
 import torch
 from torch import nn
@@ -32,7 +33,7 @@ class EnsembleNetwork(nn.Module):
 
 def identify(network: Callable[[], nn.Module]) -> Hashable:
     """The same for two entries whose networks the same callables make."""
-    if isinstance(network, partial) and network.func is EnsembleNetwork:
+    if _is_ensemble(network):
         members, how = network.args
         return (EnsembleNetwork, how, *map(identify, members))
     return id(network)
@@ -40,6 +41,8 @@ def identify(network: Callable[[], nn.Module]) -> Hashable:
 
 def count_members(network: Callable[[], nn.Module]) -> int:
     """The networks that vote; 1 for a network that is none of several."""
-    if isinstance(network, partial) and network.func is EnsembleNetwork:
-        return sum(map(count_members, network.args[0]))
-    return 1
+    return sum(map(count_members, network.args[0])) if _is_ensemble(network) else 1
+
+
+def _is_ensemble(network: Callable[[], nn.Module]) -> TypeGuard[partial[EnsembleNetwork]]:
+    return isinstance(network, partial) and network.func is EnsembleNetwork

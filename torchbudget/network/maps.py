@@ -7,11 +7,7 @@ import torch
 from torch import fx
 
 from torchbudget.network.dependence import APART, NUM_COMPARED, SPREAD, Gradients
-from torchbudget.network.experiment import (
-    Experiment,
-    Values,
-    same,
-)
+from torchbudget.network.experiment import Experiment, Values, same
 from torchbudget.network.nodes import arguments_of, between, draws_numbers, kind_of, reachable
 from torchbudget.network.private_torch import Operation
 from torchbudget.network.sight import Folding, Sight, Sighting, look_at
