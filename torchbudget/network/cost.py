@@ -12,7 +12,7 @@ from torchbudget.network.layers import Probe
 from torchbudget.network.multiply_adds import MultiplyAddsCounter
 from torchbudget.network.nodes import kind_of, reachable, run_node
 from torchbudget.network.structure import bypasses
-from torchbudget.network.trace import Trace, counterparts, replay
+from torchbudget.network.trace import Trace, replay
 from torchbudget.network.weighing import Structure
 
 
@@ -106,25 +106,24 @@ def peak_activation_bytes(traced: Trace) -> int:
 def feature_field(probe: Probe, evaluating: Structure) -> int:
     """The side of the square of pixels that a feature sees before the global average.
 
-    Where nothing averages, it is the square that a logit sees. `evaluating` is of the same
-    program on fewer images.
+    Where nothing averages, it is the square that a logit sees. The probe is of the same trace.
     """
-    probed = probe.trace
-    same = counterparts(evaluating.traced, probed)
-    averages = {same[node] for node in global_averages(evaluating)}
+    traced = evaluating.traced
+    averages = global_averages(evaluating)
 
     def step(node: fx.Node) -> Iterable[fx.Node]:
         return () if node in averages else node.users
 
-    before = reachable([probed.input], step) - averages
-    cut = bool(averages) and not bypasses(probed, averages)
+    before = reachable([traced.input], step) - averages
+    cut = bool(averages) and not bypasses(traced, averages)
     fields = [
         field or 0
         for node, field in probe.receptive_fields.items()
-        if node in before and node in probed.computing and (not cut or _is_map(probe.shapes[node]))
+        if node in before and node in traced.computing and (not cut or _is_map(node))
     ]
     return max(fields, default=1)
 
 
-def _is_map(shape: tuple[int, ...]) -> bool:
+def _is_map(node: fx.Node) -> bool:
+    shape = node.meta["shape"]
     return len(shape) == 4 and shape[2] * shape[3] > 1

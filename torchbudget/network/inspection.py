@@ -30,7 +30,7 @@ from torchbudget.network.requirements import (
     moving_draws,
 )
 from torchbudget.network.structure import traces_digest
-from torchbudget.network.trace import Trace, counterparts
+from torchbudget.network.trace import Trace
 from torchbudget.network.weighing import Structure
 
 NUM_IMAGES = 16
@@ -118,22 +118,29 @@ class Inspection:
 
     @cached_property
     def train_structure(self) -> Structure:
-        """What the network computes in train mode, on as many images as statistics ask for.
-
-        They are fewer where their activations would take too much memory.
-        """
-        shapes = [node.meta.get("shape", ()) for node in self.train_trace.graph.nodes]
-        elements = sum(map(math.prod, shapes)) // len(self.train_trace.images)
-        number = min(NUM_IMAGES, MAX_ELEMENTS // max(elements, 1))
+        """What the network computes in train mode, on as many images as statistics ask for."""
+        number = self._num_images
         if number <= len(self.train_trace.images) or self.network.train.fixed is not None:
             return Structure(self.train_trace)
         generator = torch.Generator().manual_seed(0)
         images = torch.randn((number, *self.network.image.shape), generator=generator)
         return Structure(self._trace(True, images))
 
+    @property
+    def _num_images(self) -> int:
+        """Images for statistics: fewer where their activations would take too much memory."""
+        shapes = [node.meta.get("shape", ()) for node in self.train_trace.graph.nodes]
+        elements = sum(map(math.prod, shapes)) // len(self.train_trace.images)
+        return min(NUM_IMAGES, MAX_ELEMENTS // max(elements, 1))
+
     @cached_property
     def eval_structure(self) -> Structure:
-        """What the network computes in eval mode."""
+        """What the network computes in eval mode.
+
+        Where activations take much memory, those of train mode are let go of first.
+        """
+        if self._num_images < NUM_IMAGES:
+            self.__dict__.pop("train_structure", None)
         return Structure(self.eval_trace)
 
     @cached_property
@@ -191,7 +198,7 @@ class Inspection:
     @cached_property
     def _probe(self) -> Probe:
         with _measuring("write forward, so that it takes any number of images"):
-            return Probe(self.network)
+            return Probe(self.network, self.eval_trace)
 
     @cached_property
     def counted_multiply_adds(self) -> int:
@@ -233,9 +240,7 @@ class Inspection:
     @cached_property
     def layers(self) -> list[LayerRow]:
         """A row for each operation between the images and the logits."""
-        same = counterparts(self.eval_trace, self._probe.trace)
-        by_node = self.operations.by_node
-        return layer_table(self._probe, {same[node]: count for node, count in by_node.items()})
+        return layer_table(self.eval_trace, self._probe, self.operations.by_node)
 
 
 class EnsembleInspection(Inspection):

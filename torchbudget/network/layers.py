@@ -1,12 +1,13 @@
 """A network operation by operation: what each gives, sees, holds and costs."""
 
+import itertools
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import fx
 
-from torchbudget.data.images import ImageSpec
 from torchbudget.errors import NetworkError
 from torchbudget.network.captured import Network
 from torchbudget.network.nodes import kind_of, reachable
@@ -16,6 +17,10 @@ NUM_DRAWS = 2
 """Pairs of images of each kind that are tried: a change can go unnoticed by chance."""
 ROUNDING = 1e-5
 """A value is another one if it differs by more than this share of the largest."""
+MAX_ELEMENTS = 2**24
+"""Elements of a value, of all images of a run, from which on a run is of fewer images."""
+NO_LINE = 2**15 - 1
+"""The first line of what sees none."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +40,18 @@ class LayerRow:
     multiply_adds: int
 
 
-def layer_table(probe: "Probe", multiply_adds: Mapping[fx.Node, int]) -> list[LayerRow]:
+def layer_table(
+    traced: Trace, probe: "Probe", multiply_adds: Mapping[fx.Node, int]
+) -> list[LayerRow]:
     """A row for each operation between the images and the logits of an eval trace.
 
     `multiply_adds` are those of each operation for one image. A parameter is counted in the row of
     the operation that uses it first, so that the column adds up to the parameters used.
     """
-    traced = probe.trace
     counted: set[str] = set()
     rows = []
     for node in traced.path:
-        if node in probe.shapes:
+        if node in probe.receptive_fields:
             entering = _entering(traced, node)
             names = [name for name in entering if name in traced.parameters - counted]
             counted.update(names)
@@ -54,7 +60,7 @@ def layer_table(probe: "Probe", multiply_adds: Mapping[fx.Node, int]) -> list[La
                 LayerRow(
                     operation=kind_of(node),
                     name=", ".join(dict.fromkeys(owners)),
-                    shape=probe.shapes[node][1:],
+                    shape=node.meta["shape"][1:],
                     receptive_field=probe.receptive_fields[node],
                     params=sum(traced.state[name].numel() for name in names),
                     multiply_adds=multiply_adds.get(node, 0),
@@ -79,90 +85,145 @@ def _entering(traced: Trace, node: fx.Node) -> list[str]:
 # --- what an element depends on -----------------------------------------------------------------
 
 
-def probe_images(image: ImageSpec) -> torch.Tensor:
-    """(H + W, C, H, W): one image per row, then one per column, with that line set to NaN.
+def change_lines(
+    one: torch.Tensor, other: torch.Tensor, dim: int, first: int, number: int
+) -> torch.Tensor:
+    """(number, C, H, W): copies of an image, in each of which the next line is that of `other`.
 
-    Any output that depends on the line becomes NaN, even through zero weights.
+    The lines, from `first` on, are rows if `dim` is 1 and columns if it is 2. Copies for which no
+    line is left are as `one`.
     """
-    channels, height, width = image.shape
-    images = torch.zeros(height + width, channels, height, width)
-    for row in range(height):
-        images[row, :, row, :] = torch.nan
-    for column in range(width):
-        images[height + column, :, :, column] = torch.nan
+    images = one.repeat(number, 1, 1, 1)
+    for image, line in zip(images, range(first, one.shape[dim]), strict=False):
+        image.select(dim, line).copy_(other.select(dim, line))
     return images
 
 
-def receptive_field(touched: torch.Tensor, image: ImageSpec) -> int | None:
-    """The largest square of pixels that one element of a value depends on.
+class Span:
+    """The lines from the first to the last that each element of a value depends on."""
 
-    `touched` says which elements, of which of `H + W` images, depend on the line that differs in
-    it, as in `probe_images`; None where the value is not a batch of them.
-    """
-    _, height, width = image.shape
-    if touched.ndim < 2 or len(touched) != height + width:
-        return None
-    if touched.ndim == 4:  # the channels of a map mostly see the same pixels: look at one of them
-        anywhere = touched.any(1)
-        touched = anywhere if torch.equal(anywhere, touched.all(1)) else touched
-    touched = touched.flatten(1)  # (H + W, elements)
-    return min(_widest_span(touched[:height]), _widest_span(touched[height:]))
+    def __init__(self) -> None:
+        self._first = torch.tensor(NO_LINE, dtype=torch.int16)
+        self._last = torch.tensor(-1, dtype=torch.int16)
 
+    def add(self, touched: torch.Tensor, first: int) -> None:
+        """Note which elements depend on lines, from `first` on; bool (lines, ...)."""
+        if touched.ndim == 4:  # the channels of a map mostly see the same pixels: keep one of them
+            anywhere = touched.any(1, keepdim=True)
+            touched = anywhere if torch.equal(anywhere, touched.all(1, keepdim=True)) else touched
+        lines = torch.arange(first, first + len(touched), dtype=torch.int16)
+        lines = lines.view(-1, *[1] * (touched.ndim - 1))
+        self._first = torch.minimum(self._first, lines.where(touched, NO_LINE).amin(0))
+        self._last = torch.maximum(self._last, lines.where(touched, -1).amax(0))
 
-def _widest_span(touched: torch.Tensor) -> int:
-    """The longest way from the first to the last True of a column of (lines, elements)."""
-    num_lines = len(touched)
-    lines = torch.arange(1, num_lines + 1, dtype=torch.int16).unsqueeze(1)
-    first = lines.where(touched, num_lines + 1).amin(0)
-    last = lines.where(touched, 0).amax(0)
-    return int((last - first + 1).clamp(min=0).max())
+    @property
+    def widest(self) -> int:
+        """The most lines from the first to the last that one element depends on."""
+        return max(0, int((self._last - self._first + 1).max()))
 
 
 Touched = Callable[[fx.Node, torch.Tensor], torch.Tensor]
 """Which elements of an operation's value depend on the line that differs."""
 
 
+@dataclass
+class _Seen:
+    """What the operations of a run see of the lines of one dimension.
+
+    A value that is no batch of images has no span. `reached` says whether each line so far reaches
+    the logits, `error` what ended the run.
+    """
+
+    spans: dict[fx.Node, Span | None] = field(default_factory=dict)
+    reached: bool = True
+    error: Exception | None = None
+
+
 class Probe:
-    """What each operation of an eval forward gives and sees.
+    """What each operation of an eval trace sees, by its node.
 
     Elements that see a line of NaN become NaN. Where an operation takes no NaN, or loses it as a
     comparison does, the lines are changed as well: an element that sees one becomes another. No
-    value is kept after its last use. Raises `NetworkError` where the network does not run.
+    value is kept after its last use, and rows are changed before columns. Raises `NetworkError`
+    where the network does not run.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, traced: Trace) -> None:
         self._network = network
-        self.shapes: dict[fx.Node, tuple[int, ...]] = {}
+        self._traced = traced
         self.receptive_fields: dict[fx.Node, int | None] = {}
-        self.trace = network.form(training=False, images=probe_images(network.image))
+        zeros = torch.zeros(network.image.shape)
         try:
-            reached = self._meet(self.trace, lambda node, value: value.isnan())
+            reached = self._meet(zeros, zeros + torch.nan, lambda node, value: value.isnan())
         except Exception:
             reached = False
         if not reached:
             self._change_lines()
 
-    def _meet(self, traced: Trace, find_touched: Touched) -> bool:
-        """Run once, note what each operation sees; say whether each line reaches the logits."""
-        same = counterparts(traced, self.trace)
-        reached: dict[fx.Node, bool] = {}
+    def _meet(self, one: torch.Tensor, other: torch.Tensor, find_touched: Touched) -> bool:
+        """Note what each operation sees when lines of an image become those of another one.
+
+        Says whether each line reaches the logits. What was seen before an error is noted, too.
+        """
+        rows, columns = (self._see(one, other, dim, find_touched) for dim in (1, 2))
+        for node in rows.spans.keys() & columns.spans.keys():
+            spans = rows.spans[node], columns.spans[node]
+            side = min(spans[0].widest, spans[1].widest) if spans[0] and spans[1] else None
+            known = self.receptive_fields.get(node)
+            self.receptive_fields[node] = side if known is None else max(known, side or 0)
+        for error in filter(None, (rows.error, columns.error)):
+            raise error
+        return rows.reached and columns.reached
+
+    def _see(
+        self, one: torch.Tensor, other: torch.Tensor, dim: int, find_touched: Touched
+    ) -> _Seen:
+        seen = _Seen()
+        num_lines = one.shape[dim]
+        number = self._choose_number(num_lines)
+        output = self._traced.output.all_input_nodes[0]
+
+        def note(node: fx.Node, value: torch.Tensor) -> None:
+            touched = find_touched(node, value)
+            is_batch = touched.ndim > 1 and len(touched) == number
+            span = seen.spans.setdefault(node, Span() if is_batch else None)
+            touched = touched[: num_lines - first]
+            if span is not None:
+                span.add(touched, first)
+            if node is output:
+                seen.reached &= is_batch and bool(touched.flatten(1).any(1).all())
+
+        try:
+            for first in range(0, num_lines, number):
+                self._run(change_lines(one, other, dim, first, number), note)
+        except Exception as error:
+            seen.error = error
+        return seen
+
+    def _choose_number(self, most: int) -> int:
+        """The number of images in a run: about `most`, fewer where values are large.
+
+        No value has it for its first dimension, unless it is a batch of images.
+        """
+        shapes = [node.meta["shape"] for node in self._traced.graph.nodes if "shape" in node.meta]
+        largest = max(map(math.prod, shapes)) // len(self._traced.images)
+        least = min(most, max(MAX_ELEMENTS // max(largest, 1), 1))
+        taken = {shape[0] for shape in shapes if shape}
+        return next(number for number in itertools.count(least) if number not in taken)
+
+    def _run(self, images: torch.Tensor, note: Callable[[fx.Node, torch.Tensor], None]) -> None:
+        """Run the eval form on images; `note` meets the value of each operation of the trace."""
+        traced = self._network.form(training=False, images=images)
+        same = counterparts(traced, self._traced)
 
         def meet(node: fx.Node, call: Callable[[], object], operands: object) -> object:
             value = call()
             if isinstance(value, torch.Tensor):
-                touched = find_touched(node, value)
-                field = receptive_field(touched, self._network.image)
-                known = self.receptive_fields.get(same[node])
-                self.shapes[same[node]] = tuple(value.shape)
-                self.receptive_fields[same[node]] = (
-                    field if known is None else max(known, field or 0)
-                )
-                reached[node] = bool(touched.flatten(1).any(1).all()) if touched.ndim > 1 else False
+                note(same[node], value)
             return value
 
         with torch.no_grad():
             run_through(traced, meet)
-        return reached.get(traced.output.all_input_nodes[0], False)
 
     def _change_lines(self) -> None:
         """Change lines of pairs of images, normalised and from 0 to 1, of which some must run."""
@@ -179,27 +240,20 @@ class Probe:
 
     def _change(self, one: torch.Tensor, other: torch.Tensor) -> None:
         """Note which operations see that a line of one image is the other's."""
-        lines = probe_images(self._network.image).isnan()
-        number = len(lines)
-        unchanged = self._network.form(training=False, images=one.repeat(number, 1, 1, 1))
-        changed = self._network.form(training=False, images=other.where(lines, one))
-        same = counterparts(changed, unchanged)
+        number = self._choose_number(one.shape[1])
         values: dict[fx.Node, torch.Tensor] = {}
 
-        def keep(node: fx.Node, call: Callable[[], object], operands: object) -> object:
-            value = call()
-            if isinstance(value, torch.Tensor) and value.ndim and len(value) == number:
+        def keep(node: fx.Node, value: torch.Tensor) -> None:
+            if value.ndim and len(value) == number:
                 values[node] = value[:1].clone()
-            return value
 
         def differs(node: fx.Node, value: torch.Tensor) -> torch.Tensor:
-            if same[node] not in values:
+            if node not in values:
                 return torch.zeros(value.shape, dtype=torch.bool)
-            before = values[same[node]]
+            before = values[node]
             if not value.is_floating_point():
                 return value != before
             return (value - before).abs() > ROUNDING * before.abs().max()
 
-        with torch.no_grad():
-            run_through(unchanged, keep)
-        self._meet(changed, differs)
+        self._run(one.repeat(number, 1, 1, 1), keep)
+        self._meet(one, other, differs)

@@ -38,47 +38,50 @@ class Weighing:
     scaling: fx.Node | None = None
 
 
-class Structure:
-    """What a trace computes, found by experiments that are made when first asked for."""
+class Layers:
+    """The weighing operations of a trace."""
 
-    def __init__(self, traced: Trace) -> None:
-        self.traced = traced
-        self.experiment = Experiment(traced)
-        self._here = Gradients(self.experiment, traced.images)
-        self.maps = Maps(traced, self.experiment, self._here, lambda: self._layers)
+    def __init__(self, traced: Trace, experiment: Experiment) -> None:
+        self._traced = traced
+        self._experiment = experiment
 
     @cached_property
     def weighings(self) -> list[Weighing]:
         """The weighing operations that move the logits, in the order they run."""
         weighings: dict[fx.Node, Weighing] = {}
-        for node in self.traced.path:
+        for node in self._traced.path:
             if self._moves_logits(node) and kind_of(node) not in NORMALISATIONS:
                 for weighing in self._weighings_at(node):
                     if weighing.node not in weighings or weighing.scaling is None:
                         weighings[weighing.node] = weighing
-        order = {node: number for number, node in enumerate(self.traced.path)}
+        order = {node: number for number, node in enumerate(self._traced.path)}
         return sorted(weighings.values(), key=lambda weighing: order[weighing.node])
+
+    @cached_property
+    def nodes(self) -> set[fx.Node]:
+        """The operations with learned weights."""
+        return {weighing.node for weighing in self.weighings}
 
     def _moves_logits(self, node: fx.Node) -> bool:
         """Whether the logits have a gradient at `node`, or at a part of its value."""
-        influences = self.traced.influences
-        value = self.experiment.values[node]
+        influences = self._traced.influences
+        value = self._experiment.values[node]
         if isinstance(value, torch.Tensor):
             return node in influences
         return any(user in influences for user in node.users)
 
     def _weighings_at(self, node: fx.Node) -> list[Weighing]:
-        varying = self.experiment.varying
+        varying = self._experiment.varying
         data = [operand for operand in node.all_input_nodes if operand in varying]
         learned = [
-            operand for operand in node.all_input_nodes if operand in self.experiment.learned
+            operand for operand in node.all_input_nodes if operand in self._experiment.learned
         ]
         if kind_of(node) in CONVOLUTIONS and self._depends_on_learned(node.args[1]):
             return [Weighing(node, node.all_input_nodes[0])]  # also with a kernel for each image
         if not learned:
             return []
         for operand in data:
-            if mixes_elements(self.experiment, node, operand):
+            if mixes_elements(self._experiment, node, operand):
                 return [Weighing(node, operand)]
         if len(data) != 1:
             return []
@@ -92,8 +95,8 @@ class Structure:
         if not isinstance(operand, fx.Node):
             return False
         sources = reachable([operand], lambda node: node.all_input_nodes)
-        names = {self.traced.names.get(node, "") for node in sources if node.op == "placeholder"}
-        return bool(names & self.traced.learned)
+        names = {self._traced.names.get(node, "") for node in sources if node.op == "placeholder"}
+        return bool(names & self._traced.learned)
 
     def _first_mixers(self, start: fx.Node) -> list[fx.Node]:
         """The next operations, without further weights, that mix elements of what they read."""
@@ -103,12 +106,12 @@ class Structure:
         while waiting:
             node = waiting.pop()
             for user in node.users:
-                if user in reached or user not in self.traced.computing or user.op == "output":
+                if user in reached or user not in self._traced.computing or user.op == "output":
                     continue
                 reached.add(user)
                 if kind_of(user) in NORMALISATIONS:
                     continue
-                if mixes_elements(self.experiment, user, node):
+                if mixes_elements(self._experiment, user, node):
                     mixers.append(user)
                 else:
                     waiting.append(user)
@@ -123,8 +126,8 @@ class Structure:
         change, and several of these have a part in it. A norm's scale for each channel has one.
         """
         weights = learned[-1]
-        value = self.experiment.tensor(weights)
-        start = self.experiment.tensor(data)
+        value = self._experiment.tensor(weights)
+        start = self._experiment.tensor(data)
         if value is None or start is None or value.numel() < 2:
             return False
         if not (has_gradient(value) and has_gradient(start)):
@@ -148,7 +151,7 @@ class Structure:
         """Of one element of the mixer's value, at the data and at the learned numbers."""
         leaves = {node: value.clone().requires_grad_() for node, value in changed.items()}
         try:
-            result = self.experiment.run_on(only, {**self.experiment.values, **leaves})[mixer]
+            result = self._experiment.run_on(only, {**self._experiment.values, **leaves})[mixer]
             result = result[0] if isinstance(result, (tuple, list)) else result
             if not isinstance(result, torch.Tensor):
                 return None
@@ -158,6 +161,22 @@ class Structure:
             return _real(data), _real(weights)
         except RuntimeError:  # no gradient: nothing here is learned by training
             return None
+
+
+class Structure:
+    """What a trace computes, found by experiments that are made when first asked for."""
+
+    def __init__(self, traced: Trace) -> None:
+        self.traced = traced
+        self.experiment = Experiment(traced)
+        layers = self._layers = Layers(traced, self.experiment)
+        self._here = Gradients(self.experiment, traced.images)
+        self.maps = Maps(traced, self.experiment, self._here, lambda: layers.nodes)
+
+    @property
+    def weighings(self) -> list[Weighing]:
+        """The weighing operations that move the logits, in the order they run."""
+        return self._layers.weighings
 
     # --- on maps ----------------------------------------------------------------------------------
 
@@ -204,12 +223,7 @@ class Structure:
     @cached_property
     def _places(self) -> Places:
         elsewhere = Gradients(self.experiment, self.experiment.other_images)
-        return Places(self._here, elsewhere, self._layers)
-
-    @cached_property
-    def _layers(self) -> set[fx.Node]:
-        """The operations with learned weights."""
-        return {weighing.node for weighing in self.weighings}
+        return Places(self._here, elsewhere, self._layers.nodes)
 
     @cached_property
     def _targets(self) -> dict[fx.Node, list[fx.Node]]:

@@ -17,7 +17,7 @@ from torchbudget.declare.budget import (
 )
 from torchbudget.declare.entry import Entry
 from torchbudget.gates import judge
-from torchbudget.network.layers import probe_images
+from torchbudget.network.layers import MAX_ELEMENTS, Probe, Span, change_lines
 from torchbudget.report.verdict import Status
 
 IMAGES = (ImageSpec((3, 32, 32), 7), ImageSpec((1, 20, 36), 3))
@@ -78,7 +78,51 @@ def test_the_table_sees_rows_and_columns(image):
     assert rows[0].shape == (4, *image.shape[1:])
     assert rows[-1].shape == (image.num_classes,)
     assert rows[-1].receptive_field == min(image.shape[1:])
-    assert len(probe_images(image)) == sum(image.shape[1:])
+
+
+def test_each_line_of_an_image_is_changed_once(image):
+    one, other = torch.zeros(image.shape), torch.ones(image.shape)
+    for dim in (1, 2):
+        lines = image.shape[dim]
+        runs = [change_lines(one, other, dim, first, 3) for first in range(0, lines, 3)]
+        changed = torch.cat(runs)
+        assert torch.equal(changed.amax(0), other)
+        assert changed[:lines].sum((1, 2, 3)).tolist() == [other.numel() / lines] * lines
+        assert not changed[lines:].any()
+
+
+@pytest.mark.parametrize("lines_together", [1, 3, 8])
+def test_a_span_is_from_the_first_line_to_the_last_whatever_runs_together(lines_together):
+    touched = torch.zeros(8, 2, 2, 2, dtype=torch.bool)
+    touched[2:5, :, 0, 0] = True
+    touched[[0, 5], 1, 1, 1] = True
+    span = Span()
+    assert span.widest == 0
+    for first in range(0, 8, lines_together):
+        span.add(touched[first : first + lines_together], first)
+    assert span.widest == 6
+
+
+def test_lines_of_large_images_run_one_after_the_other():
+    side = 200
+    inspection = inspect(lambda: nn.Conv2d(1, 4, (5, 7), padding=3), ImageSpec((1, side, side), 10))
+    assert 4 * side**3 > MAX_ELEMENTS
+    probe = Probe(inspection.network, inspection.eval_trace)
+    assert [probe.receptive_fields[node] for node in inspection.eval_trace.path] == [5]
+
+
+class RowByRow(Net):
+    """Its images lie row by row: the first dimension of a value is their height."""
+
+    def forward(self, x):
+        return super().forward(x.permute(2, 0, 1, 3).sigmoid().permute(1, 2, 0, 3))
+
+
+def test_what_is_no_batch_of_images_has_no_receptive_field(image):
+    by_operation = {row.operation: row for row in inspect(lambda: RowByRow(image), image).layers}
+    assert by_operation["sigmoid"].shape[1:] == image.shape[::2]
+    assert by_operation["sigmoid"].receptive_field is None
+    assert by_operation["relu"].receptive_field == 8
 
 
 TABLE = torch.ones(1_000)

@@ -1,5 +1,7 @@
 """What a network computes: found on the path, whatever modules exist."""
 
+import weakref
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,6 +11,7 @@ from torch import nn
 from untrained import inspect
 
 from model import Net3
+from torchbudget.data.images import ImageSpec
 from torchbudget.data.mnist import IMAGE
 from torchbudget.declare.zoofile import load_zoo
 from torchbudget.network.averages import global_averages
@@ -224,3 +227,24 @@ def test_torchinfo_counts_the_same_parameters_in_every_entry(zoo_file):
         name: torchinfo.summary(build(entry.network), verbose=0).summary_list[0].num_params
         for name, entry in zoo.items()
     }
+
+
+def normed(channels):
+    return nn.Sequential(
+        nn.Conv2d(1, channels, 3),
+        nn.BatchNorm2d(channels),
+        nn.Dropout(0.1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(channels, 10),
+    )
+
+
+@pytest.mark.parametrize(("channels", "is_let_go"), [(4, False), (64, True)])
+def test_a_large_network_is_held_in_one_mode_at_a_time(channels, is_let_go):
+    inspection = inspect(lambda: normed(channels), ImageSpec(shape=(1, 256, 256), num_classes=10))
+    train = weakref.ref(inspection.train_structure)
+    evaluating = inspection.eval_structure
+    assert (train() is None) == is_let_go
+    assert inspection.num_dropouts == 1
+    assert inspection.eval_structure is evaluating
