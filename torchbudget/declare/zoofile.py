@@ -133,7 +133,8 @@ def _importing_from(folder: Path, served: tuple[str, ...]) -> Iterator[None]:
     """Import from `folder` first; afterwards the import path and what was imported are as before.
 
     Modules of the same name from elsewhere, such as another zoo's `model`, step aside meanwhile.
-    The folder's own stay importable where nothing else had their name.
+    The folder's own stay importable where nothing else had their name. No byte code is written
+    beside them.
     """
     neighbours = {path.stem for path in folder.iterdir() if _is_module(path)}
     neighbours -= {JUDGE, *served}
@@ -144,12 +145,13 @@ def _importing_from(folder: Path, served: tuple[str, ...]) -> Iterator[None]:
     }
     for name in aside:
         del sys.modules[name]
-    path = list(sys.path)
+    path, dont_write_bytecode = list(sys.path), sys.dont_write_bytecode
     sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode = True
     try:
         yield
     finally:
-        sys.path[:] = path
+        sys.path[:], sys.dont_write_bytecode = path, dont_write_bytecode
         for name in [name for name in sys.modules if name.split(".")[0] in _tops(aside)]:
             del sys.modules[name]
         sys.modules.update(aside)

@@ -88,6 +88,15 @@ def test_a_zoo_file_imports_its_own_neighbours_before_ours(tmp_path, zoo_file):
     )
 
 
+def test_nothing_is_written_beside_what_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    (tmp_path / "neighbour.py").touch()
+    (tmp_path / "zoo.py").write_text(f"import neighbour\n{HEAD}ZOO = ({ONE},)")
+    load_zoo(tmp_path / "zoo.py")
+    assert {path.name for path in tmp_path.iterdir()} == {"neighbour.py", "zoo.py"}
+    assert not sys.dont_write_bytecode
+
+
 def test_entries_are_selected_by_name_and_all_by_none(zoo_file):
     zoo = load_zoo(zoo_file)
     assert select_entries(zoo, []) == list(zoo.values())
