@@ -50,6 +50,9 @@ DONE = ".trained"
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a background job's, where Ctrl-C is tested
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+for variable in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ENTRY", "SEED", "TRIALS", "ARGS", "RECORD"):
+    os.environ.pop(variable, None)  # what the suite's own make was told, tests' makes are not
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # A worker a core and a thread a worker, in what the tests start too.
     os.environ["OMP_NUM_THREADS"] = "1"
