@@ -22,6 +22,7 @@ import pytest
 import torch
 from filelock import FileLock
 from hypothesis import Phase, settings
+from readme_blocks import WORDS_OF_MAKE
 
 import train
 from model import Slim
@@ -50,8 +51,8 @@ DONE = ".trained"
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a background job's, where Ctrl-C is tested
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-for variable in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ENTRY", "SEED", "TRIALS", "ARGS", "RECORD"):
-    os.environ.pop(variable, None)  # what the suite's own make was told, tests' makes are not
+for variable in WORDS_OF_MAKE:
+    os.environ.pop(variable, None)
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # A worker a core and a thread a worker, in what the tests start too.

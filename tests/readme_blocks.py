@@ -22,6 +22,9 @@ BLOCK = re.compile(
 )
 EXAMPLE = re.compile(r"<!-- example: (\w+) -->\n```python\n(.*?)```", re.DOTALL)
 
+WORDS_OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ENTRY", "SEED", "TRIALS", "ARGS", "RECORD")
+"""What a `make` was told, and tells its own programs: another one in a test is not told it."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -134,7 +137,7 @@ def run_block(block: Block) -> str:
         copy_tree(folder)
         PREPARE[block.needs](folder)
         environment = os.environ | {"PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
-        for variable in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ENTRY", "SEED", "ARGS", "RECORD"):
+        for variable in WORDS_OF_MAKE:
             environment.pop(variable, None)
         done = subprocess.run(
             ["bash", "-euc", text],

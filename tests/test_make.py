@@ -14,10 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PLAIN = {
     name: value
     for name, value in os.environ.items()
-    if name not in {"ENTRY", "SEED", "TRIALS", "ARGS", "PYTHON", "PYTHON3", "MNIST_ROOT"}
-    and "MAKE" not in name
+    if name not in {"PYTHON", "PYTHON3", "MNIST_ROOT"} and "MAKE" not in name
 }
-PLAIN.pop("MFLAGS", None)
 PLAIN["UV"] = ""  # pip, whether or not uv is installed
 
 PYTHON_3_11 = """#!/bin/sh
