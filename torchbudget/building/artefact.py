@@ -117,7 +117,8 @@ def _check_sources(program: Program, network: Network) -> None:
         if step.operation in (STATE, IMAGES):
             sources.append(step.args[0] if step.args else "")
     head = [step.operation for step in program.steps[: len(sources)]]
-    if sources != [*network.state, ""] or CONSTANT in head or head[-1] != IMAGES:
+    unnamed = "" in network.state  # it would be taken for the images
+    if unnamed or sources != [*network.state, ""] or CONSTANT in head or head[-1] != IMAGES:
         raise NetworkError("the graph does not begin with the network's tensors and the images")
     for step in program.steps:
         if step.operation == CONSTANT and step.args[0] not in network.constants:

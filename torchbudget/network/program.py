@@ -85,6 +85,7 @@ class Program:
         for step in self.steps:
             if step.operation in (IMAGES, STATE):
                 node = graph.placeholder(f"input_{len(nodes)}")
+                node.meta["tensor"] = step.args[0] if step.operation == STATE else ""
             elif step.operation == CONSTANT:
                 node = graph.create_node("get_attr", str(step.args[0]))
             else:

@@ -2,7 +2,8 @@
 
 Each node's `meta` says where it comes from: "module", the path of the innermost module that ran
 the operation ("block1.0", "" for the network itself), and "source", the line of code outside torch
-that called it ("nets.py:31", "" where there is none).
+that called it ("nets.py:31", "" where there is none). That of an input says in "tensor" what it
+stands for: the name of a tensor of the state, "" for the images.
 """
 
 import itertools
@@ -47,11 +48,12 @@ class Recording(OperationMode):
         self._running = ModuleStack(network)
         return self._running
 
-    def add_input(self, tensor: torch.Tensor, known: bool = False) -> None:
-        """Declare `tensor` as the graph's next input; a `known` one is part of the state."""
+    def add_input(self, tensor: torch.Tensor, name: str) -> None:
+        """Declare the graph's next input: the tensor `name` of the state, or the images, ""."""
         node = self.graph.placeholder(f"input_{len(self.graph.nodes)}")
+        node.meta["tensor"] = name
         self._memory.add(tensor, node)
-        if known:
+        if name:
             self._memory.keep(tensor, node)
             self._known.add(node)
 

@@ -25,8 +25,8 @@ from torchbudget.network.soundness import make_network
 class Trace:
     """The operations of one forward of a network, in train or eval mode, on `images`.
 
-    `graph` holds ATen operations; `state` the network's tensors by name, as the graph's
-    placeholders take them; `attributes` the tensors that are neither state nor images.
+    `graph` holds ATen operations; `state` the network's tensors by name; `attributes` the tensors
+    that are neither state nor images.
     `parameters` are the names in `state` of what the network declares as parameters, used or not;
     `trainable` those that require a gradient. `recording` says what a node's `meta` holds.
     """
@@ -42,8 +42,9 @@ class Trace:
     @cached_property
     def names(self) -> dict[fx.Node, str]:
         """Each placeholder's tensor name; the images' is ""."""
-        placeholders = [node for node in self.graph.nodes if node.op == "placeholder"]
-        return dict(zip(placeholders, [*self.state, ""], strict=True))
+        return {
+            node: str(node.meta["tensor"]) for node in self.graph.nodes if node.op == "placeholder"
+        }
 
     @cached_property
     def input(self) -> fx.Node:
@@ -149,13 +150,13 @@ def replay(
     """
     current: dict[fx.Node, object] = {}  # what the next operations read
     values: dict[fx.Node, torch.Tensor] = {}
-    tensors = iter([*state.values(), images])
+    inputs = {**state, "": images}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         for node in traced.graph.nodes:
             value: object
             if node.op == "placeholder":
-                value = next(tensors)
+                value = inputs[traced.names[node]]
             elif node.op == "get_attr":
                 value = traced.attributes[str(node.target)]
             elif node.op == "output":
@@ -176,7 +177,8 @@ def run_through(
     `meet` gives the value of `call()`. A value is let go of after its last use.
     """
     current: dict[fx.Node, object] = {}
-    tensors = iter([*(tensor.clone() for tensor in traced.state.values()), traced.images.clone()])
+    inputs = {name: tensor.clone() for name, tensor in traced.state.items()}
+    inputs[""] = traced.images.clone()
     last_users: dict[fx.Node, fx.Node] = {}
     for node in traced.graph.nodes:
         for used in [node, *node.all_input_nodes]:
@@ -188,7 +190,7 @@ def run_through(
         torch.default_generator.manual_seed(0)
         for node in traced.graph.nodes:
             if node.op == "placeholder":
-                current[node] = next(tensors)
+                current[node] = inputs.pop(traced.names[node])
             elif node.op == "get_attr":
                 current[node] = traced.attributes[str(node.target)].clone()
             elif node.op == "call_function":
@@ -236,9 +238,9 @@ def trace_on(
         state = {name: tensor.detach().clone() for name, tensor in tensors.items()}
         inputs = {name: tensor.clone() for name, tensor in state.items()}
         batch = images.clone()
-        for tensor in inputs.values():
-            recording.add_input(tensor, known=True)
-        recording.add_input(batch)
+        for name, tensor in inputs.items():
+            recording.add_input(tensor, name)
+        recording.add_input(batch, "")
         with (
             run_eagerly(),
             without_fast_attention(),

@@ -140,7 +140,9 @@ def differ_by_rounding(network: Network, images: torch.Tensor) -> bool:
 @pytest.mark.parametrize("features", FOLDED.values(), ids=FOLDED)
 def test_a_norm_after_a_convolution_is_folded(features):
     network = captured(features)
-    assert norms(CapturedModule(network)) == 0
+    module = CapturedModule(network)
+    assert norms(module) == 0
+    assert module._layout is torch.channels_last
     assert differ_by_rounding(network, torch.randn(5, *IMAGE.shape))
 
 
