@@ -6,6 +6,7 @@ run = make_run(small_entry, 0, steps=999)    # any field changed before the seal
 
 import contextlib
 import functools
+import gc
 import gzip
 import hashlib
 import io
@@ -63,6 +64,10 @@ settings.register_profile(
     "laws", deadline=None, derandomize=True, max_examples=60, phases=set(Phase) - {Phase.explain}
 )
 settings.load_profile("laws")
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # torch and the tests stay: no collection needs to look through them again
 
 
 @pytest.fixture(scope="session")

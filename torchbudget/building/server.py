@@ -7,6 +7,7 @@ It runs no code of a zoo itself.
 import contextlib
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -16,36 +17,39 @@ from typing import Any
 
 from torchbudget.building.builder import answer, capture_example, limit_threads
 from torchbudget.building.protocol import OUTPUT, PIPES, Request
-from torchbudget.confinement import kernel, tree
+from torchbudget.confinement import kernel, launcher, tree
 
 
 def serve(folder: str) -> None:
     """Answer the requests that come through the pipes in `folder`, until the process is ended."""
     limit_threads()
     capture_example()
+    wakeup = launcher.watch_children()
     requests, replies = (Path(folder) / name for name in PIPES)
     with requests.open(encoding="utf-8") as lines, replies.open("w", encoding="utf-8") as answers:
         for line in lines:
             request = json.loads(line)
-            reply = build_apart(request, request.pop("seconds"))
+            reply = build_apart(request, request.pop("seconds"), wakeup)
             tree.kill_descendants(os.getpid())
             answers.write(json.dumps(reply) + "\n")
             answers.flush()
 
 
-def build_apart(request: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Build in a forked process, which may take so long; say how it ended."""
+def build_apart(request: dict[str, Any], seconds: float, wakeup: int) -> dict[str, Any]:
+    """Build in a forked process, which may take so long; say how it ended.
+
+    Something is written to `wakeup` when a child ends.
+    """
     pid = os.fork()
     if pid == 0:
         _build(request)
     end = time.monotonic() + seconds
-    pause = 0.002
-    while time.monotonic() < end:
+    while (left := end - time.monotonic()) > 0:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             return {"code": os.waitstatus_to_exitcode(status)}
-        time.sleep(pause)
-        pause = min(2 * pause, 0.05)
+        if select.select([wakeup], [], [], left)[0]:
+            os.read(wakeup, 4096)
     tree.kill_descendants(os.getpid())
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal.SIGKILL)
@@ -57,6 +61,7 @@ def _build(request: dict[str, Any]) -> None:
     """In the forked process: build, and end."""
     code = 1
     try:
+        launcher.stop_watching_children()
         folder = Path(request["folder"])
         output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         os.dup2(output, 1)

@@ -97,6 +97,12 @@ def watch_children() -> int:
     return reader
 
 
+def stop_watching_children() -> None:
+    """Undo `watch_children` in a process that was forked from the one that called it."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
 def wait_for_child(child: int, wakeup: int, lifeline: int) -> int:
     """Wait for `child` and for orphans; return its status. Kill all when the parent is dead."""
     while True:
