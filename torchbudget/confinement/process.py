@@ -231,7 +231,7 @@ class Confinement:
 
     def _meets_limit(self, tick: int) -> bool:
         """Return whether a limit is met, and note which."""
-        processes = tree.list_descendants(self._process.pid)
+        processes = tree.glance_at_descendants(self._process.pid)
         held = tree.measure_memory(processes, self._memory)
         if tick % TICKS_PER_LOOK_AT_FILES == 0:
             held = max(held, tree.measure_files(str(self._folder), processes))

@@ -21,13 +21,45 @@ def list_descendants(ancestor: int) -> list[int]:
     """Return the process ids below `ancestor`, children before grandchildren, no zombies."""
     children: dict[int, list[int]] = {}
     for process, fields in _read_processes():
-        # A process lives on while its first thread, which gives the state, is over.
-        if fields[0] not in (b"Z", b"X") or int(fields[17]) > 1:
+        if _lives(fields):
             children.setdefault(int(fields[1]), []).append(process)
     descendants = list(children.get(ancestor, []))
     for process in descendants:
         descendants += children.get(process, [])
     return descendants
+
+
+def glance_at_descendants(ancestor: int) -> list[int]:
+    """Return what `list_descendants` does, at the cost of the descendants instead of all processes.
+
+    One that starts or ends meanwhile may hide another from this look. Where the kernel lists no
+    children, all processes are read.
+    """
+    if not os.path.exists(f"/proc/{ancestor}/task/{ancestor}/children"):
+        return list_descendants(ancestor)
+    descendants = _list_children(ancestor)
+    for process in descendants:
+        descendants += _list_children(process)
+    return descendants
+
+
+def _list_children(parent: int) -> list[int]:
+    """Return the living children of each thread of `parent`."""
+    children = []
+    threads = f"/proc/{parent}/task"
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(threads):
+            with contextlib.suppress(OSError):
+                for child in _read(f"{threads}/{thread}/children").split():
+                    with contextlib.suppress(OSError):
+                        if _lives(_read_fields(int(child))):
+                            children.append(int(child))
+    return children
+
+
+def _lives(fields: list[bytes]) -> bool:
+    """Return whether a process does; its first thread, which gives the state, may be over."""
+    return fields[0] not in (b"Z", b"X") or int(fields[17]) > 1
 
 
 def count_threads() -> int:
@@ -44,9 +76,13 @@ def _read_processes() -> "Iterator[tuple[int, list[bytes]]]":
     for name in names:
         if name.isdigit():
             with contextlib.suppress(OSError):
-                # The name in brackets can hold anything; the fields follow its last bracket.
-                line = _read(f"/proc/{name}/stat")
-                yield int(name), line.rpartition(b")")[2].split()
+                yield int(name), _read_fields(int(name))
+
+
+def _read_fields(process: int) -> list[bytes]:
+    """Return the fields of /proc/ID/stat from the state on."""
+    # The name in brackets can hold anything; the fields follow its last bracket.
+    return _read(f"/proc/{process}/stat").rpartition(b")")[2].split()
 
 
 def kill_descendants(ancestor: int, *, seconds: float = 5.0) -> bool:

@@ -22,7 +22,11 @@ from confined_programs import (
 from torchbudget.confinement import run_confined, start_confined
 from torchbudget.confinement.process import MAX_OUTPUT
 from torchbudget.confinement.rules import MAX_PROCESS_ID, MEMORY, PROCESSES, SURVIVORS
-from torchbudget.confinement.tree import list_descendants
+from torchbudget.confinement.tree import (
+    glance_at_descendants,
+    kill_descendants,
+    list_descendants,
+)
 from torchbudget.errors import TorchBudgetError, UsageError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="programs of Unix are run")
@@ -133,6 +137,34 @@ def test_as_a_context_it_is_always_ended(tmp_path):
     ):
         raise RuntimeError
     assert set(list_descendants(os.getpid())) <= before
+
+
+FAMILY = """
+import os, subprocess, sys, threading, time
+ended = subprocess.Popen([sys.executable, "-c", ""])
+os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # it stays, a zombie
+
+def start():
+    if not os.fork():
+        os.fork()
+        os.write(1, b"ready\\n")  # whole, whoever else writes
+    time.sleep(60)
+
+threading.Thread(target=start).start()
+"""
+
+
+@on_linux
+def test_a_glance_sees_all_descendants_of_a_process_that_rests():
+    with subprocess.Popen([sys.executable, "-c", FAMILY], stdout=subprocess.PIPE) as parent:
+        try:
+            assert [parent.stdout.readline() for _ in range(2)] == [b"ready\n"] * 2
+            seen = list_descendants(parent.pid)
+            assert len(seen) == 2
+            assert glance_at_descendants(parent.pid) == seen
+        finally:
+            assert kill_descendants(parent.pid)
+            parent.kill()
 
 
 def test_a_command_that_is_not_there_is_named_in_one_line(tmp_path):
