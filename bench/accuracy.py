@@ -32,7 +32,7 @@ from torchbudget.data.images import Dataset
 from torchbudget.data.split import split_train_val
 from torchbudget.declare.entry import Entry
 from torchbudget.declare.entry import describe as describe_entry
-from torchbudget.evidence.machine import device_name
+from torchbudget.evidence.machine import device_name, hardware
 from torchbudget.evidence.measure import measure as measure_images
 from utils import checkpoint
 from utils.plots import save_figure
@@ -208,23 +208,36 @@ def in_published_epochs(figures: dict) -> list[float]:
     return [seconds / epoch for seconds in figures["ours"]["seconds"]["all"]]
 
 
-def compare_with_kept(figures: dict) -> dict[str, Any] | None:
-    """How much faster ours is than the runs that bench/results.json keeps; None without those.
+def compare_with(kept: dict | None, figures: dict) -> dict[str, Any] | None:
+    """How much faster ours is than the runs of a kept measurement; None without those.
 
-    Seconds are compared as shares of a published epoch on the same machine, by Welch's t-test.
+    Seconds are compared as shares of a published epoch on the same machine, by Welch's t-test. A
+    processor shortens one network's steps more than another's, so on another `cpu` there are no
+    `ratio` and `p_as_fast`.
     """
-    kept = read_measurements(KEPT).get("accuracy")
     if kept is None or kept["figures"]["entry"] != figures["entry"]:
         return None
     before, now = in_published_epochs(kept["figures"]), in_published_epochs(figures)
     if min(len(before), len(now)) < 2:
         return None
+    found = {"commit": kept["commit"], "cpu": kept["hardware"]["cpu"]}
+    if found["cpu"] != hardware("cpu")["cpu"]:
+        return found
     test = stats.ttest_ind(before, now, equal_var=False)
-    return {
-        "commit": kept["commit"],
+    return found | {
         "ratio": statistics.mean(before) / statistics.mean(now),
         "p_as_fast": float(test.pvalue),
     }
+
+
+def describe_comparison(kept: dict) -> tuple[str, str]:
+    """The row of what `compare_with` gives."""
+    if "ratio" not in kept:
+        return f"the kept runs, of {kept['commit']}", f"not compared: they are of {kept['cpu']}"
+    return (
+        f"faster than the kept runs, of {kept['commit']}",
+        f"{kept['ratio']:.2f} times, p {kept['p_as_fast']:.1g}",
+    )
 
 
 def measure(choice: Choice) -> dict:
@@ -240,7 +253,7 @@ def measure(choice: Choice) -> dict:
             bar.update()
     figures = race.figures()
     figures["seconds_of_imports"] = wall_seconds([sys.executable, "-c", "import train"], ROOT)
-    figures["kept"] = compare_with_kept(figures)
+    figures["kept"] = compare_with(read_measurements(KEPT).get("accuracy"), figures)
     save_figure(plot_accuracy(figures, device_name("cpu")), choice.plot)
     checkpoint.clear_checkpoints(race.folder)
     return figures
@@ -280,14 +293,8 @@ def describe(figures: dict) -> str:
                 f"{figures['ratio']:.1f} ({by_seed['lowest']:.1f} to {by_seed['highest']:.1f})",
             )
         )
-    kept = figures["kept"]
-    if kept:
-        rows.append(
-            (
-                f"faster than the kept runs, of {kept['commit']}",
-                f"{kept['ratio']:.2f} times, p {kept['p_as_fast']:.1g}",
-            )
-        )
+    if figures["kept"]:
+        rows.append(describe_comparison(figures["kept"]))
     dash = figures.get("dash")
     if dash:
         allowed = f"{dash['max_misses']} of {total}"

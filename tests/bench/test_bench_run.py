@@ -69,14 +69,21 @@ def test_sprint_is_raced_beside_dash_and_compared_with_the_runs_that_were_kept(b
     words = "--dataset mnist_sample --seeds 2 --epochs 1".split()
     code, out, _ = bench("accuracy", *words)
     assert code == 0
-    figures = results.read_measurements(tmp_path / "results.json")["accuracy"]["figures"]
+    measured = results.read_measurements(tmp_path / "results.json")["accuracy"]
+    figures = measured["figures"]
     ours, dash = figures["ours"], figures["dash"]
     assert (len(ours["runs"]), len(dash["runs"])) == (2, 6)
     assert dash["share"] == pytest.approx(dash["mean_seconds"] / ours["mean_seconds"])
     assert 0 <= dash["p_more_misses"] <= 1 and dash["max_misses"] == 10
-    kept = figures["kept"]
-    assert kept["ratio"] > 0 and 0 <= kept["p_as_fast"] <= 1
-    assert "dash: seconds / sprint's" in out and "faster than the kept runs" in out
+    kept = results.read_measurements(accuracy.KEPT)["accuracy"]
+    assert figures["kept"] == accuracy.compare_with(kept, figures)
+    again = accuracy.compare_with(measured, figures)
+    assert again["ratio"] == 1 and again["p_as_fast"] == pytest.approx(1)
+    elsewhere = {**measured, "hardware": measured["hardware"] | {"cpu": "another"}}
+    assert accuracy.compare_with(elsewhere, figures).keys() == {"commit", "cpu"}
+    assert "dash: seconds / sprint's" in out
+    assert " ".join(accuracy.describe_comparison(figures["kept"])[0].split()) in out
+    assert "of another" in accuracy.describe_comparison({"commit": "c", "cpu": "another"})[1]
     assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
 
