@@ -8,6 +8,7 @@ members one after the other.
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -29,16 +30,18 @@ ENOUGH = 0.2
 
 
 def choose_entries(choice: Choice) -> dict[str, list[Entry]]:
-    """The entries of each network, by its name."""
+    """The entries of each network, by its class and, where they give it arguments, by the entry."""
     if choice.named:
         entries = [choice.entry]
     else:
         entries = [entry for entry in choice.zoo.values() if not isinstance(entry, Ensemble)]
-    networks = {entry.network: entry.network.__name__ for entry in entries}
-    return {
-        name: [entry for entry in entries if entry.network is network]
-        for network, name in networks.items()
-    }
+    chosen: dict[str, list[Entry]] = {}
+    for entry in entries:
+        network = entry.network
+        has_arguments = isinstance(network, partial)
+        name = f"{network.func.__name__} of {entry.name}" if has_arguments else network.__name__
+        chosen.setdefault(name, []).append(entry)
+    return chosen
 
 
 def images_per_second(form: Form, images: torch.Tensor) -> float:
@@ -90,7 +93,7 @@ def measure(choice: Choice) -> dict:
                 "network": name,
                 "entries": [entry.name for entry in entries],
                 "batch": batch,
-                "operations": 2 * count_multiply_adds(network),
+                "operations": 2 * count_multiply_adds(network, choice.dataset.image),
             }
             rows.append(about | measure_network(network, images, batch, choice.repeats))
             print(describe_row(rows[-1]), flush=True)

@@ -76,11 +76,17 @@ def measure(choice: Choice) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "digit.png"
         shutil.copyfile(ROOT / "samples/digit.png", picture)
+        export = [sys.executable, "-m", "utils.export", "slim", "--out", folder]
+        if choice.data_root:
+            export += ["--data-root", str(choice.data_root.resolve())]
+        run_quietly(export, ROOT)
+        exported = str(Path(folder) / "slim.onnx")
         commands = {
             "python": ["-c", "pass"],
             "import torch": ["-c", "import torch"],
             "check.py --only params": ["check.py", "--only", "params"],
             "predict.py digit.png": ["predict.py", str(picture)],
+            "predict.py digit.png --onnx": ["predict.py", str(picture), "--onnx", exported],
         }
         runs = {}
         inside = {}

@@ -22,7 +22,10 @@ BLOCK = re.compile(
 )
 EXAMPLE = re.compile(r"<!-- example: (\w+) -->\n```python\n(.*?)```", re.DOTALL)
 
-WORDS_OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ENTRY", "SEED", "TRIALS", "ARGS", "RECORD")
+WORDS_OF_MAKE = (
+    *("MAKEFLAGS", "MFLAGS", "MAKELEVEL"),
+    *("ENTRY", "SEED", "TRIALS", "ARGS", "RECORD", "VERDICTS", "PORT"),
+)
 """What a `make` was told, and tells its own programs: another one in a test is not told it."""
 
 

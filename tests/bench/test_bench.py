@@ -11,9 +11,11 @@ from torch import nn
 from torchvision.transforms.functional import to_tensor
 
 from bench import accuracy, breakdown, exported, growth, inference, point, startup, stopwatch
+from bench.choice import Choice
 from bench.published import Pictures, Published, RandomCutout, make_transforms
 from model import Slim
 from torchbudget.data.images import Images, as_floats
+from torchbudget.declare.entry import Ensemble
 from torchbudget.network.structure import count_params
 from utils.training import Training
 
@@ -130,6 +132,15 @@ def test_the_bytes_of_what_operations_take_and_give_are_counted_and_a_view_has_n
     with breakdown.BytesMode() as counter:
         y.backward(torch.ones(1_000))
     assert counter.total >= 2 * 4_000
+
+
+def test_each_network_of_the_zoo_has_a_row_for_the_entries_that_share_it():
+    rows = inference.choose_entries(Choice())
+    entries = [entry for entries in rows.values() for entry in entries]
+    assert sorted(entry.name for entry in entries) == sorted(
+        entry.name for entry in Choice().zoo.values() if not isinstance(entry, Ensemble)
+    )
+    assert all(len({entry.network for entry in entries}) == 1 for entries in rows.values())
 
 
 @pytest.mark.parametrize("make", [exported.make_exported, exported.make_onnx])
