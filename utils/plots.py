@@ -288,8 +288,7 @@ def plot_search(title: str, trials: "list[FrozenTrial]") -> "Figure":
     axes.set(xlabel="trial", ylabel=label)
     set_title(figure, title)
     axes.set_ylim(bottom=0)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.get_major_locator().set_params(integer=True)
+    axes.locator_params(integer=True)
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
