@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load, save
 
 from model import Slim
 from torchbudget.building.artefact import pack_network, read_network
@@ -108,6 +109,16 @@ def test_a_graph_takes_each_tensor_that_is_counted_once_and_nothing_else(form, c
     graph = json.loads(GRAPH)
     change(graph[form]["steps"])
     assert read_network({}, json.dumps(graph).encode(), TENSORS).error
+
+
+def test_a_tensor_that_could_be_taken_for_the_images_is_refused():
+    """The images have no name, and such a tensor would have none either."""
+    name = json.loads(GRAPH)["state"][0]
+    graph = GRAPH.replace(f'"{name}"'.encode(), b'""')
+    tensors = load(TENSORS)
+    tensors["state."] = tensors.pop(f"state.{name}")
+    graph = graph.replace(f'"state.{name}"'.encode(), b'"state."')
+    assert "does not begin with" in read_network({}, graph, save(tensors)).error
 
 
 @given(st.binary(max_size=200), st.integers(0, len(GRAPH)))
