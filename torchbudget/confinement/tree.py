@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PROC = "/proc"
+
 MAX_FILES = 20_000
 """Files and folders that a confined process may have; `measure_files` stops counting there."""
 
@@ -35,7 +37,7 @@ def glance_at_descendants(ancestor: int) -> list[int]:
     One that starts or ends meanwhile may hide another from this look. Where the kernel lists no
     children, all processes are read.
     """
-    if not os.path.exists(f"/proc/{ancestor}/task/{ancestor}/children"):
+    if not os.path.exists(f"{PROC}/{ancestor}/task/{ancestor}/children"):
         return list_descendants(ancestor)
     descendants = _list_children(ancestor)
     for process in descendants:
@@ -46,7 +48,7 @@ def glance_at_descendants(ancestor: int) -> list[int]:
 def _list_children(parent: int) -> list[int]:
     """Return the living children of each thread of `parent`."""
     children = []
-    threads = f"/proc/{parent}/task"
+    threads = f"{PROC}/{parent}/task"
     with contextlib.suppress(OSError):
         for thread in os.listdir(threads):
             with contextlib.suppress(OSError):
@@ -70,7 +72,7 @@ def count_threads() -> int:
 def _read_processes() -> "Iterator[tuple[int, list[bytes]]]":
     """Yield every process id and the fields of /proc/ID/stat from the state on."""
     try:
-        names = os.listdir("/proc")
+        names = os.listdir(PROC)
     except OSError:
         return
     for name in names:
@@ -82,7 +84,7 @@ def _read_processes() -> "Iterator[tuple[int, list[bytes]]]":
 def _read_fields(process: int) -> list[bytes]:
     """Return the fields of /proc/ID/stat from the state on."""
     # The name in brackets can hold anything; the fields follow its last bracket.
-    return _read(f"/proc/{process}/stat").rpartition(b")")[2].split()
+    return _read(f"{PROC}/{process}/stat").rpartition(b")")[2].split()
 
 
 def kill_descendants(ancestor: int, *, seconds: float = 5.0) -> bool:
@@ -128,9 +130,9 @@ def _read(path: str) -> bytes:
 
 def _read_resident(process: int) -> int:
     """Return the resident bytes of `process`, read from a living thread if its first is over."""
-    pages = _read_pages(f"/proc/{process}/statm")
+    pages = _read_pages(f"{PROC}/{process}/statm")
     if pages == 0:
-        threads = f"/proc/{process}/task"
+        threads = f"{PROC}/{process}/task"
         with contextlib.suppress(OSError):
             names = os.listdir(threads)
             pages = max((_read_pages(f"{threads}/{name}/statm") for name in names), default=0)
@@ -147,7 +149,7 @@ def _read_pages(statm: str) -> int:
 def _read_proportional(process: int, otherwise: int) -> int:
     """Return the bytes that `process` holds, shared pages divided; `otherwise` if unreadable."""
     try:
-        lines = _read(f"/proc/{process}/smaps_rollup").splitlines()
+        lines = _read(f"{PROC}/{process}/smaps_rollup").splitlines()
     except OSError:
         return otherwise
     kilobytes = [int(line.split()[1]) for line in lines if line.startswith((b"Pss:", b"SwapPss:"))]
@@ -172,7 +174,7 @@ def measure_files(folder: str, processes: list[int]) -> int:
                 if file.is_dir(follow_symlinks=False):
                     folders.append(file.path)
     for process in processes:
-        with contextlib.suppress(OSError), os.scandir(f"/proc/{process}/fd") as descriptors:
+        with contextlib.suppress(OSError), os.scandir(f"{PROC}/{process}/fd") as descriptors:
             for descriptor in descriptors:
                 opened = os.stat(descriptor.path)
                 if stat.S_ISREG(opened.st_mode) and opened.st_nlink == 0:

@@ -43,7 +43,7 @@ def windows(monkeypatch, tmp_path):
     monkeypatch.setattr(connection, "CAN_FORK", False)
     monkeypatch.setattr(connection, "_servers", {})
     monkeypatch.setattr(process, "HAS_LAUNCHER", False)
-    monkeypatch.setattr(tree, "_read_processes", lambda: iter(()))
+    monkeypatch.setattr(tree, "PROC", str(tmp_path / "proc"))
     yield
     connection.stop_servers()
 
