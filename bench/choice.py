@@ -75,6 +75,11 @@ class Choice:
     def dataset(self) -> Dataset:
         return load_dataset(self.data, self.data_root)
 
+    @property
+    def words_of_root(self) -> list[str]:
+        """What tells a command that runs in another folder where the data sets are."""
+        return [] if self.data_root is None else ["--data-root", str(self.data_root.resolve())]
+
     def describe(self) -> dict[str, object]:
         return {
             "entry": self.entry.name,

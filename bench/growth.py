@@ -37,11 +37,10 @@ def measure_point(choice: Choice, images: int, name: str, value: int) -> dict:
         "dataset": choice.data,
     }
     words[name] = value
-    if choice.data_root:
-        words["data-root"] = choice.data_root.resolve()
     command = [sys.executable, "-m", "bench.point", choice.entry.name]
     for key, word in words.items():
         command += [f"--{key}", str(word)]
+    command += choice.words_of_root
     point = json.loads(run_quietly(command, ROOT).stdout.splitlines()[-1])
     return {
         "value": value,

@@ -66,9 +66,7 @@ def measure_entry(name: str, choice: Choice, num_jobs: int) -> dict:
         zoo_file.write_text(text, encoding="utf-8")
         command = [sys.executable, "train.py", "--all", "--zoo", str(zoo_file)]
         command += ["--jobs", str(num_jobs)]
-        if choice.data_root:
-            command += ["--data-root", str(choice.data_root.resolve())]
-        seconds = wall_seconds(command, ROOT)
+        seconds = wall_seconds([*command, *choice.words_of_root], ROOT)
         runs = read_results(zoo_file.parent / "results.json")
     return {
         "seconds": seconds,

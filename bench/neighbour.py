@@ -44,9 +44,7 @@ def seconds_of_step(choice: Choice, waits: dict[str, str]) -> float:
     """The median seconds of a step of the entry, trained in a process of its own."""
     command = [sys.executable, "-m", "bench.point", choice.entry.name]
     command += ["--images", str(IMAGES), "--repeats", "3", "--dataset", choice.data]
-    if choice.data_root:
-        command += ["--data-root", str(choice.data_root.resolve())]
-    done = run_quietly(command, ROOT, environment(waits))
+    done = run_quietly([*command, *choice.words_of_root], ROOT, environment(waits))
     point = json.loads(done.stdout.splitlines()[-1])
     return float(spread(point["seconds"])["median"]) / point["steps"]
 

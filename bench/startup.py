@@ -77,9 +77,7 @@ def measure(choice: Choice) -> dict:
         picture = Path(folder) / "digit.png"
         shutil.copyfile(ROOT / "samples/digit.png", picture)
         export = [sys.executable, "-m", "utils.export", "slim", "--out", folder]
-        if choice.data_root:
-            export += ["--data-root", str(choice.data_root.resolve())]
-        run_quietly(export, ROOT)
+        run_quietly([*export, *choice.words_of_root], ROOT)
         exported = str(Path(folder) / "slim.onnx")
         commands = {
             "python": ["-c", "pass"],

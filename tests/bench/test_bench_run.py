@@ -79,6 +79,7 @@ def test_sprint_is_raced_beside_dash_and_compared_with_the_runs_that_were_kept(b
     assert figures["kept"] == accuracy.compare_with(kept, figures)
     again = accuracy.compare_with(measured, figures)
     assert again["ratio"] == 1 and again["p_as_fast"] == pytest.approx(1)
+    assert accuracy.describe_comparison(again)[0].startswith("faster than the kept runs")
     elsewhere = {**measured, "hardware": measured["hardware"] | {"cpu": "another"}}
     assert accuracy.compare_with(elsewhere, figures).keys() == {"commit", "cpu"}
     assert "dash: seconds / sprint's" in out
