@@ -9,7 +9,6 @@ import msgspec
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm import tqdm
 
 from torchbudget.data.images import Images, as_floats
 from torchbudget.declare.entry import Entry
@@ -19,6 +18,7 @@ from torchbudget.evidence.results import Count, Epoch, Seconds
 from torchbudget.network.soundness import check_network, lay_out, make_network
 from utils.augmentations import augment_batches
 from utils.averaging import SWA, Averager
+from utils.epoch_bar import open_bar, show_pace
 from utils.kernels import accelerate
 from utils.lessons import Lesson, Lessons
 from utils.memory import keep_freed_memory
@@ -28,8 +28,6 @@ from utils.rounding import rounded
 from utils.sampler import Sampler
 from utils.schedules import LearningRate, reset_lr
 
-BAR = "{desc} {percentage:3.0f}%|{bar}| {remaining}{postfix}"
-"""A progress bar whose figures fit a terminal of 80 columns."""
 STATISTICS_BATCH = 1_000
 """Images at a time from which an averaged network gets its BatchNorm statistics."""
 
@@ -293,19 +291,12 @@ class Training:
             self.lessons.prepare(self.phase.augment, number)
         started = time.perf_counter()
         total = 0.0
-        with tqdm(
-            self.batches(),
-            total=self.steps_per_epoch,
-            desc=f"epoch {number + 1}/{self.recipe.epochs}",
-            bar_format=BAR,
-            leave=False,
-            disable=None,
-        ) as bar:
+        title = f"epoch {number + 1}/{self.recipe.epochs}"
+        with open_bar(self.batches(), self.steps_per_epoch, title) as bar:
             for batch in bar:
                 loss = self.step(*batch)
                 total += loss
-                if not bar.disable:
-                    self.show_pace(bar, loss)
+                show_pace(bar, self.batch_size, loss, self.learning_rate.value)
         self.averager.after_epoch(number)
         seconds = time.perf_counter() - started
         self.seconds += seconds
@@ -321,16 +312,6 @@ class Training:
                 lr=round(self.learning_rate.value, 9),
                 seconds=round(seconds, 3),
             )
-        )
-
-    def show_pace(self, bar: tqdm, loss: float) -> None:
-        """Write loss, learning rate and pace behind the progress bar."""
-        batches_per_second = bar.format_dict["rate"] or 0.0
-        milliseconds = 1000 / batches_per_second if batches_per_second else 0
-        bar.set_postfix_str(
-            f"loss {loss:.4f} lr {self.learning_rate.value:.4f} "
-            f"{batches_per_second * self.batch_size:,.0f} images/s {milliseconds:.0f} ms/batch",
-            refresh=False,
         )
 
     def final_network(self) -> nn.Module:
