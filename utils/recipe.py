@@ -11,6 +11,7 @@ from typing import Any, Literal
 from torchbudget.declare.validation import INFINITY, check, check_counts, check_kind, reject
 from utils.augmentations import Augmentation
 from utils.averaging import EMA, SWA, Average
+from utils.freezing import Freeze
 from utils.mixing import Mix
 from utils.optimizers import SGD, Adam, Lookahead, Optimizer
 from utils.rounding import Rounding
@@ -28,6 +29,7 @@ __all__ = [
     "Cosine",
     "Finish",
     "Focus",
+    "Freeze",
     "Lookahead",
     "Mix",
     "OneCycle",
@@ -71,6 +73,7 @@ KINDS = {
     "mix": Mix | None,
     "finish": Finish | None,
     "focus": Focus | None,
+    "freeze": Freeze | None,
     "rounding": Rounding | None,
     "teacher": Teacher | None,
 }
@@ -100,6 +103,7 @@ class Recipe:
     mix: Mix | None = None
     finish: Finish | None = None
     focus: Focus | None = None
+    freeze: Freeze | None = None
     rounding: Rounding | None = None
     teacher: Any = None
     """A `Teacher`, or None. The command line, which goes by types, names its entry (see

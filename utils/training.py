@@ -19,6 +19,7 @@ from torchbudget.network.soundness import check_network, lay_out, make_network
 from utils.augmentations import augment_batches
 from utils.averaging import SWA, Averager
 from utils.epoch_bar import open_bar, show_pace
+from utils.freezing import freeze
 from utils.kernels import accelerate
 from utils.lessons import Lesson, Lessons
 from utils.memory import keep_freed_memory
@@ -80,6 +81,7 @@ class Training:
         self.batch_size = min(self.recipe.batch_size, len(train))
         self.steps_per_epoch = len(train) // self.batch_size
         self.network = self._make_network(entry)
+        self.frozen = self.recipe.freeze.find(self.network) if self.recipe.freeze else None
         self.precision = choose_precision(self.recipe.amp, device)
         self.optimizer = self._make_optimizer()
         self.learning_rate = self._make_learning_rate()
@@ -203,6 +205,12 @@ class Training:
         rounding = self.recipe.rounding
         return bool(rounding) and len(self.history) >= self.recipe.epochs - rounding.epochs
 
+    @property
+    def freezes(self) -> bool:
+        """Whether a part of the network learns no more."""
+        all_steps = self.recipe.epochs * self.steps_per_epoch
+        return bool(self.recipe.freeze) and self.recipe.freeze.is_due(self.steps, all_steps)
+
     def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """An epoch of batches: indices (B,), images (B, C, H, W) and labels.
 
@@ -240,6 +248,8 @@ class Training:
 
         Raises `Diverged`.
         """
+        if self.freezes:
+            freeze(self.frozen)
         rounding = rounded(self.network, self.stored) if self.rounds else nullcontext()
         with rounding:
             value = self.find_gradients(index, images, labels)

@@ -41,6 +41,7 @@ from utils.recipe import (
     Cosine,
     Finish,
     Focus,
+    Freeze,
     Lookahead,
     Mix,
     OneCycle,
@@ -104,8 +105,13 @@ RECIPES = {
         finish=Finish(epochs=1, augment=(Affine(rotate=2),)),
         average=SWA(start_epoch=1, lr=0.01, statistics_batch=512),
     ),
-    "focused, smoothed": replace(
-        RECIPE, epochs=3, focus=Focus(share=0.3, noise=1.0), label_smoothing=0.05, average=None
+    "focused, smoothed, frozen": replace(
+        RECIPE,
+        epochs=3,
+        focus=Focus(share=0.3, noise=1.0),
+        freeze=Freeze(module="stem", after=0.5),
+        label_smoothing=0.05,
+        average=None,
     ),
     "plain fp32": replace(RECIPE, amp="off", channels_last=False, average=None, val_images=0),
 }

@@ -38,6 +38,7 @@ GOOD[Entry] = {
     "budget": Budget(**GOOD[Budget]),
 }
 GOOD[declarations.Finish] = {"epochs": 1}
+GOOD[declarations.Freeze] = {"module": "stem", "after": 0.5}
 GOOD[declarations.Rounding] = {"epochs": 1}
 GOOD[declarations.Member] = {"entry": Entry(**GOOD[Entry])}
 GOOD[declarations.Teacher] = {"entry": Entry(**GOOD[Entry])}
@@ -85,6 +86,7 @@ TOO_MUCH = {
     declarations.Lookahead: {"alpha": 1.1},
     declarations.Mix: {"p": 1.1, "cutmix": 1.1, "mixup_alpha": 0, "cutmix_alpha": 0},
     declarations.Focus: {"share": 1.1, "noise": 101},
+    declarations.Freeze: {"after": 1.1},
     declarations.Teacher: {"temperature": 0, "share": 1.1},
     View: {"rotate": 181, "scale": 0.4},
     Entry: {"published": 101},
@@ -105,6 +107,7 @@ WRONG = [
     (declarations.Cosine, {"min_lr": 0.2}, "min_lr 0.2 is above lr 0.1"),
     (declarations.Erase, {"min_area": 0.5}, "a minimum is above its maximum"),
     (declarations.Swell, {"kernel": 2}, "kernel must be odd, not 2"),
+    (declarations.Freeze, {"module": ""}, "module must name a part of the network"),
     (Recipe, {"batch_size": 1}, "batch_size must be at least 2"),
     (Recipe, {"amp": "half"}, "amp must be off, bf16 or fp16, not 'half'"),
     (Recipe, {"augment": [declarations.Affine()]}, "augment must be a tuple, not"),
@@ -260,7 +263,7 @@ def test_values_that_do_not_fit_are_rejected_with_the_reason(kind, values, reaso
 def test_the_table_has_a_bad_value_for_every_declaration_that_takes_one():
     checked = {kind for kind, *_ in [*TYPED, *BOUNDED, *COUNTS, *WRONG]}
     without_fields = {kind.__name__ for kind in set(KINDS) - checked}
-    assert len(KINDS) == 39 and without_fields == set(
+    assert len(KINDS) == 40 and without_fields == set(
         "GlobalAveragePooling NoDenseOnMap Optimizer Schedule Average Augmentation".split()
     )
 
