@@ -4,6 +4,7 @@ The calls that `Training` makes are timed from outside, so the code that trains 
 """
 
 import functools
+import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -134,15 +135,20 @@ def count(training: Training) -> tuple[int, int]:
 def measure(choice: Choice) -> dict:
     """Time the first epochs of a run, one by one.
 
-    An epoch of another run before them warms up; its operations and bytes are counted.
+    Another run before them warms up; its operations and bytes are counted, epoch by epoch, as an
+    epoch in which a part is frozen has fewer.
     """
-    operations, moved = count(next(epochs_of(choice.entry, choice.dataset)))
-    rows = [
-        time_parts(training)
-        for training, _ in zip(
-            epochs_of(choice.entry, choice.dataset), range(choice.repeats), strict=False
-        )
+    epochs = min(choice.repeats, choice.entry.recipe.epochs)
+    counted = [
+        count(training)
+        for training, _ in zip(epochs_of(choice.entry, choice.dataset), range(epochs), strict=False)
     ]
+    rows = []
+    for training, number in zip(
+        epochs_of(choice.entry, choice.dataset), range(choice.repeats), strict=False
+    ):
+        operations, moved = counted[number % epochs]
+        rows.append(time_parts(training) | {"operations": operations, "bytes": moved})
     peak = measure_peak(choice.repeats)
     most = max(peak.values())
     bandwidth = measure_bandwidth(choice.repeats)
@@ -150,15 +156,15 @@ def measure(choice: Choice) -> dict:
         "entry": choice.entry.name,
         "seconds": {part: spread([row[part] for row in rows]) for part in (*PARTS, "all")},
         "shares": {part: spread([row[part] / row["all"] for row in rows]) for part in PARTS},
-        "operations": operations,
+        "operations": statistics.fmean(row["operations"] for row in rows),
         "peak": peak,
-        "share_of_peak": spread([operations / row["all"] / most for row in rows]),
+        "share_of_peak": spread([row["operations"] / row["all"] / most for row in rows]),
         "share_of_peak_in_network": spread(
-            [operations / (row["forward"] + row["backward"]) / most for row in rows]
+            [row["operations"] / (row["forward"] + row["backward"]) / most for row in rows]
         ),
-        "bytes": moved,
+        "bytes": statistics.fmean(row["bytes"] for row in rows),
         "bandwidth": bandwidth,
-        "share_of_bandwidth": spread([moved / row["all"] / bandwidth for row in rows]),
+        "share_of_bandwidth": spread([row["bytes"] / row["all"] / bandwidth for row in rows]),
     }
 
 
