@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import cycle, islice
 from unittest.mock import patch
 
 import torch
@@ -132,28 +133,29 @@ def count(training: Training) -> tuple[int, int]:
     return operations.get_total_flops(), moved.total
 
 
+def count_epochs(entry: Entry, dataset: Dataset, number: int) -> list[tuple[int, int]]:
+    """What `count` says of each of the first `number` epochs: a frozen part makes it less."""
+    return [count(training) for training in islice(epochs_of(entry, dataset), number)]
+
+
 def measure(choice: Choice) -> dict:
     """Time the first epochs of a run, one by one.
 
-    Another run before them warms up; its operations and bytes are counted, epoch by epoch, as an
-    epoch in which a part is frozen has fewer.
+    Another run before them warms up; the operations and bytes of its epochs are counted.
     """
-    epochs = min(choice.repeats, choice.entry.recipe.epochs)
-    counted = [
-        count(training)
-        for training, _ in zip(epochs_of(choice.entry, choice.dataset), range(epochs), strict=False)
+    entry, dataset = choice.entry, choice.dataset
+    counted = count_epochs(entry, dataset, min(choice.repeats, entry.recipe.epochs))
+    rows = [
+        time_parts(training) | {"operations": operations, "bytes": moved}
+        for training, (operations, moved) in zip(
+            islice(epochs_of(entry, dataset), choice.repeats), cycle(counted), strict=False
+        )
     ]
-    rows = []
-    for training, number in zip(
-        epochs_of(choice.entry, choice.dataset), range(choice.repeats), strict=False
-    ):
-        operations, moved = counted[number % epochs]
-        rows.append(time_parts(training) | {"operations": operations, "bytes": moved})
     peak = measure_peak(choice.repeats)
     most = max(peak.values())
     bandwidth = measure_bandwidth(choice.repeats)
     return {
-        "entry": choice.entry.name,
+        "entry": entry.name,
         "seconds": {part: spread([row[part] for row in rows]) for part in (*PARTS, "all")},
         "shares": {part: spread([row[part] / row["all"] for row in rows]) for part in PARTS},
         "operations": statistics.fmean(row["operations"] for row in rows),

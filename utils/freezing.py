@@ -30,11 +30,11 @@ class Freeze:
 
         Raises `DeclarationError` if it has none of that name, or if nothing else learns.
         """
-        modules = dict(network.named_modules())
-        if self.module not in modules:
+        try:
+            module = network.get_submodule(self.module)
+        except AttributeError:
             names = ", ".join(name for name, _ in network.named_children())
             reject(self, f"module {self.module!r} is no part of the network; it has {names}")
-        module = modules[self.module]
         if {*network.parameters()} == {*module.parameters()}:
             reject(self, f"module {self.module!r} has all parameters; nothing else would learn")
         return module
@@ -42,11 +42,3 @@ class Freeze:
     def is_due(self, steps: int, all_steps: int) -> bool:
         """Whether the next step, after `steps` of `all_steps`, leaves the submodule as it is."""
         return steps >= self.after * all_steps
-
-
-def freeze(module: nn.Module) -> None:
-    """Take the parameters of `module` out of training, and what it remembers of its maps."""
-    module.eval()
-    for parameter in module.parameters():
-        parameter.requires_grad_(False)
-        parameter.grad = None

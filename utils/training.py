@@ -19,7 +19,6 @@ from torchbudget.network.soundness import check_network, lay_out, make_network
 from utils.augmentations import augment_batches
 from utils.averaging import SWA, Averager
 from utils.epoch_bar import open_bar, show_pace
-from utils.freezing import freeze
 from utils.kernels import accelerate
 from utils.lessons import Lesson, Lessons
 from utils.memory import keep_freed_memory
@@ -81,7 +80,8 @@ class Training:
         self.batch_size = min(self.recipe.batch_size, len(train))
         self.steps_per_epoch = len(train) // self.batch_size
         self.network = self._make_network(entry)
-        self.frozen = self.recipe.freeze.find(self.network) if self.recipe.freeze else None
+        freeze = self.recipe.freeze
+        self.to_freeze = freeze.find(self.network) if freeze else None
         self.precision = choose_precision(self.recipe.amp, device)
         self.optimizer = self._make_optimizer()
         self.learning_rate = self._make_learning_rate()
@@ -208,8 +208,9 @@ class Training:
     @property
     def freezes(self) -> bool:
         """Whether a part of the network learns no more."""
+        freeze = self.recipe.freeze
         all_steps = self.recipe.epochs * self.steps_per_epoch
-        return bool(self.recipe.freeze) and self.recipe.freeze.is_due(self.steps, all_steps)
+        return bool(freeze) and freeze.is_due(self.steps, all_steps)
 
     def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """An epoch of batches: indices (B,), images (B, C, H, W) and labels.
@@ -249,7 +250,7 @@ class Training:
         Raises `Diverged`.
         """
         if self.freezes:
-            freeze(self.frozen)
+            self.to_freeze.eval().requires_grad_(False)
         rounding = rounded(self.network, self.stored) if self.rounds else nullcontext()
         with rounding:
             value = self.find_gradients(index, images, labels)

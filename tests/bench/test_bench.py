@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from model import Slim
 from torchbudget.data.images import Images, as_floats
 from torchbudget.declare.entry import Ensemble
 from torchbudget.network.structure import count_params
+from utils.recipe import Freeze
 from utils.training import Training
 
 
@@ -122,6 +124,15 @@ def test_backward_costs_at_most_two_forwards_and_all_is_counted(small_entry, few
     operations, moved = breakdown.count(training)
     assert 2.5 * forward < operations <= 3 * forward
     assert moved > 0
+
+
+def test_each_epoch_is_counted_by_itself_as_one_with_a_frozen_part_has_fewer_operations(
+    small_entry, sample, few
+):
+    freeze = Freeze(module="stem", after=0.5)
+    entry = replace(small_entry, recipe=replace(small_entry.recipe, epochs=2, freeze=freeze))
+    learning, frozen = breakdown.count_epochs(entry, replace(sample, train=few), 2)
+    assert frozen[0] < learning[0] and frozen[1] < learning[1]
 
 
 def test_the_bytes_of_what_operations_take_and_give_are_counted_and_a_view_has_none():
