@@ -124,7 +124,14 @@ def read_options(parser: "ArgumentParser", argv: list[str]) -> Namespace:
         hint = suggest_option(parser, argv, str(error))
         raise UsageError(f"{error}{hint}; {parser.prog} --help lists what it takes") from error
     except (ValueError, RecursionError) as error:  # what the recipe rejects of the values together
-        raise UsageError(first_line(error)) from error
+        raise UsageError(first_line(root_cause(error))) from error
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """What the parser's errors are raised from: the reason for a field that may be None, too."""
+    while error.__cause__:
+        error = error.__cause__
+    return error
 
 
 def suggest_option(parser: "ArgumentParser", argv: list[str], message: str) -> str:

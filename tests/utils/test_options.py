@@ -41,6 +41,10 @@ def test_a_class_of_the_toolkit_is_named_by_its_own_name():
         ("--resum", "did you mean --resume?"),
         ("--seed -1", "-1 is negative"),
         ("--seed 99999999999999999999", "is more than"),
+        ("--recipe.optimizer.momentum 7", "SGD: momentum must be from 0 to 0.9999, not 7"),
+        ("--recipe.focus.share 2", "Focus: share must be from 1e-06 to 1, not 2"),
+        ("--recipe.rounding.epochs 0", "Rounding: epochs must be an integer of at least 1"),
+        ("--recipe.freeze.module 0 --recipe.freeze.after 2", "Freeze: after must be from 0 to 1"),
     ],
 )
 def test_a_word_that_it_does_not_take_is_wrong_usage(words, message):
