@@ -11,16 +11,23 @@ $(foreach name,$(WORDS),$(if $(value $(name)),$(eval override $(name) := $$(valu
 ifeq ($(OS),Windows_NT)
 PYTHON3 ?= python
 VENV_PYTHON := .venv/Scripts/python.exe
+VENV_UV := .venv/Scripts/uv.exe
 else
 PYTHON3 ?= python3
 VENV_PYTHON := .venv/bin/python
+VENV_UV := .venv/bin/uv
 endif
 PYTHON ?= $(VENV_PYTHON)
 READY := $(if $(filter $(VENV_PYTHON),$(PYTHON)),.venv/.installed)
-# uv where it is installed, else pip; both take the versions that the lock file names.
-UV ?= $(shell command -v uv 2>/dev/null)
-INSTALL = $(if $(UV),"$(UV)" pip install --python $(PYTHON),$(PYTHON) -m pip install --disable-pip-version-check) --constraint requirements.lock
-INSTALL_ALL = $(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url "$$TORCH_INDEX" torch torchvision && )$(INSTALL) -r requirements-dev.txt
+# By uv, which takes a sixth of pip's time: the one that is installed, else .venv's own. By pip where
+# that fails, where pip is told of an index that uv knows nothing of, and with UV= always. Both take
+# the versions that the lock file names.
+UV ?= $(or $(shell command -v uv 2>/dev/null),$(VENV_UV))
+PIP = $(PYTHON) -m pip
+HAS_INDEX = $(PIP) config list | grep -q '[.]index-url='
+LOCKED := --constraint requirements.lock
+INSTALL = { $(if $(UV),command -v "$(UV)" >/dev/null && "$(UV)" pip install --python $(PYTHON) $(LOCKED) $(1) || )$(PIP) install --disable-pip-version-check $(LOCKED) $(1); }
+INSTALL_ALL = $(if $(TORCH_INDEX),$(call INSTALL,--no-deps --index-url "$$TORCH_INDEX" torch torchvision) && )$(call INSTALL,-r requirements-dev.txt)
 SCRIPTS = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
 PYTEST := $(PYTHON) -m pytest
 WITH_ARGS = words=$$($(PYTHON3) -c 'import os, shlex, sys; sys.excepthook = lambda *error: print("make: ARGS:", error[1], file=sys.stderr); print(shlex.join(shlex.split(os.environ.get("ARGS", ""))))') || exit 2; eval "set -- $$words";
@@ -44,6 +51,7 @@ help: ## list the targets
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "Python 3.11 or newer is needed, $(PYTHON3) is: $$($(PYTHON3) --version 2>&1); name another with PYTHON3=python3.12" >&2; exit 1; }
 	@$(VENV_PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON3) -m venv --clear .venv >&2
+	@$(if $(filter $(VENV_UV),$(UV)),$(HAS_INDEX) || $(PIP) install --quiet --disable-pip-version-check $(LOCKED) uv >&2 || true)
 	@{ $(INSTALL_ALL); } >&2
 	@touch $@
 
@@ -55,7 +63,7 @@ env-update: $(READY) ## bring the environment to the requirements, then verify i
 	$(PYTHON) environment.py
 
 lock: ## resolve the requirements for all systems anew into requirements.lock; needs uv
-	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade -o requirements.lock requirements-dev.txt
+	"$(UV)" pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade -o requirements.lock requirements-dev.txt
 
 verify: $(READY) ## say which Python, packages, device and commit this is
 	@$(PYTHON) environment.py
@@ -164,7 +172,8 @@ fuzz: $(READY) ## hold every reader and command to its law on 10,000 mutated inp
 	@$(WITH_ARGS) PYTHONPATH=.:tests $(PYTHON) -m fuzz "$$@"
 
 # What pyproject.toml names as the extra.
-INSTALL_RAY = $(INSTALL) "$$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["ray"])')" >&2
+RAY = "$$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["ray"])')"
+INSTALL_RAY = $(call INSTALL,$(RAY)) >&2
 
 storm: $(READY) ## kill, starve and crowd trainings for 15 minutes; all must end as if nothing had been
 	$(INSTALL_RAY)

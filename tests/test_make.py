@@ -21,6 +21,8 @@ PLAIN["UV"] = ""  # pip, whether or not uv is installed
 PYTHON_3_11 = """#!/bin/sh
 case "$*" in
     "-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+    *"pip config list") cat pip.conf 2>/dev/null ;;
+    *"pip install"*"requirements.lock uv") cp uv .venv/bin/uv 2>/dev/null ;;
     *"pip install"*) echo "$*" >> installs; test -e registry ;;
 esac
 """
@@ -30,6 +32,7 @@ case "$*" in
     *"version_info < (3, 11)"*) exit 1 ;;
 esac
 """
+LOCKED = "--constraint requirements.lock"
 STAND_IN_MAKEFILE = """
 Makefile: ;
 %: ; @echo "made $@ with $(MNIST_ROOT)"; test $@ != "$(BREAKS)"
@@ -102,21 +105,51 @@ def test_an_install_that_broke_off_is_taken_up_again(checkout):
     assert (checkout / ".venv/.installed").exists()
 
 
+UV = '#!/bin/sh\necho "uv $*" >> installs\n'
+BY_UV = f"uv pip install --python .venv/bin/python {LOCKED} -r requirements-dev.txt"
+BY_PIP = f"-m pip install --disable-pip-version-check {LOCKED} -r requirements-dev.txt"
+
+
+def find_installs(checkout: Path, *words: str) -> list[str]:
+    """What was installed, and by what, in a `make setup`."""
+    assert make(checkout, "setup", "PYTHON3=./python3.11", *words).returncode == 0
+    return (checkout / "installs").read_text().splitlines()
+
+
 def test_torch_comes_from_the_index_that_is_named_and_the_rest_as_ever(checkout):
-    words = ["setup", "PYTHON3=./python3.11", "UV=", "TORCH_INDEX=file:///torch"]
-    assert make(checkout, *words).returncode == 0
-    first, second = (checkout / "installs").read_text().splitlines()
-    locked = "-m pip install --disable-pip-version-check --constraint requirements.lock"
-    assert first == f"{locked} --no-deps --index-url file:///torch torch torchvision"
-    assert second == f"{locked} -r requirements-dev.txt"
+    first, second = find_installs(checkout, "UV=", "TORCH_INDEX=file:///torch")
+    torch = "--no-deps --index-url file:///torch torch torchvision"
+    assert first == BY_PIP.replace("-r requirements-dev.txt", torch)
+    assert second == BY_PIP
 
 
-def test_uv_installs_where_it_is_there(checkout):
-    install_script(checkout / "uv", '#!/bin/sh\necho "uv $*" >> installs\n')
-    assert make(checkout, "setup", "PYTHON3=./python3.11", "UV=./uv").returncode == 0
-    (line,) = (checkout / "installs").read_text().splitlines()
-    locked = "--python .venv/bin/python --constraint requirements.lock"
-    assert line == f"uv pip install {locked} -r requirements-dev.txt"
+@pytest.mark.parametrize("place", ["./uv", ".venv/bin/uv"])
+def test_uv_installs_be_it_there_or_not(checkout, place):
+    install_script(checkout / "uv", UV)  # what pip puts into .venv, too
+    assert find_installs(checkout, f"UV={place}") == [BY_UV]
+
+
+def test_pip_installs_where_there_is_no_uv_to_be_had(checkout):
+    assert find_installs(checkout, "UV=.venv/bin/uv") == [BY_PIP]
+
+
+def test_pip_installs_where_uv_fails(checkout):
+    install_script(checkout / "uv", UV + "exit 1\n")
+    assert find_installs(checkout, "UV=.venv/bin/uv") == [BY_UV, BY_PIP]
+
+
+@pytest.mark.parametrize(
+    ("line", "installs"),
+    [
+        ("global.index-url='https://packages.example/simple'", BY_PIP),
+        (":env:.index-url='https://packages.example/simple'", BY_PIP),
+        ("global.extra-index-url='https://packages.example/simple'", BY_UV),
+    ],
+)
+def test_pip_installs_from_an_index_that_only_pip_is_told_of(checkout, line, installs):
+    install_script(checkout / "uv", UV)
+    (checkout / "pip.conf").write_text(line + "\n")
+    assert find_installs(checkout, "UV=.venv/bin/uv") == [installs]
 
 
 def test_an_old_python_is_refused_in_one_line(checkout):
