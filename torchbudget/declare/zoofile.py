@@ -5,7 +5,7 @@ import functools
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -141,8 +141,9 @@ def _importing_from(folder: Path, served: tuple[str, ...]) -> Iterator[None]:
     aside = {
         name: module
         for name, module in sys.modules.items()
-        if name.split(".")[0] in neighbours and not _is_below(module, folder)
+        if _top(name) in neighbours and not _is_below(module, folder)
     }
+    tops = {_top(name) for name in aside}
     for name in aside:
         del sys.modules[name]
     path, dont_write_bytecode = list(sys.path), sys.dont_write_bytecode
@@ -152,7 +153,7 @@ def _importing_from(folder: Path, served: tuple[str, ...]) -> Iterator[None]:
         yield
     finally:
         sys.path[:], sys.dont_write_bytecode = path, dont_write_bytecode
-        for name in [name for name in sys.modules if name.split(".")[0] in _tops(aside)]:
+        for name in [name for name in sys.modules if _top(name) in tops]:
             del sys.modules[name]
         sys.modules.update(aside)
 
@@ -162,8 +163,8 @@ def _is_module(path: Path) -> bool:
     return path.suffix == ".py" or (path / "__init__.py").is_file()
 
 
-def _tops(modules: Mapping[str, object]) -> set[str]:
-    return {name.split(".")[0] for name in modules}
+def _top(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _is_below(module: object, folder: Path) -> bool:

@@ -15,7 +15,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -177,20 +176,20 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
 
     def _check_missed(self) -> None:
         """Reject what is no index of a test image, or no class, and any order but the images'."""
-        indices = []
+        total, num_classes = self.test.total, self.form.num_classes
+        last = -1
         for key, predicted in self.missed.items():
-            if not (key.isascii() and key.isdigit()) or str(int(key)) != key:
+            if not (key.isascii() and key.isdigit()) or str(index := int(key)) != key:
                 raise ValueError(f"missed: {key!r} is no index of an image")
-            if int(key) >= self.test.total:
-                raise ValueError(f"missed: there is no image {key} among {self.test.total}")
-            if predicted >= self.form.num_classes:
+            if index >= total:
+                raise ValueError(f"missed: there is no image {key} among {total}")
+            if predicted >= num_classes:
                 raise ValueError(
-                    f"missed: image {key} is taken for class {predicted}, "
-                    f"there are {self.form.num_classes}"
+                    f"missed: image {key} is taken for class {predicted}, there are {num_classes}"
                 )
-            indices.append(int(key))
-        if any(first >= second for first, second in pairwise(indices)):
-            raise ValueError("missed: its images are not in ascending order")
+            if index <= last:
+                raise ValueError("missed: its images are not in ascending order")
+            last = index
 
     def _check_confusion(self) -> None:
         size = self.form.num_classes
