@@ -26,7 +26,7 @@ UV ?= $(or $(shell command -v uv 2>/dev/null),$(VENV_UV))
 PIP = $(PYTHON) -m pip
 HAS_INDEX = $(PIP) config list | grep -q '[.]index-url='
 LOCKED := --constraint requirements.lock
-INSTALL = { $(if $(UV),command -v "$(UV)" >/dev/null && "$(UV)" pip install --python $(PYTHON) $(LOCKED) $(1) || )$(PIP) install --disable-pip-version-check $(LOCKED) $(1); }
+INSTALL = { $(if $(UV),$(if $(filter $(VENV_UV),$(UV)),! $(HAS_INDEX) && )command -v "$(UV)" >/dev/null && "$(UV)" pip install --python $(PYTHON) $(LOCKED) $(1) || )$(PIP) install --disable-pip-version-check $(LOCKED) $(1); }
 INSTALL_ALL = $(if $(TORCH_INDEX),$(call INSTALL,--no-deps --index-url "$$TORCH_INDEX" torch torchvision) && )$(call INSTALL,-r requirements-dev.txt)
 SCRIPTS = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
 PYTEST := $(PYTHON) -m pytest
@@ -51,7 +51,7 @@ help: ## list the targets
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "Python 3.11 or newer is needed, $(PYTHON3) is: $$($(PYTHON3) --version 2>&1); name another with PYTHON3=python3.12" >&2; exit 1; }
 	@$(VENV_PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON3) -m venv --clear .venv >&2
-	@$(if $(filter $(VENV_UV),$(UV)),$(HAS_INDEX) || $(PIP) install --quiet --disable-pip-version-check $(LOCKED) uv >&2 || true)
+	@$(if $(filter $(VENV_UV),$(UV)),$(PIP) install --quiet --disable-pip-version-check $(LOCKED) uv >&2 || true)
 	@{ $(INSTALL_ALL); } >&2
 	@touch $@
 
