@@ -24,7 +24,7 @@ READY := $(if $(filter $(VENV_PYTHON),$(PYTHON)),.venv/.installed)
 # the versions that the lock file names.
 UV ?= $(or $(shell command -v uv 2>/dev/null),$(VENV_UV))
 PIP = $(PYTHON) -m pip
-HAS_INDEX = $(PIP) config list | grep -q '[.]index-url='
+HAS_INDEX = $(PIP) config list | grep '[.]index-url=' >/dev/null
 LOCKED := --constraint requirements.lock
 INSTALL = { $(if $(UV),$(if $(filter $(VENV_UV),$(UV)),! $(HAS_INDEX) && )command -v "$(UV)" >/dev/null && "$(UV)" pip install --python $(PYTHON) $(LOCKED) $(1) || )$(PIP) install --disable-pip-version-check $(LOCKED) $(1); }
 INSTALL_ALL = $(if $(TORCH_INDEX),$(call INSTALL,--no-deps --index-url "$$TORCH_INDEX" torch torchvision) && )$(call INSTALL,-r requirements-dev.txt)
